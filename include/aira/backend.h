@@ -1,0 +1,101 @@
+// The boundary between the model and the hardware: memory and the handful of operations that GPT-2
+// needs. The forward pass (src/model/gpt2.cc) is written once against this; src/cpu implements it
+// over host memory.
+//
+// Dimension letters everywhere: T rows, C width, H heads, D head size (C / H), S context,
+// V vocabulary.
+//
+// Every operation takes T rows that may belong to different sequences, in any mix of prompt and
+// decode rows. Nothing is padded. Each output element is computed in an arithmetic order that
+// depends on its own inputs only, so a row's result is the same bits whatever else is in the call
+// and however many threads work.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "aira/tensor.h"
+
+namespace aira {
+
+/// One row of work: `token` stands at `position` of the sequence that owns KV-cache `slot`.
+/// Rows of one slot come in ascending, gapless position order; earlier positions are in the cache.
+struct Row {
+  std::int32_t token = 0;
+  std::int32_t slot = 0;
+  std::int32_t position = 0;
+};
+
+enum class Activation : std::uint8_t { kNone, kGeluTanh, kGeluErf, kRelu, kSilu };
+
+/// What `linear` does to each output before storing it: out = residual + activation(x W + bias).
+struct Epilogue {
+  const Vector* bias = nullptr;  // [out] or null
+  Activation activation = Activation::kNone;
+  Tensor residual = {};  // [T, out] or null; may be the output itself
+};
+
+/// Keys and values of every layer for `slots` sequences of up to `context` positions. The layout
+/// inside `data` is the backend's own business.
+struct KvCache {
+  std::int64_t layers = 0;
+  std::int64_t slots = 0;
+  std::int64_t context = 0;
+  std::int64_t heads = 0;
+  std::int64_t head_size = 0;
+  Buffer data;
+};
+
+class Backend {
+ public:
+  Backend() = default;
+  Backend(const Backend&) = delete;
+  Backend& operator=(const Backend&) = delete;
+  virtual ~Backend() = default;
+
+  /// For people: device, instruction set, threads, e.g. "cpu (avx512, 2 threads)".
+  virtual std::string description() const = 0;
+
+  // -- Memory. Everything is taken before the first step; no operation allocates. --
+
+  /// Uninitialised memory for [rows, cols] floats. Throws Error when there is not enough.
+  virtual Buffer alloc(std::int64_t bytes) = 0;
+  /// Weights in the kernels' order, stored as `dtype` (kF32 or kF16). `source` is [in, out] or
+  /// [out, in]; it may be dropped afterwards.
+  virtual Matrix load_matrix(const HostMatrix& source, DType dtype) = 0;
+  /// A parameter as f32; used where it lies when the backend can (f32, aligned, host memory).
+  virtual Vector load_vector(const std::shared_ptr<const std::byte>& source, DType dtype,
+                             std::int64_t size) = 0;
+  /// `shape` with memory for it. Contents are undefined; attention writes before it reads.
+  virtual KvCache make_cache(KvCache shape) = 0;
+  /// The tensor in host memory, valid until the next operation.
+  virtual std::span<const float> read(const Tensor& tensor) = 0;
+
+  // -- Operations, between begin() and end(). --
+
+  /// Starts a step over `rows`; `wanted` are the ascending indices of rows that `select` keeps.
+  /// Both spans must live until end().
+  virtual void begin(std::span<const Row> rows, std::span<const std::int32_t> wanted) = 0;
+  /// Ends the step; results may be read afterwards.
+  virtual void end() = 0;
+
+  /// out[t] = tokens[row t's token] + positions[row t's position].
+  /// tokens is a Matrix with in = C, out = V; positions is [S, C]; out is [T, C].
+  virtual void embed(const Matrix& tokens, const Vector& positions, Tensor out) = 0;
+  /// out[t] = (x[t] - mean) / sqrt(var + epsilon) * gain + bias; x and out are [T, C].
+  virtual void layernorm(Tensor x, const Vector& gain, const Vector& bias, float epsilon,
+                         Tensor out) = 0;
+  /// out = residual + activation(x W + bias); x is [T, in], out is [T, out].
+  virtual void linear(Tensor x, const Matrix& weights, const Epilogue& epilogue, Tensor out) = 0;
+  /// Appends each row's key and value to the cache of `layer`, then lets each row attend to
+  /// positions 0..its own of its slot: softmax(q k^T * scale) v per head. qkv is [T, 3C], out [T,
+  /// C].
+  virtual void attention(Tensor qkv, const KvCache& cache, std::int64_t layer, float scale,
+                         Tensor out) = 0;
+  /// out[i] = x[wanted[i]]; x is [T, C], out is [wanted, C].
+  virtual void select(Tensor x, Tensor out) = 0;
+};
+
+}  // namespace aira

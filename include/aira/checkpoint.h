@@ -1,0 +1,42 @@
+// The tensors of a checkpoint in safetensors format, single file or sharded, as they lie on disk.
+// Format: https://github.com/huggingface/safetensors#format (8-byte little-endian header length,
+// JSON header, data). Everything in the file is untrusted and checked before it is used.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "aira/model_files.h"
+#include "aira/tensor.h"
+
+namespace aira {
+
+/// One tensor, where it lies in its mapped file.
+struct HostTensor {
+  std::shared_ptr<const std::byte> data;
+  DType dtype = DType::kF32;
+  std::vector<std::int64_t> shape;
+  std::string file;  // for messages
+};
+
+class Checkpoint {
+ public:
+  /// Opens model.safetensors, or the shards that model.safetensors.index.json names. Throws Error.
+  static Checkpoint open(const ModelFiles& files);
+
+  bool has(const std::string& name) const { return tensors_.count(name) != 0; }
+  /// The tensor `name`, which must have `shape`. Throws Error that names the file, the tensor and
+  /// both shapes otherwise.
+  const HostTensor& get(const std::string& name, const std::vector<std::int64_t>& shape) const;
+  const std::map<std::string, HostTensor>& tensors() const { return tensors_; }
+
+ private:
+  std::map<std::string, HostTensor> tensors_;
+  std::string place_;
+};
+
+}  // namespace aira
