@@ -13,7 +13,7 @@
 #include <system_error>
 
 #include "aira/error.h"
-#include "base/quoted.h"
+#include "base/printable.h"
 
 namespace aira {
 namespace {

@@ -10,7 +10,7 @@
 
 #include "aira/error.h"
 #include "base/mapped_file.h"
-#include "base/quoted.h"
+#include "base/printable.h"
 
 namespace aira {
 namespace {
@@ -22,12 +22,12 @@ std::string join(const std::string& folder, const std::string& name) {
 void require_folder(const std::string& path) {
   struct stat info = {};
   if (::stat(path.c_str(), &info) != 0) {
-    throw Error("The model folder " + quoted(path, 4096) +
+    throw Error("The model folder " + quote(path, 4096) +
                 " cannot be opened: " + std::generic_category().message(errno) + ".");
   }
   if (S_ISDIR(info.st_mode)) return;
   const bool weights = path.ends_with(".safetensors") || path.ends_with(".bin");
-  throw Error(quoted(path, 4096) + " is not a folder" +
+  throw Error(quote(path, 4096) + " is not a folder" +
               (weights ? "; give the folder that holds it together with config.json."
                        : ", but a model is a folder in Hugging Face layout."));
 }
@@ -43,7 +43,7 @@ void require_bare_name(const std::string& name, const std::string& place) {
   const bool bare = !name.empty() && name != "." && name != ".." &&
                     name.find_first_of(std::string_view("/\\\0", 3)) == std::string::npos;
   if (!bare) {
-    throw Error(printable(place) + " asks for the file " + quoted(name) +
+    throw Error(printable(place) + " asks for the file " + quote(name) +
                 ", which is not the plain name of a file in that place.");
   }
 }
@@ -71,7 +71,7 @@ std::optional<File> ModelFiles::find(const std::string& name) const {
 
 File ModelFiles::require(const std::string& name) const {
   std::optional<File> file = find(name);
-  if (!file) throw Error(printable(place_) + " has no file " + quoted(name) + ".");
+  if (!file) throw Error(printable(place_) + " has no file " + quote(name) + ".");
   return *std::move(file);
 }
 

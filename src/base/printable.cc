@@ -1,6 +1,6 @@
 // UTF-8 as in RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF. The C1 controls
 // (U+0080..U+009F) count as control characters, for some terminals obey them.
-#include "base/quoted.h"
+#include "base/printable.h"
 
 #include <cstddef>
 
@@ -48,7 +48,7 @@ std::string printable(std::string_view text, std::size_t limit) {
   return out;
 }
 
-std::string quoted(std::string_view text, std::size_t limit) {
+std::string quote(std::string_view text, std::size_t limit) {
   return '"' + printable(text, limit) + '"';
 }
 

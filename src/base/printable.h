@@ -13,6 +13,6 @@ namespace aira {
 std::string printable(std::string_view text, std::size_t limit = 4096);
 
 /// The same between double quotes, for names and values out of a file.
-std::string quoted(std::string_view text, std::size_t limit = 120);
+std::string quote(std::string_view text, std::size_t limit = 120);
 
 }  // namespace aira
