@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
+#include <random>
 
 #include "model_fixtures.h"
 
@@ -222,6 +223,28 @@ TEST(GenerationConfig, RefusesNonsense) {
         AllOf(StartsWith("mem/generation_config.json: \"" + std::string(key) + "\" must be"),
               EndsWith(".")))
         << text;
+  }
+}
+
+TEST(ConfigFuzz, MutationsAreReadOrThrowError) {
+  const std::string valid =
+      R"({"model_type":"gpt2","n_layer":2,"n_embd":12,"n_head":3,"n_inner":null,"vocab_size":99,)"
+      R"("layer_norm_epsilon":1e-5,"temperature":0.5,"top_k":3,"eos_token_id":[1,2]})";
+  constexpr std::string_view kTelling = "0123456789-[]{},:\"eE.\\\xff";
+  std::mt19937 random(3);
+  for (int i = 0; i < 10000; ++i) {
+    std::string text = valid;
+    for (unsigned n = 0; n <= random() % 3; ++n) {
+      text[random() % text.size()] = kTelling[random() % kTelling.size()];
+    }
+    if (i % 11 == 0) text.resize(random() % text.size());
+    const std::string errors[] = {error_of([&] { read(text); }),
+                                  error_of([&] { read_generation(text); })};
+    for (const std::string& error : errors) {
+      if (!error.empty()) {
+        ASSERT_THAT(error, AllOf(StartsWith("mem/"), EndsWith(".")));
+      }
+    }
   }
 }
 
