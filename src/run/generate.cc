@@ -76,9 +76,10 @@ Generator::Generator(const Model& model, const Tokenizer& tokenizer, Backend& ba
 /// The token that stands before a text that has nothing before it.
 std::int32_t Generator::text_start() const {
   const Tokenizer::Roles& roles = tokenizer_.roles();
-  for (const auto& id : {tokenizer_.find(kTextEnd), roles.eos, roles.bos, model().config.bos}) {
-    if (id) return *id;
-  }
+  if (const auto id = tokenizer_.find(kTextEnd)) return *id;
+  if (roles.eos) return *roles.eos;
+  if (!model().config.eos.empty()) return model().config.eos.front();
+  if (roles.bos) return *roles.bos;
   throw Error("The model has no end-of-text token, so an empty text has nothing to start from.");
 }
 
