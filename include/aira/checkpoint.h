@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -15,7 +16,9 @@
 
 namespace aira {
 
-/// One tensor, where it lies in its mapped file.
+/// One tensor, where it lies in its mapped file. Nothing is promised about alignment: odd files put
+/// data at any byte. The product of `shape` times the type's size is what can be read. Values may
+/// be anything, NaN included.
 struct HostTensor {
   std::shared_ptr<const std::byte> data;
   DType dtype = DType::kF32;
@@ -25,13 +28,17 @@ struct HostTensor {
 
 class Checkpoint {
  public:
-  /// Opens model.safetensors, or the shards that model.safetensors.index.json names. Throws Error.
+  /// Opens model.safetensors, or the shards that model.safetensors.index.json names. Tensors go by
+  /// their GPT-2 names without the "transformer." prefix; the mask buffers of old versions of
+  /// transformers (h.N.attn.bias, h.N.attn.masked_bias) are left out. Throws Error.
   static Checkpoint open(const ModelFiles& files);
 
   bool has(const std::string& name) const { return tensors_.count(name) != 0; }
   /// The tensor `name`, which must have `shape`. Throws Error that names the file, the tensor and
   /// both shapes otherwise.
   const HostTensor& get(const std::string& name, const std::vector<std::int64_t>& shape) const;
+  /// Throws Error for the first tensor that is not in `known`: "... is not part of MODEL."
+  void refuse_unknown(const std::set<std::string>& known, const std::string& model) const;
   const std::map<std::string, HostTensor>& tensors() const { return tensors_; }
 
  private:

@@ -24,14 +24,16 @@ struct ModelConfig {
   bool scale_attention = true;                    // scale_attn_weights
   bool scale_attention_by_inverse_layer = false;  // scale_attn_by_inverse_layer_idx
   bool tied_head = true;                          // tie_word_embeddings
-  std::optional<std::int32_t> bos;                // bos_token_id
-  std::vector<std::int32_t> eos;                  // eos_token_id (one or a list)
-  std::optional<std::int32_t> pad;                // pad_token_id
+  // Ids of special tokens, each below vocab; ids beyond it are left out, for they cannot occur.
+  std::optional<std::int32_t> bos;  // bos_token_id
+  std::vector<std::int32_t> eos;    // eos_token_id (one or a list)
+  std::optional<std::int32_t> pad;  // pad_token_id
 
   std::int64_t head_size() const { return width / heads; }  // D
 };
 
-/// What the model's authors want by default; empty where they do not say.
+/// What the model's authors want by default; empty where they do not say. Values are in the ranges
+/// of SamplingOptions; token ids are not negative, but may lie beyond the vocabulary.
 struct GenerationConfig {
   std::optional<bool> do_sample;
   std::optional<double> temperature;

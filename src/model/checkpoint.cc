@@ -1,0 +1,159 @@
+// Collects the tensors of one file or of all shards under their GPT-2 names. The bytes stay where
+// the operating system mapped them.
+#include "aira/checkpoint.h"
+
+#include <algorithm>
+#include <bit>
+#include <string_view>
+#include <utility>
+
+#include "aira/error.h"
+#include "base/json.h"
+#include "base/printable.h"
+#include "model/safetensors.h"
+
+static_assert(std::endian::native == std::endian::little, "safetensors data is little-endian");
+
+namespace aira {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kSingle = "model.safetensors";
+constexpr const char* kIndex = "model.safetensors.index.json";
+constexpr const char* kPickles[] = {"pytorch_model.bin", "pytorch_model.bin.index.json"};
+
+/// GPT2LMHeadModel puts its body under "transformer."; GPT2Model does not.
+std::string canonical(const std::string& name) {
+  constexpr std::string_view kPrefix = "transformer.";
+  return name.starts_with(kPrefix) ? name.substr(kPrefix.size()) : name;
+}
+
+/// The causal mask that old versions of transformers stored with each layer: h.N.attn.bias and
+/// h.N.attn.masked_bias.
+bool is_mask(std::string_view name) {
+  if (!name.starts_with("h.")) return false;
+  name.remove_prefix(2);
+  const std::size_t digits = std::min(name.find_first_not_of("0123456789"), name.size());
+  name.remove_prefix(digits);
+  return digits > 0 && (name == ".attn.bias" || name == ".attn.masked_bias");
+}
+
+std::string tensor_text(const std::string& file, const std::string& name) {
+  return printable(file) + ": tensor " + quote(name);
+}
+
+void add(std::map<std::string, HostTensor>& tensors, const File& file, StoredTensor stored) {
+  const std::string name = canonical(stored.name);
+  if (is_mask(name)) return;
+  if (!stored.dtype) {
+    throw Error(tensor_text(file.path, stored.name) + " has dtype " + stored.dtype_name +
+                ", but only F32, F16 and BF16 weights are supported.");
+  }
+  HostTensor tensor;
+  tensor.data = {file.data, file.data.get() + stored.begin};
+  tensor.dtype = *stored.dtype;
+  tensor.shape = std::move(stored.shape);
+  tensor.file = file.path;
+  const auto [place, added] = tensors.emplace(name, std::move(tensor));
+  if (!added) {
+    const std::string& first = place->second.file;
+    throw Error(tensor_text(file.path, name) + " is there twice" +
+                (first == file.path ? std::string(", with and without the \"transformer.\" prefix")
+                                    : ": also in " + printable(first)) +
+                ".");
+  }
+}
+
+/// The index's tensor names by shard.
+std::map<std::string, std::set<std::string>> read_index(const File& file) {
+  const std::string where = printable(file.path);
+  const json root = parse_json(file.text(), where);
+  const JsonObject object(root, where);
+  const json* map = object.find("weight_map");
+  if (map == nullptr || !map->is_object() || map->empty()) {
+    object.fail("weight_map", "an object that names a shard for each tensor",
+                map == nullptr ? json(nullptr) : *map);
+  }
+  std::map<std::string, std::set<std::string>> shards;
+  for (const auto& [tensor, shard] : map->items()) {
+    if (!shard.is_string()) {
+      throw Error(where + ": the shard of tensor " + quote(tensor) + " must be a file name.");
+    }
+    shards[shard.get<std::string>()].insert(tensor);
+  }
+  return shards;
+}
+
+/// A shard holds exactly what the index says, the masks aside.
+void add_shard(std::map<std::string, HostTensor>& tensors, const File& file, const File& index,
+               std::set<std::string> promised) {
+  for (StoredTensor& stored : read_safetensors_header(file)) {
+    if (promised.erase(stored.name) == 0 && !is_mask(canonical(stored.name))) {
+      throw Error(tensor_text(file.path, stored.name) + " is not named by " +
+                  printable(index.path) + ".");
+    }
+    add(tensors, file, std::move(stored));
+  }
+  if (!promised.empty()) {
+    throw Error(printable(file.path) + " has no tensor " + quote(*promised.begin()) + ", which " +
+                printable(index.path) + " promises.");
+  }
+}
+
+[[noreturn]] void fail_without_weights(const ModelFiles& files) {
+  for (const char* pickle : kPickles) {
+    if (!files.find(pickle)) continue;
+    throw Error(printable(files.place()) + " has its weights only as " + pickle +
+                ", a format that can run code when it is opened; convert them once with "
+                "transformers: AutoModelForCausalLM.from_pretrained(FOLDER)"
+                ".save_pretrained(FOLDER).");
+  }
+  throw Error(printable(files.place()) + " has neither " + kSingle + " nor " + kIndex + ".");
+}
+
+}  // namespace
+
+Checkpoint Checkpoint::open(const ModelFiles& files) {
+  Checkpoint checkpoint;
+  if (const auto single = files.find(kSingle)) {
+    checkpoint.place_ = single->path;
+    for (StoredTensor& stored : read_safetensors_header(*single)) {
+      add(checkpoint.tensors_, *single, std::move(stored));
+    }
+    return checkpoint;
+  }
+  const auto index = files.find(kIndex);
+  if (!index) fail_without_weights(files);
+  checkpoint.place_ = index->path;
+  for (const auto& [shard, promised] : read_index(*index)) {
+    add_shard(checkpoint.tensors_, files.require(shard), *index, promised);
+  }
+  return checkpoint;
+}
+
+const HostTensor& Checkpoint::get(const std::string& name,
+                                  const std::vector<std::int64_t>& shape) const {
+  const auto found = tensors_.find(name);
+  if (found == tensors_.end()) {
+    throw Error(printable(place_) + " has no tensor " + quote(name) +
+                ", which the model of config.json needs.");
+  }
+  const HostTensor& tensor = found->second;
+  if (tensor.shape != shape) {
+    throw Error(tensor_text(tensor.file, name) + " has shape " + shape_text(tensor.shape) +
+                ", but config.json asks for " + shape_text(shape) + ".");
+  }
+  return tensor;
+}
+
+void Checkpoint::refuse_unknown(const std::set<std::string>& known,
+                                const std::string& model) const {
+  for (const auto& [name, tensor] : tensors_) {
+    if (known.count(name) == 0) {
+      throw Error(tensor_text(tensor.file, name) + " is not part of " + model + ".");
+    }
+  }
+}
+
+}  // namespace aira

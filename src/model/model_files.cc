@@ -1,0 +1,78 @@
+// Looks files up by bare name, in a folder (mapped when asked for) or in memory. Names may come
+// from an untrusted index, so nothing outside the folder can be named.
+#include "aira/model_files.h"
+
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <system_error>
+#include <utility>
+
+#include "aira/error.h"
+#include "base/mapped_file.h"
+#include "base/printable.h"
+
+namespace aira {
+namespace {
+
+std::string join(const std::string& folder, const std::string& name) {
+  return folder.ends_with('/') ? folder + name : folder + '/' + name;
+}
+
+void require_folder(const std::string& path) {
+  struct stat info = {};
+  if (::stat(path.c_str(), &info) != 0) {
+    throw Error("The model folder " + quote(path, 4096) +
+                " cannot be opened: " + std::generic_category().message(errno) + ".");
+  }
+  if (S_ISDIR(info.st_mode)) return;
+  const bool weights = path.ends_with(".safetensors") || path.ends_with(".bin");
+  throw Error(quote(path, 4096) + " is not a folder" +
+              (weights ? "; give the folder that holds it together with config.json."
+                       : ", but a model is a folder in Hugging Face layout."));
+}
+
+std::optional<File> find_in_folder(const std::string& folder, const std::string& name) {
+  const std::string path = join(folder, name);
+  const std::shared_ptr<const MappedFile> map = MappedFile::open(path);
+  if (!map) return std::nullopt;
+  return File{path, {map, map->data()}, map->size()};
+}
+
+void require_bare_name(const std::string& name, const std::string& place) {
+  const bool bare = !name.empty() && name != "." && name != ".." &&
+                    name.find_first_of(std::string_view("/\\\0", 3)) == std::string::npos;
+  if (!bare) {
+    throw Error(printable(place) + " asks for the file " + quote(name) +
+                ", which is not the plain name of a file in that place.");
+  }
+}
+
+}  // namespace
+
+ModelFiles::ModelFiles(std::string place,
+                       std::function<std::optional<File>(const std::string&)> find)
+    : place_(std::move(place)), find_(std::move(find)) {}
+
+ModelFiles ModelFiles::from_folder(const std::string& path) {
+  require_folder(path);
+  return {path, [path](const std::string& name) { return find_in_folder(path, name); }};
+}
+
+ModelFiles ModelFiles::from_memory(std::string label,
+                                   std::function<std::optional<File>(const std::string&)> find) {
+  return {std::move(label), std::move(find)};
+}
+
+std::optional<File> ModelFiles::find(const std::string& name) const {
+  require_bare_name(name, place_);
+  return find_(name);
+}
+
+File ModelFiles::require(const std::string& name) const {
+  std::optional<File> file = find(name);
+  if (!file) throw Error(printable(place_) + " has no file " + quote(name) + ".");
+  return *std::move(file);
+}
+
+}  // namespace aira

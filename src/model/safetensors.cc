@@ -1,0 +1,218 @@
+// Format: https://github.com/huggingface/safetensors#format. 8 bytes of little-endian header
+// length, a JSON object {name: {"dtype", "shape", "data_offsets": [begin, end]}}, then the data,
+// which the tensors must cover without a hole. As strict as the format's reference reader.
+#include "model/safetensors.h"
+
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <string_view>
+#include <utility>
+
+#include "aira/error.h"
+#include "base/json.h"
+#include "base/printable.h"
+
+namespace aira {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::uint64_t kLengthBytes = 8;
+constexpr std::uint64_t kMaxHeader = 100'000'000;  // the reference reader's limit
+constexpr std::size_t kMaxDimensions = 8;
+
+struct StoredType {
+  std::string_view name;
+  std::uint64_t bytes;
+  std::optional<DType> dtype;
+};
+
+constexpr std::array<StoredType, 18> kTypes = {{
+    {"F32", 4, DType::kF32},
+    {"F16", 2, DType::kF16},
+    {"BF16", 2, DType::kBF16},
+    {"F64", 8, {}},
+    {"BOOL", 1, {}},
+    {"U8", 1, {}},
+    {"I8", 1, {}},
+    {"U16", 2, {}},
+    {"I16", 2, {}},
+    {"U32", 4, {}},
+    {"I32", 4, {}},
+    {"U64", 8, {}},
+    {"I64", 8, {}},
+    {"C64", 8, {}},
+    {"F8_E4M3", 1, {}},
+    {"F8_E5M2", 1, {}},
+    {"F8_E8M0", 1, {}},
+    {"F8_E4M3FNUZ", 1, {}},
+}};
+
+/// The JSON header's length. `file` is not trusted to hold even the eight bytes that say it.
+std::uint64_t header_length(const File& file, const std::string& where) {
+  if (file.text().starts_with("version https://git-lfs")) {
+    throw Error(where +
+                " is a Git LFS pointer, not the weights; run `git lfs pull` in its folder.");
+  }
+  if (file.size < kLengthBytes) {
+    throw Error(where + " is too short for safetensors: it has " + std::to_string(file.size) +
+                " bytes.");
+  }
+  std::uint64_t length = 0;
+  for (std::size_t i = kLengthBytes; i-- > 0;) {
+    length = length << 8U | std::to_integer<std::uint64_t>(file.data.get()[i]);
+  }
+  if (length > kMaxHeader) {
+    throw Error(where + " claims a safetensors header of " + std::to_string(length) +
+                " bytes, but at most " + std::to_string(kMaxHeader) + " are allowed.");
+  }
+  if (length > file.size - kLengthBytes) {
+    throw Error(where + " claims a safetensors header of " + std::to_string(length) +
+                " bytes, but ends after " + std::to_string(file.size) + " bytes (cut off?).");
+  }
+  return length;
+}
+
+/// One entry of the header. `data` is where offsets count from, `data_size` where they end.
+class EntryReader {
+ public:
+  EntryReader(const std::string& where, std::uint64_t data, std::uint64_t data_size)
+      : where_(where), data_(data), data_size_(data_size) {}
+
+  StoredTensor read(const std::string& name, const json& entry) const {
+    const std::string here = where_ + ": tensor " + quote(name);
+    const JsonObject object(entry, here);
+    StoredTensor tensor;
+    tensor.name = name;
+    tensor.shape = shape(object, here);
+    const StoredType& type = stored_type(object);
+    tensor.dtype_name = type.name;
+    tensor.dtype = type.dtype;
+    const auto [begin, end] = offsets(object, here);
+    const std::uint64_t bytes = size_in_bytes(tensor.shape, type.bytes, here);
+    if (end - begin != bytes) {
+      throw Error(here + " has " + std::to_string(end - begin) + " bytes of data, but dtype " +
+                  tensor.dtype_name + " and shape " + shape_text(tensor.shape) + " need " +
+                  std::to_string(bytes) + ".");
+    }
+    tensor.begin = data_ + begin;
+    tensor.end = data_ + end;
+    return tensor;
+  }
+
+ private:
+  static const json& required(const JsonObject& object, const char* key, const char* expected) {
+    const json* value = object.find(key);
+    if (value == nullptr) object.fail(key, expected, json(nullptr));
+    return *value;
+  }
+
+  static const StoredType& stored_type(const JsonObject& object) {
+    const json& value = required(object, "dtype", "the name of a type");
+    for (const StoredType& type : kTypes) {
+      if (value == type.name) return type;
+    }
+    object.fail("dtype", "F32, F16 or BF16", value);
+  }
+
+  static std::vector<std::int64_t> shape(const JsonObject& object, const std::string& here) {
+    if (!required(object, "shape", "a list of whole numbers").is_array()) {
+      object.fail("shape", "a list of whole numbers", *object.find("shape"));
+    }
+    auto dimensions = object.integers("shape", {0, std::numeric_limits<std::int64_t>::max()});
+    if (dimensions.size() > kMaxDimensions) {
+      throw Error(here + " has " + std::to_string(dimensions.size()) + " dimensions.");
+    }
+    if (std::count(dimensions.begin(), dimensions.end(), 0) > 0) {
+      throw Error(here + " is empty: its shape is " + shape_text(dimensions) + ".");
+    }
+    return dimensions;
+  }
+
+  std::pair<std::uint64_t, std::uint64_t> offsets(const JsonObject& object,
+                                                  const std::string& here) const {
+    constexpr const char* kExpected = "a list of two whole numbers";
+    const json& value = required(object, "data_offsets", kExpected);
+    if (!value.is_array() || value.size() != 2 || !value[0].is_number_unsigned() ||
+        !value[1].is_number_unsigned()) {
+      object.fail("data_offsets", kExpected, value);
+    }
+    const auto begin = value[0].get<std::uint64_t>();
+    const auto end = value[1].get<std::uint64_t>();
+    if (begin > end || end > data_size_) {
+      throw Error(here + " lies from byte " + std::to_string(begin) + " to " + std::to_string(end) +
+                  " of the data, which has " + std::to_string(data_size_) +
+                  " bytes (is the file cut off?).");
+    }
+    return {begin, end};
+  }
+
+  static std::uint64_t size_in_bytes(const std::vector<std::int64_t>& shape, std::uint64_t bytes,
+                                     const std::string& here) {
+    for (const std::int64_t dimension : shape) {
+      if (__builtin_mul_overflow(bytes, static_cast<std::uint64_t>(dimension), &bytes)) {
+        throw Error(here + " has the impossible shape " + shape_text(shape) + ".");
+      }
+    }
+    return bytes;
+  }
+
+  const std::string& where_;
+  std::uint64_t data_;
+  std::uint64_t data_size_;
+};
+
+/// Tensors in the order of their data must follow each other from its first byte to its last.
+void require_gapless(std::vector<StoredTensor>& tensors, const File& file, std::uint64_t data,
+                     const std::string& where) {
+  std::sort(tensors.begin(), tensors.end(),
+            [](const StoredTensor& a, const StoredTensor& b) { return a.begin < b.begin; });
+  std::uint64_t covered = data;
+  for (const StoredTensor& tensor : tensors) {
+    if (tensor.begin < covered) {
+      throw Error(where + ": tensor " + quote(tensor.name) + " overlaps another tensor.");
+    }
+    if (tensor.begin > covered) {
+      throw Error(where + " has " + std::to_string(tensor.begin - covered) +
+                  " bytes that belong to no tensor before tensor " + quote(tensor.name) + ".");
+    }
+    covered = tensor.end;
+  }
+  if (covered != file.size) {
+    throw Error(where + " has " + std::to_string(file.size - covered) +
+                " bytes that belong to no tensor at its end.");
+  }
+}
+
+}  // namespace
+
+std::string shape_text(const std::vector<std::int64_t>& shape) {
+  std::string text = "[";
+  for (const std::int64_t dimension : shape) {
+    if (text.size() > 1) text += ", ";
+    text += std::to_string(dimension);
+  }
+  return text + "]";
+}
+
+std::vector<StoredTensor> read_safetensors_header(const File& file) {
+  const std::string where = printable(file.path);
+  const std::uint64_t length = header_length(file, where);
+  const std::string_view header = file.text().substr(kLengthBytes, length);
+  if (!header.starts_with('{')) {
+    throw Error(where + " is not a safetensors file: its header is not a JSON object.");
+  }
+  const json root = parse_json(header, "The header of " + where);
+  const std::uint64_t data = kLengthBytes + length;
+  const EntryReader reader(where, data, file.size - data);
+  std::vector<StoredTensor> tensors;
+  for (const auto& [name, entry] : root.items()) {
+    if (name == "__metadata__") continue;
+    tensors.push_back(reader.read(name, entry));
+  }
+  require_gapless(tensors, file, data, where);
+  return tensors;
+}
+
+}  // namespace aira
