@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "aira/model.h"
@@ -96,15 +97,22 @@ class Generator {
   const Tokenizer& tokenizer() const { return tokenizer_; }
 
  private:
-  void check_fits(std::int64_t prompt_tokens, const char* what) const;
+  std::int32_t text_start() const;
+  void check_ids(std::span<const std::int32_t> ids) const;
+  std::span<const float> feed(std::span<const std::int32_t> ids, std::int64_t position,
+                              std::int64_t wanted);
   std::span<const float> prefill(std::span<const std::int32_t> prompt,
                                  const std::atomic<bool>* cancel);
 
   const Tokenizer& tokenizer_;
   std::optional<std::int32_t> start_, end_;  // instruction markers
-  std::vector<std::int32_t> stop_ids_;       // sorted
+  std::vector<std::int32_t> end_ids_;        // tokens that end an answer
+  bool end_as_text_ = false;                 // the end marker is not a token of its own
   Session session_;
   Sampler sampler_;
+  std::vector<Row> rows_;
+  std::vector<std::int32_t> wanted_;
+  std::vector<std::int32_t> cached_;  // ids whose keys and values are in the cache
 };
 
 }  // namespace aira

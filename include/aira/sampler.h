@@ -53,12 +53,12 @@ class Sampler {
                                           const SamplingOptions& options);
 
  private:
-  std::span<const float> penalise(std::span<const float> logits,
-                                  std::span<const std::int32_t> history, double penalty);
+  void penalise(std::span<const float> logits, std::span<const std::int32_t> history,
+                double penalty);
+  void keep_top_k(std::int64_t top_k);
 
-  std::vector<float> scores_;
-  std::vector<Candidate> candidates_;
-  std::vector<std::uint8_t> seen_;
+  std::vector<float> scores_;          // [V], after the penalty
+  std::vector<Candidate> candidates_;  // up to V
 };
 
 /// log softmax(logits)[token], in double precision.

@@ -1,0 +1,27 @@
+// All kernels of one instruction set. The including file has defined AIRA_ISA and the vector
+// vocabulary (simd/*.h).
+#pragma once
+
+#include "cpu/kernels.h"
+#include "cpu/math_impl.h"
+// The others use math_impl.h.
+#include "cpu/attention_impl.h"
+#include "cpu/layernorm_impl.h"
+#include "cpu/linear_impl.h"
+#include "cpu/pack_impl.h"
+
+namespace aira::cpu::AIRA_ISA {
+namespace {
+
+constexpr Kernels make_kernels(const char* name) {
+  return {.name = name,
+          .linear_f32 = &linear<float>,
+          .linear_f16 = &linear<std::uint16_t>,
+          .append = &append,
+          .attend = &attend,
+          .layernorm = &layernorm,
+          .pack = &pack};
+}
+
+}  // namespace
+}  // namespace aira::cpu::AIRA_ISA

@@ -1,0 +1,108 @@
+// Elementary functions on vectors: exp and what GPT-2's activations make of it.
+#pragma once
+
+#include <cmath>
+
+namespace aira::cpu::AIRA_ISA {
+namespace {
+
+/// A number as a type, to pass it to a generic lambda.
+template <int kValue>
+struct Count {
+  static constexpr int value = kValue;
+};
+
+/// e^x to about 2 ulp. Arguments are clamped to where the result is a normal number, so very small
+/// ones give about 1e-38 instead of 0. NaN stays NaN (it comes second in max and min).
+inline V exp(V x) {
+  x = min(broadcast(88.0F), max(broadcast(-87.3F), x));
+  // x = n ln 2 + r with |r| <= ln 2 / 2; ln 2 in two parts keeps r exact (Cody and Waite).
+  const V n = round(mul(x, broadcast(1.44269504F)));
+  V r = fma(n, broadcast(-0.693359375F), x);
+  r = fma(n, broadcast(2.12194440e-4F), r);
+  // Minimax polynomial of (e^r - 1 - r) / r^2 from Cephes' expf.
+  V p = broadcast(1.9875691500e-4F);
+  p = fma(p, r, broadcast(1.3981999507e-3F));
+  p = fma(p, r, broadcast(8.3334519073e-3F));
+  p = fma(p, r, broadcast(4.1665795894e-2F));
+  p = fma(p, r, broadcast(1.6666665459e-1F));
+  p = fma(p, r, broadcast(5.0000001201e-1F));
+  p = fma(mul(r, r), p, add(r, broadcast(1.0F)));
+  return mul(p, power_of_two(n));
+}
+
+/// x / (1 + e^-y).
+inline V times_sigmoid(V x, V y) {
+  const V one = broadcast(1.0F);
+  return div(x, add(one, exp(sub(zero(), y))));
+}
+
+/// x Phi(x), Phi by its tanh approximation (Hendrycks and Gimpel, "gelu_new"). With
+/// 0.5 (1 + tanh u) = 1 / (1 + e^-2u) nothing cancels for negative x.
+inline V gelu_tanh(V x) {
+  const V cubic = mul(mul(x, x), mul(x, broadcast(0.044715F)));
+  return times_sigmoid(x, mul(add(x, cubic), broadcast(1.5957691216F)));  // 2 sqrt(2 / pi)
+}
+
+inline V activate(V x, Activation activation) {
+  switch (activation) {
+    case Activation::kNone:
+      return x;
+    case Activation::kGeluTanh:
+      return gelu_tanh(x);
+    case Activation::kSilu:
+      return times_sigmoid(x, x);
+    case Activation::kRelu:
+      return max(zero(), x);  // NaN stays NaN: max gives its second argument then
+    case Activation::kGeluErf: {
+      float lanes[kWidth];
+      store(lanes, x);
+      for (float& lane : lanes) lane = 0.5F * lane * ::erfcf(lane * -0.70710678F);
+      return load(lanes);
+    }
+  }
+  return x;
+}
+
+/// The sum of a vector's lanes, always in the same order: halves are folded onto each other.
+inline float sum_lanes(V v) {
+  float lanes[kWidth];
+  store(lanes, v);
+  for (int half = kWidth / 2; half > 0; half /= 2) {
+    for (int i = 0; i < half; ++i) lanes[i] += lanes[i + half];
+  }
+  return lanes[0];
+}
+
+inline float max_lane(V v) {
+  float lanes[kWidth];
+  store(lanes, v);
+  for (int half = kWidth / 2; half > 0; half /= 2) {
+    for (int i = 0; i < half; ++i)
+      lanes[i] = lanes[i] > lanes[i + half] ? lanes[i] : lanes[i + half];
+  }
+  return lanes[0];
+}
+
+/// The first n < kWidth numbers, the rest zero.
+inline V load_some(const float* p, std::int64_t n) {
+  float lanes[kWidth] = {};
+  for (std::int64_t i = 0; i < n; ++i) lanes[i] = p[i];
+  return load(lanes);
+}
+
+/// The first n < kWidth lanes, the rest zero.
+inline V keep_lanes(V v, std::int64_t n) {
+  float lanes[kWidth];
+  store(lanes, v);
+  return load_some(lanes, n);
+}
+
+inline void store_some(float* p, V v, std::int64_t n) {
+  float lanes[kWidth];
+  store(lanes, v);
+  for (std::int64_t i = 0; i < n; ++i) p[i] = lanes[i];
+}
+
+}  // namespace
+}  // namespace aira::cpu::AIRA_ISA

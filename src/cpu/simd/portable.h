@@ -1,0 +1,68 @@
+// Vector vocabulary of the kernels in GCC/Clang vector extensions: four floats at a time, SSE2 on
+// any x86-64, NEON on arm64. The reference for what each function of the other files means.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include "cpu/half.h"
+
+namespace aira::cpu::AIRA_ISA {
+namespace {
+
+using V = float __attribute__((vector_size(16)));
+using VInt = std::int32_t __attribute__((vector_size(16)));
+constexpr int kWidth = 4;
+#if defined(__aarch64__)
+constexpr int kRegisters = 32;
+#define AIRA_KEEP(v) asm("" : "+w"(v))
+#else
+constexpr int kRegisters = 16;
+#define AIRA_KEEP(v) asm("" : "+x"(v))
+#endif
+
+inline V zero() { return V{}; }
+inline V broadcast(float x) { return V{x, x, x, x}; }
+/// Loads need no alignment; uint16_t are half-precision numbers, widened exactly.
+inline V load(const float* p) {
+  V v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
+inline V load(const std::uint16_t* p) {
+  return V{half_to_float(p[0]), half_to_float(p[1]), half_to_float(p[2]), half_to_float(p[3])};
+}
+inline V load_bf16(const std::uint16_t* p) {
+  const VInt bits{p[0] << 16, p[1] << 16, p[2] << 16, p[3] << 16};
+  return reinterpret_cast<V>(bits);
+}
+/// Stores to uint16_t round to the nearest half, ties to even.
+inline void store(float* p, V v) { std::memcpy(p, &v, sizeof v); }
+inline void store(std::uint16_t* p, V v) {
+  for (int i = 0; i < kWidth; ++i) p[i] = float_to_half(v[i]);
+}
+inline V add(V a, V b) { return a + b; }
+inline V sub(V a, V b) { return a - b; }
+inline V mul(V a, V b) { return a * b; }
+inline V div(V a, V b) { return a / b; }
+/// max and min give `b` when a lane of either is NaN, as the x86 instructions do.
+inline V max(V a, V b) { return a > b ? a : b; }
+inline V min(V a, V b) { return a < b ? a : b; }
+/// a * b + c, rounded once where the machine has a fused instruction (this file's users are
+/// compiled with -ffp-contract=fast).
+inline V fma(V a, V b, V c) { return a * b + c; }
+/// To the nearest integer, ties to even; |v| < 2^22.
+inline V round(V v) {
+  const V magic = broadcast(0x1.8p23F);
+  V shifted = v + magic;
+  AIRA_KEEP(shifted);  // keeps the compiler from folding the two additions
+  return shifted - magic;
+}
+/// 2^n for whole n in [-126, 127].
+inline V power_of_two(V n) {
+  const VInt exponent = __builtin_convertvector(n, VInt) + 127;
+  return reinterpret_cast<V>(exponent << 23);
+}
+
+}  // namespace
+}  // namespace aira::cpu::AIRA_ISA

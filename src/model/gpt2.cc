@@ -1,0 +1,59 @@
+// The forward pass of GPT-2, once, for every backend.
+// Radford et al., "Language Models are Unsupervised Multitask Learners" (2019); the arithmetic is
+// that of transformers' GPT2LMHeadModel.
+#include <cassert>
+#include <cmath>
+
+#include "aira/model.h"
+
+namespace aira {
+namespace {
+
+/// What q k^T is multiplied with in `layer`.
+float attention_scale(const ModelConfig& config, std::int64_t layer) {
+  double scale = 1;
+  if (config.scale_attention) scale /= std::sqrt(static_cast<double>(config.head_size()));
+  if (config.scale_attention_by_inverse_layer) scale /= static_cast<double>(layer + 1);
+  return static_cast<float>(scale);
+}
+
+}  // namespace
+
+std::span<const float> Session::forward(std::span<const Row> rows,
+                                        std::span<const std::int32_t> wanted) {
+  const ModelConfig& config = model_.config;
+  const auto count = static_cast<std::int64_t>(rows.size());
+  const auto wanted_count = static_cast<std::int64_t>(wanted.size());
+  assert(count <= limits_.rows && wanted_count <= limits_.wanted);
+  const Tensor x = x_.first(count);
+  const Tensor normed = normed_.first(count);
+  const Tensor qkv = qkv_.first(count);
+  const Tensor attended = attended_.first(count);
+  const Tensor inner = inner_.first(count);
+  const Tensor last = last_.first(wanted_count);
+  const Tensor logits = logits_.first(wanted_count);
+  const float epsilon = config.epsilon;
+
+  backend_.begin(rows, wanted);
+  backend_.embed(model_.token_embedding, model_.position_embedding, x);
+  for (std::int64_t l = 0; l < config.layers; ++l) {
+    const LayerWeights& layer = model_.layers[static_cast<std::size_t>(l)];
+    backend_.layernorm(x, layer.ln_1_gain, layer.ln_1_bias, epsilon, normed);
+    backend_.linear(normed, layer.attn_qkv, {.bias = &layer.attn_qkv_bias}, qkv);
+    backend_.attention(qkv, cache_, l, attention_scale(config, l), attended);
+    backend_.linear(attended, layer.attn_out, {.bias = &layer.attn_out_bias, .residual = x}, x);
+    backend_.layernorm(x, layer.ln_2_gain, layer.ln_2_bias, epsilon, normed);
+    backend_.linear(normed, layer.mlp_in,
+                    {.bias = &layer.mlp_in_bias, .activation = config.activation}, inner);
+    backend_.linear(inner, layer.mlp_out, {.bias = &layer.mlp_out_bias, .residual = x}, x);
+  }
+  if (wanted_count > 0) {
+    backend_.select(x, last);
+    backend_.layernorm(last, model_.ln_f_gain, model_.ln_f_bias, epsilon, last);
+    backend_.linear(last, model_.head, {}, logits);
+  }
+  backend_.end();
+  return backend_.read(logits);
+}
+
+}  // namespace aira

@@ -1,0 +1,46 @@
+// Memory of a Session: the KV cache and one stretch for all activations.
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+#include "aira/model.h"
+
+namespace aira {
+
+Session::Session(const Model& model, Backend& backend, Limits limits)
+    : model_(model), backend_(backend), limits_(limits) {
+  const ModelConfig& config = model.config;
+  if (limits_.context == 0) limits_.context = config.context;
+  assert(limits_.slots > 0 && limits_.rows > 0 && limits_.wanted > 0);
+  assert(limits_.context > 0 && limits_.context <= config.context);
+  cache_ = backend.make_cache({.layers = config.layers,
+                               .slots = limits_.slots,
+                               .context = limits_.context,
+                               .heads = config.heads,
+                               .head_size = config.head_size(),
+                               .data = {}});
+  const std::pair<Tensor*, Tensor> plan[] = {
+      {&x_, {nullptr, limits_.rows, config.width}},
+      {&normed_, {nullptr, limits_.rows, config.width}},
+      {&qkv_, {nullptr, limits_.rows, 3 * config.width}},
+      {&attended_, {nullptr, limits_.rows, config.width}},
+      {&inner_, {nullptr, limits_.rows, config.inner}},
+      {&last_, {nullptr, limits_.wanted, config.width}},
+      {&logits_, {nullptr, limits_.wanted, config.vocab}},
+  };
+  // Each tensor begins on a 64-byte boundary.
+  constexpr std::int64_t kLine = 16;  // floats
+  std::int64_t floats = 0;
+  for (const auto& [tensor, shape] : plan) {
+    floats += (shape.rows * shape.cols + kLine - 1) / kLine * kLine;
+  }
+  memory_ = backend.alloc(floats * size_of(DType::kF32));
+  auto* at = static_cast<float*>(memory_.get());
+  for (const auto& [tensor, shape] : plan) {
+    *tensor = shape;
+    tensor->data = at;
+    at += (shape.rows * shape.cols + kLine - 1) / kLine * kLine;
+  }
+}
+
+}  // namespace aira

@@ -1,0 +1,62 @@
+#include "run/answer_text.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace aira {
+namespace {
+
+constexpr std::string_view kWhiteSpace = " \t\n\v\f\r";
+
+/// Length of the longest end of `text` that is the beginning, but not all, of `stop`.
+std::size_t overlap(std::string_view text, std::string_view stop) {
+  for (std::size_t n = std::min(text.size(), stop.size() - 1); n > 0; --n) {
+    if (text.substr(text.size() - n) == stop.substr(0, n)) return n;
+  }
+  return 0;
+}
+
+}  // namespace
+
+AnswerText::AnswerText(std::vector<std::string> stops) : stops_(std::move(stops)) {
+  std::erase(stops_, "");
+}
+
+/// Lets the first `length` bytes of what is held go, less white space at either end of the answer.
+std::string AnswerText::release(std::size_t length) {
+  std::string_view part = std::string_view(held_).substr(0, length);
+  const std::size_t last = part.find_last_not_of(kWhiteSpace);
+  part = part.substr(0, last == std::string_view::npos ? 0 : last + 1);
+  const std::size_t taken = part.size();
+  if (text_.empty()) part.remove_prefix(std::min(part.find_first_not_of(kWhiteSpace), taken));
+  std::string released(part);
+  held_.erase(0, taken);
+  text_ += released;
+  return released;
+}
+
+std::string AnswerText::push(std::string_view bytes) {
+  if (stopped_) return {};
+  held_ += letters_.push(bytes);
+  std::size_t found = std::string::npos;
+  std::size_t held_back = 0;
+  for (const std::string& stop : stops_) {
+    found = std::min(found, held_.find(stop));
+    held_back = std::max(held_back, overlap(held_, stop));
+  }
+  if (found == std::string::npos) return release(held_.size() - held_back);
+  stopped_ = true;
+  std::string released = release(found);
+  held_.clear();
+  return released;
+}
+
+std::string AnswerText::finish() {
+  if (stopped_) return {};
+  held_ += letters_.finish();
+  std::string released = release(held_.size());
+  held_.clear();
+  return released;
+}
+
+}  // namespace aira

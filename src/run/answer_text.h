@@ -1,0 +1,38 @@
+// The text of a growing answer: whole letters only, without surrounding white space, ended by stop
+// texts. What leaves is never taken back: whatever might still become part of a stop text or of
+// trailing white space is held until that is certain.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "aira/tokenizer.h"
+
+namespace aira {
+
+class AnswerText {
+ public:
+  /// Empty stop texts are ignored.
+  explicit AnswerText(std::vector<std::string> stops);
+
+  /// Takes a token's bytes; returns the text that is now certain. Nothing after a stop text.
+  std::string push(std::string_view bytes);
+  /// The end of the answer: returns what was still held, less trailing white space.
+  std::string finish();
+  /// Whether a stop text has been seen.
+  bool stopped() const { return stopped_; }
+  /// Everything returned so far.
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string release(std::size_t length);
+
+  std::vector<std::string> stops_;
+  Utf8Stream letters_;
+  std::string held_;
+  std::string text_;
+  bool stopped_ = false;
+};
+
+}  // namespace aira
