@@ -70,6 +70,8 @@ class Backend {
                              std::int64_t size) = 0;
   /// `shape` with memory for it. Contents are undefined; attention writes before it reads.
   virtual KvCache make_cache(KvCache shape) = 0;
+  /// Copies host numbers into a tensor; for tests and tools, no part of a forward pass needs it.
+  virtual void write(const Tensor& tensor, std::span<const float> source) = 0;
   /// The tensor in host memory, valid until the next operation.
   virtual std::span<const float> read(const Tensor& tensor) = 0;
 

@@ -56,6 +56,10 @@ class CpuBackend final : public Backend {
   Vector load_vector(const std::shared_ptr<const std::byte>& source, DType dtype,
                      std::int64_t size) override;
   KvCache make_cache(KvCache shape) override;
+  void write(const Tensor& tensor, std::span<const float> source) override {
+    assert(static_cast<std::int64_t>(source.size()) == tensor.rows * tensor.cols);
+    std::copy(source.begin(), source.end(), tensor.data);
+  }
   std::span<const float> read(const Tensor& tensor) override {
     return {tensor.data, static_cast<std::size_t>(tensor.rows * tensor.cols)};
   }

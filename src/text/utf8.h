@@ -1,0 +1,43 @@
+// UTF-8 one letter at a time, and the one rule for bytes that are none: U+FFFD for each maximal
+// subpart (Unicode 15, section 3.9, table 3-8; what Python's errors="replace" does). Encoding,
+// decoding and streaming all go through here.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace aira {
+
+inline constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
+
+enum class Utf8Kind : std::uint8_t {
+  kLetter,      // a whole code point
+  kBroken,      // bytes that can never become one
+  kUnfinished,  // the text ends inside a code point
+};
+
+struct Utf8Step {
+  Utf8Kind kind = Utf8Kind::kLetter;
+  std::uint8_t length = 0;  // bytes, at least 1
+  char32_t code = 0;        // of kLetter
+};
+
+/// What `text`, which is not empty, begins with.
+Utf8Step utf8_step(std::string_view text);
+
+/// The code point at `at` of valid UTF-8, and the index behind it.
+char32_t next_code_point(std::string_view valid, std::size_t& at);
+
+/// The code point that ends at `at` (> 0) of valid UTF-8.
+char32_t code_point_before(std::string_view valid, std::size_t at);
+
+/// Appends whole letters and replacements to `out`; returns how many bytes of `bytes` that took.
+/// What is left, at most 3 bytes, is an unfinished letter.
+std::size_t append_whole_letters(std::string_view bytes, std::string& out);
+
+/// `bytes` itself when it is valid UTF-8; otherwise its replaced copy, kept in `storage`.
+std::string_view valid_utf8(std::string_view bytes, std::string& storage);
+
+}  // namespace aira

@@ -1,0 +1,197 @@
+// Small random GPT-2 checkpoints against what transformers computes from them in float64
+// (tests/data/models/README.md), and the promise that a result does not depend on what else is
+// computed beside it.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "aira/model.h"
+#include "aira/sampler.h"
+#include "cpu/cpu_backend.h"
+
+namespace aira {
+namespace {
+
+using nlohmann::json;
+using Ids = std::vector<std::int32_t>;
+
+struct Target {
+  const cpu::Kernels* kernels;
+  const char* model;
+};
+
+std::vector<Target> targets() {
+  std::vector<Target> all;
+  for (const cpu::Kernels* kernels : cpu::available_kernels()) {
+    for (const char* model : {"a", "b", "c", "d", "e"}) all.push_back({kernels, model});
+  }
+  return all;
+}
+
+class ModelGoldens : public testing::TestWithParam<Target> {
+ protected:
+  ModelGoldens() : files_(ModelFiles::from_folder(folder())) {
+    std::ifstream file(folder() + "/goldens.json");
+    goldens_ = json::parse(file);
+  }
+  static std::string folder() {
+    return std::string(AIRA_TEST_DATA) + "/models/" + GetParam().model;
+  }
+  void load(DType dtype, int threads = 2) {
+    backend_ = make_cpu_backend(threads, *GetParam().kernels);
+    model_ = std::make_unique<Model>(Model::load(files_, *backend_, dtype));
+  }
+  Session session(std::int64_t slots = 1, std::int64_t rows = 300, std::int64_t wanted = 300) {
+    return {*model_, *backend_, {.slots = slots, .rows = rows, .wanted = wanted}};
+  }
+  static std::vector<Row> rows(const Ids& ids, std::int32_t slot = 0, std::int32_t from = 0) {
+    std::vector<Row> all;
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      all.push_back({ids[i], slot, from + static_cast<std::int32_t>(i)});
+    }
+    return all;
+  }
+  /// The largest error of any golden logit, relative to the largest logit of its position.
+  double worst_error() {
+    Session session = this->session();
+    double worst = 0;
+    for (const json& golden : goldens_["forward"]) {
+      const Ids ids = golden["ids"];
+      const Ids positions = golden["positions"];
+      const auto logits = session.forward(rows(ids), positions);
+      const auto vocab = static_cast<std::size_t>(model_->config.vocab);
+      for (std::size_t i = 0; i < positions.size(); ++i) {
+        const std::vector<double> expected = golden["logits"][i];
+        double largest = 0;
+        for (const double x : expected) largest = std::max(largest, std::abs(x));
+        for (std::size_t v = 0; v < vocab; ++v) {
+          worst = std::max(worst, std::abs(logits[i * vocab + v] - expected[v]) / largest);
+        }
+      }
+    }
+    return worst;
+  }
+
+  ModelFiles files_;
+  json goldens_;
+  std::unique_ptr<Backend> backend_;
+  std::unique_ptr<Model> model_;
+};
+
+TEST_P(ModelGoldens, LogitsInF32) {
+  load(DType::kF32);
+  ASSERT_FALSE(goldens_["forward"].empty());
+  const double worst = worst_error();
+  RecordProperty("worst_relative_error", std::to_string(worst));
+  EXPECT_LT(worst, 1e-4);
+}
+
+TEST_P(ModelGoldens, LogitsInF16) {
+  load(DType::kF16);
+  // Rounding a weight to half precision is off by up to 2^-11 of it; what the layers make of that
+  // stays within a small multiple for these shapes. Files in f16 lose nothing.
+  const bool exact = std::string(GetParam().model) == "c" || std::string(GetParam().model) == "e";
+  EXPECT_LT(worst_error(), exact ? 1e-4 : 16 * 0x1p-11);
+}
+
+TEST_P(ModelGoldens, GreedyIds) {
+  load(DType::kF32);
+  Session session = this->session();
+  Sampler sampler(model_->config.vocab);
+  ASSERT_FALSE(goldens_["greedy"].empty());
+  for (const json& golden : goldens_["greedy"]) {
+    Ids history = golden["prompt"];
+    const Ids expected = golden["ids"];
+    const SamplingOptions options{.repetition_penalty = golden["repetition_penalty"],
+                                  .greedy = true};
+    auto logits =
+        session.forward(rows(history), Ids{static_cast<std::int32_t>(history.size()) - 1});
+    Ids generated;
+    while (true) {
+      generated.push_back(sampler.sample(logits, history, options, {}));
+      if (generated.size() == expected.size()) break;
+      history.push_back(generated.back());
+      logits = session.forward(
+          rows({history.back()}, 0, static_cast<std::int32_t>(history.size()) - 1), Ids{0});
+    }
+    EXPECT_EQ(generated, expected);
+  }
+}
+
+TEST_P(ModelGoldens, Scores) {
+  load(DType::kF32);
+  Session session = this->session();
+  ASSERT_FALSE(goldens_["score"].empty());
+  for (const json& golden : goldens_["score"]) {
+    Ids ids = golden["context"];
+    const Ids continuation = golden["continuation"];
+    const std::vector<double> expected = golden["logprobs"];
+    Ids wanted;
+    for (const std::int32_t id : continuation) {
+      wanted.push_back(static_cast<std::int32_t>(ids.size()) - 1);
+      ids.push_back(id);
+    }
+    ids.pop_back();
+    const auto logits = session.forward(rows(ids), wanted);
+    const auto vocab = static_cast<std::size_t>(model_->config.vocab);
+    for (std::size_t i = 0; i < continuation.size(); ++i) {
+      EXPECT_NEAR(log_probability(logits.subspan(i * vocab, vocab), continuation[i]), expected[i],
+                  1e-3);
+    }
+  }
+}
+
+/// Logits of `ids`, all positions, as they come when the sequence is alone and goes in at once.
+std::vector<float> alone(Session& session, const std::vector<Row>& rows) {
+  Ids all(rows.size());
+  for (std::size_t i = 0; i < all.size(); ++i) all[i] = static_cast<std::int32_t>(i);
+  const auto logits = session.forward(rows, all);
+  return {logits.begin(), logits.end()};
+}
+
+TEST_P(ModelGoldens, SameBitsHoweverItIsBatched) {
+  for (const DType dtype : {DType::kF32, DType::kF16}) {
+    std::vector<float> first;
+    for (const int threads : {1, 3}) {
+      load(dtype, threads);
+      const auto vocab = static_cast<std::size_t>(model_->config.vocab);
+      const auto context = static_cast<std::int32_t>(model_->config.context);
+      Ids ids;
+      for (std::int32_t i = 0; i < context; ++i) {
+        ids.push_back(static_cast<std::int32_t>((i * 37 + 11) % model_->config.vocab));
+      }
+      Session single = session(1);
+      const std::vector<float> expected = alone(single, rows(ids));
+      if (first.empty()) first = expected;
+      EXPECT_EQ(first, expected) << threads << " threads";
+
+      // The same sequence token by token in slot 2, beside other sequences that grow in steps of 3
+      // and of 1 in slots 0 and 1.
+      Session batched = session(3, context + 8, 1);
+      for (std::int32_t p = 0; p < context; ++p) {
+        std::vector<Row> step;
+        for (std::int32_t q = 3 * p; q < std::min(3 * p + 3, context); ++q) {
+          step.push_back({ids[static_cast<std::size_t>(context - 1 - q)], 0, q});
+        }
+        step.push_back({ids[static_cast<std::size_t>((p * 7) % context)], 1, p});
+        step.push_back({ids[static_cast<std::size_t>(p)], 2, p});
+        const auto logits = batched.forward(step, Ids{static_cast<std::int32_t>(step.size()) - 1});
+        ASSERT_TRUE(std::equal(logits.begin(), logits.end(),
+                               expected.begin() + static_cast<std::ptrdiff_t>(p * vocab)))
+            << "position " << p << " of " << context << ", " << threads << " threads";
+      }
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Cpu, ModelGoldens, testing::ValuesIn(targets()), [](const auto& target) {
+  return std::string(target.param.kernels->name) + "_" + target.param.model;
+});
+
+}  // namespace
+}  // namespace aira

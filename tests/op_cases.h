@@ -1,0 +1,68 @@
+// The table of shapes that every implementation of Backend is tested and measured with: sizes 1,
+// odd, at and around the boundaries of tiles, panels and blocks, and real ones.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "aira/backend.h"
+
+namespace aira {
+
+struct LinearCase {
+  std::int64_t rows, in, out;
+  Activation activation = Activation::kNone;
+  bool bias = true;
+  bool residual = false;
+};
+
+inline const std::vector<LinearCase> kLinearCases = {
+    {1, 1, 1},
+    {1, 3, 5, Activation::kGeluTanh},
+    {2, 7, 31, Activation::kNone, false, true},
+    {3, 33, 32, Activation::kGeluErf, true, true},
+    {5, 64, 33, Activation::kRelu},
+    {6, 31, 65, Activation::kSilu, true, true},
+    {7, 129, 64, Activation::kGeluTanh, false},
+    {12, 40, 509, Activation::kNone, false},
+    {13, 72, 40, Activation::kNone, true, true},
+    {23, 48, 131, Activation::kGeluTanh},
+    {24, 128, 96, Activation::kNone, true, true},
+    {25, 97, 97, Activation::kGeluTanh, true, true},
+    {61, 257, 35},
+    {1, 768, 2304},  // GPT-2 small's own
+    {1, 3072, 768, Activation::kNone, true, true},
+    {1, 96, 50259, Activation::kNone, false},         // and its vocabulary
+    {14, 768, 3072, Activation::kGeluTanh},
+};
+
+struct LayerNormCase {
+  std::int64_t rows, width;
+};
+
+inline const std::vector<LayerNormCase> kLayerNormCases = {
+    {1, 1}, {2, 3}, {1, 4}, {3, 15}, {7, 16}, {8, 17}, {9, 40}, {2, 97}, {33, 768}, {1, 1600},
+};
+
+/// Sequences that are in one step together: `cached` positions come from earlier steps, `rows`
+/// positions are new.
+struct AttentionCase {
+  struct Sequence {
+    std::int64_t cached, rows;
+  };
+  std::int64_t heads, head_size, context;
+  std::vector<Sequence> sequences;
+};
+
+inline const std::vector<AttentionCase> kAttentionCases = {
+    {1, 1, 1, {{0, 1}}},
+    {3, 5, 7, {{0, 7}}},
+    {2, 8, 40, {{15, 1}, {16, 1}, {17, 1}, {0, 1}}},  // decode around a block's end
+    {5, 8, 67, {{0, 3}, {30, 1}, {14, 5}, {66, 1}}},  // prompts beside decodes
+    {2, 12, 33, {{0, 33}, {1, 2}}},
+    {3, 64, 300, {{298, 2}, {100, 9}, {0, 17}}},
+    {1, 128, 50, {{45, 5}, {20, 1}}},
+    {12, 64, 1024, {{1023, 1}, {511, 1}}},
+};
+
+}  // namespace aira

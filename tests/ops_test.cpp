@@ -1,0 +1,316 @@
+// Every operation of every backend this machine can run, over the case table, against the
+// double-precision reference. Outputs are poisoned before and guarded on both sides.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <memory>
+#include <random>
+#include <string>
+
+#include "cpu/cpu_backend.h"
+#include "cpu/half.h"
+#include "op_cases.h"
+#include "reference.h"
+
+namespace aira {
+namespace {
+
+using reference::Numbers;
+using reference::Result;
+
+struct Target {
+  const cpu::Kernels* kernels;
+  int threads;
+};
+
+std::vector<Target> targets() {
+  std::vector<Target> all;
+  for (const cpu::Kernels* kernels : cpu::available_kernels()) {
+    for (const int threads : {1, 3}) all.push_back({kernels, threads});
+  }
+  return all;
+}
+
+class Ops : public testing::TestWithParam<Target> {
+ protected:
+  Ops() : backend_(make_cpu_backend(GetParam().threads, *GetParam().kernels)) {}
+
+  /// Random floats around `center`, exactly representable in half precision when asked for.
+  std::vector<float> random(std::int64_t count, double center = 0, double spread = 1,
+                            bool half = false) {
+    std::normal_distribution<double> normal(center, spread);
+    std::vector<float> numbers(static_cast<std::size_t>(count));
+    for (float& x : numbers) {
+      x = static_cast<float>(normal(random_));
+      if (half) x = cpu::half_to_float(cpu::float_to_half(x));
+    }
+    return numbers;
+  }
+  static Numbers doubles(const std::vector<float>& x) { return {x.begin(), x.end()}; }
+
+  static std::shared_ptr<const std::byte> bytes(const std::vector<float>& x) {
+    auto copy = std::make_shared<std::vector<float>>(x);
+    return {copy, reinterpret_cast<const std::byte*>(copy->data())};
+  }
+  Vector vector(const std::vector<float>& x) {
+    return backend_->load_vector(bytes(x), DType::kF32, static_cast<std::int64_t>(x.size()));
+  }
+  Tensor tensor(const std::vector<float>& x, std::int64_t rows) {
+    return tensor(rows, static_cast<std::int64_t>(x.size()) / rows, &x);
+  }
+  /// A poisoned tensor with guards around it, filled from `x` if given.
+  Tensor tensor(std::int64_t rows, std::int64_t cols, const std::vector<float>* x = nullptr) {
+    const std::int64_t count = rows * cols;
+    memory_.push_back(backend_->alloc((count + 2 * kGuard) * 4));
+    const Tensor whole{static_cast<float*>(memory_.back().get()), 1, count + 2 * kGuard};
+    backend_->write(whole, std::vector<float>(static_cast<std::size_t>(whole.cols), kPoison));
+    const Tensor inside{whole.data + kGuard, rows, cols};
+    if (x != nullptr) backend_->write(inside, *x);
+    return inside;
+  }
+  void expect_near(const Tensor& tensor, const Result& expected) {
+    const std::int64_t count = tensor.rows * tensor.cols;
+    ASSERT_EQ(static_cast<std::size_t>(count), expected.value.size());
+    const auto all = backend_->read({tensor.data - kGuard, 1, count + 2 * kGuard});
+    for (std::int64_t i = 0; i < kGuard; ++i) {
+      ASSERT_TRUE(std::isnan(all[i])) << "written " << kGuard - i << " before the output";
+      ASSERT_TRUE(std::isnan(all[kGuard + count + i])) << "written " << i << " behind the output";
+    }
+    for (std::int64_t i = 0; i < count; ++i) {
+      const double got = all[kGuard + i];
+      ASSERT_LE(std::abs(got - expected.value[i]), expected.tolerance[i])
+          << "at row " << i / tensor.cols << ", column " << i % tensor.cols << ": got " << got
+          << ", expected " << expected.value[i];
+    }
+  }
+
+  static constexpr std::int64_t kGuard = 16;  // floats, so that alignment stays
+  static constexpr float kPoison = std::numeric_limits<float>::quiet_NaN();
+  std::unique_ptr<Backend> backend_;
+  std::vector<Buffer> memory_;
+  std::mt19937_64 random_{7};
+};
+
+TEST_P(Ops, Linear) {
+  for (const LinearCase& c : kLinearCases) {
+    for (const DType dtype : {DType::kF32, DType::kF16}) {
+      for (const bool out_major : {false, true}) {
+        SCOPED_TRACE(testing::Message() << c.rows << " x " << c.in << " -> " << c.out << " "
+                                        << name_of(dtype) << (out_major ? " out-major" : ""));
+        const auto x = random(c.rows * c.in);
+        const auto w = random(c.in * c.out, 0.1, 0.3, dtype == DType::kF16);
+        const auto bias = random(c.out, 0.5);
+        const auto residual = random(c.rows * c.out, -0.5);
+        std::vector<float> stored = w;
+        if (out_major) {
+          for (std::int64_t k = 0; k < c.in; ++k) {
+            for (std::int64_t o = 0; o < c.out; ++o) stored[o * c.in + k] = w[k * c.out + o];
+          }
+        }
+        const Matrix matrix = backend_->load_matrix({.data = bytes(stored),
+                                                     .dtype = DType::kF32,
+                                                     .in = c.in,
+                                                     .out = c.out,
+                                                     .out_major = out_major},
+                                                    dtype);
+        const Vector bias_vector = vector(bias);
+        Epilogue epilogue{
+            .bias = c.bias ? &bias_vector : nullptr, .activation = c.activation, .residual = {}};
+        const Tensor input = tensor(x, c.rows);
+        // A residual connection writes over what it adds to.
+        const Tensor out = c.residual ? tensor(residual, c.rows) : tensor(c.rows, c.out);
+        if (c.residual) epilogue.residual = out;
+        backend_->linear(input, matrix, epilogue, out);
+        expect_near(out,
+                    reference::linear({c.rows, c.in, c.out, c.activation, c.bias, c.residual},
+                                      doubles(x), doubles(w), doubles(bias), doubles(residual)));
+        if (HasFatalFailure()) return;
+      }
+    }
+  }
+}
+
+TEST_P(Ops, LayerNorm) {
+  for (const LayerNormCase& c : kLayerNormCases) {
+    SCOPED_TRACE(testing::Message() << c.rows << " x " << c.width);
+    const auto x = random(c.rows * c.width, 3, 2);
+    const auto gain = random(c.width, 1, 0.5);
+    const auto bias = random(c.width, 0.3);
+    const Tensor out = tensor(c.rows, c.width);
+    backend_->layernorm(tensor(x, c.rows), vector(gain), vector(bias), 1e-5F, out);
+    expect_near(out, reference::layernorm(c.rows, c.width, doubles(x), doubles(gain), doubles(bias),
+                                          1e-5F));
+  }
+}
+
+TEST_P(Ops, EmbedAndSelect) {
+  for (const DType dtype : {DType::kF32, DType::kF16}) {
+    const std::int64_t vocab = 67;
+    const std::int64_t width = 21;
+    const auto tokens = random(vocab * width, 0, 1, true);
+    const auto positions = random(9 * width);
+    const Matrix matrix = backend_->load_matrix(
+        {.data = bytes(tokens), .dtype = DType::kF32, .in = width, .out = vocab, .out_major = true},
+        dtype);
+    std::vector<Row> rows;
+    for (int i = 0; i < 9; ++i) rows.push_back({(i * 31) % 67, i % 2, 8 - i});
+    rows[3].token = 66;
+    const std::vector<std::int32_t> wanted = {0, 4, 8};
+    Result embedded;
+    Result selected;
+    for (std::size_t t = 0; t < rows.size(); ++t) {
+      for (std::int64_t c = 0; c < width; ++c) {
+        const double sum = static_cast<double>(tokens[rows[t].token * width + c]) +
+                           static_cast<double>(positions[rows[t].position * width + c]);
+        embedded.value.push_back(static_cast<float>(sum));
+        embedded.tolerance.push_back(0);
+        if (t % 4 == 0) {
+          selected.value.push_back(static_cast<float>(sum));
+          selected.tolerance.push_back(0);
+        }
+      }
+    }
+    const Tensor x = tensor(9, width);
+    const Tensor some = tensor(3, width);
+    backend_->begin(rows, wanted);
+    backend_->embed(matrix, vector(positions), x);
+    backend_->select(x, some);
+    backend_->end();
+    expect_near(x, embedded);
+    expect_near(some, selected);
+  }
+}
+
+TEST_P(Ops, Attention) {
+  for (const AttentionCase& c : kAttentionCases) {
+    SCOPED_TRACE(testing::Message()
+                 << c.heads << " heads of " << c.head_size << ", context " << c.context);
+    const std::int64_t width = c.heads * c.head_size;
+    const auto slots = static_cast<std::int64_t>(c.sequences.size());
+    const KvCache cache = backend_->make_cache({.layers = 2,
+                                                .slots = slots,
+                                                .context = c.context,
+                                                .heads = c.heads,
+                                                .head_size = c.head_size,
+                                                .data = {}});
+    const float scale = 0.3F;
+    std::vector<std::vector<float>> history(c.sequences.size());  // each sequence's qkv so far
+    // Two steps: what is cached, then the rows that are looked at; layer 0 gets other numbers.
+    for (const bool looked_at : {false, true}) {
+      std::vector<Row> rows;
+      std::vector<float> qkv;
+      Result expected;
+      for (std::size_t s = 0; s < c.sequences.size(); ++s) {
+        const std::int64_t begin = looked_at ? c.sequences[s].cached : 0;
+        const std::int64_t count = looked_at ? c.sequences[s].rows : c.sequences[s].cached;
+        const auto fresh = random(count * 3 * width, 0.1);
+        qkv.insert(qkv.end(), fresh.begin(), fresh.end());
+        history[s].insert(history[s].end(), fresh.begin(), fresh.end());
+        for (std::int64_t p = begin; p < begin + count; ++p) {
+          rows.push_back({0, static_cast<std::int32_t>(s), static_cast<std::int32_t>(p)});
+          for (std::int64_t h = 0; h < c.heads; ++h) {
+            const auto part = [&](std::int64_t position, std::int64_t which, Numbers& to) {
+              const float* from =
+                  history[s].data() + (position * 3 + which) * width + h * c.head_size;
+              to.insert(to.end(), from, from + c.head_size);
+            };
+            if (!looked_at) continue;
+            Numbers q;
+            Numbers keys;
+            Numbers values;
+            part(p, 0, q);
+            for (std::int64_t j = 0; j <= p; ++j) {
+              part(j, 1, keys);
+              part(j, 2, values);
+            }
+            const Result head = reference::attention(p + 1, c.head_size, q, keys, values, scale);
+            expected.value.insert(expected.value.end(), head.value.begin(), head.value.end());
+            expected.tolerance.insert(expected.tolerance.end(), head.tolerance.begin(),
+                                      head.tolerance.end());
+          }
+        }
+      }
+      if (rows.empty()) continue;
+      const auto count = static_cast<std::int64_t>(rows.size());
+      const Tensor out = tensor(count, width);
+      backend_->begin(rows, {});
+      const auto other = random(count * 3 * width);
+      backend_->attention(tensor(other, count), cache, 0, scale, tensor(count, width));
+      backend_->attention(tensor(qkv, count), cache, 1, scale, out);
+      backend_->end();
+      if (looked_at) expect_near(out, expected);
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Cpu, Ops, testing::ValuesIn(targets()), [](const auto& target) {
+  return std::string(target.param.kernels->name) + "_" + std::to_string(target.param.threads) +
+         "_threads";
+});
+
+TEST(Half, AgreesWithItselfForAllBits) {
+  for (std::uint32_t bits = 0; bits < 0x10000; ++bits) {
+    const auto half = static_cast<std::uint16_t>(bits);
+    const float wide = cpu::half_to_float(half);
+    if (std::isnan(wide)) {
+      EXPECT_GT(half & 0x7fffU, 0x7c00U);
+      EXPECT_TRUE(std::isnan(cpu::half_to_float(cpu::float_to_half(wide))));
+    } else {
+      EXPECT_EQ(cpu::float_to_half(wide), half);
+    }
+  }
+  EXPECT_EQ(cpu::half_to_float(0x3c00), 1.0F);
+  EXPECT_EQ(cpu::half_to_float(0x0001), 0x1p-24F);
+  EXPECT_EQ(cpu::float_to_half(1 + 0x1p-11F), 0x3c00);  // a tie goes to even
+  EXPECT_EQ(cpu::float_to_half(1 + 0x1.8p-10F), 0x3c02);
+  EXPECT_EQ(cpu::float_to_half(65519.9F), 0x7bff);
+  EXPECT_EQ(cpu::float_to_half(65520.0F), 0x7c00);
+}
+
+TEST(LoadMatrix, ReadsEveryStorageTypeAtAnyAlignment) {
+  for (const cpu::Kernels* kernels : cpu::available_kernels()) {
+    const auto backend = make_cpu_backend(2, *kernels);
+    // 1, -2, 0.5 in each type, at an odd address, in a matrix of 3 inputs and 1 output.
+    const std::pair<DType, std::vector<std::uint8_t>> cases[] = {
+        {DType::kF32, {0, 0, 0x80, 0x3f, 0, 0, 0, 0xc0, 0, 0, 0, 0x3f}},
+        {DType::kF16, {0, 0x3c, 0, 0xc0, 0, 0x38}},
+        {DType::kBF16, {0x80, 0x3f, 0, 0xc0, 0, 0x3f}},
+    };
+    for (const auto& [dtype, numbers] : cases) {
+      auto memory = std::make_shared<std::vector<std::uint8_t>>(numbers.size() + 1);
+      std::copy(numbers.begin(), numbers.end(), memory->begin() + 1);
+      const std::shared_ptr<const std::byte> source(
+          memory, reinterpret_cast<const std::byte*>(memory->data()) + 1);
+      const Vector v = backend->load_vector(source, dtype, 3);
+      EXPECT_EQ(v.data.get()[0], 1);
+      EXPECT_EQ(v.data.get()[1], -2);
+      EXPECT_EQ(v.data.get()[2], 0.5);
+      const Matrix m = backend->load_matrix(
+          {.data = source, .dtype = dtype, .in = 3, .out = 1, .out_major = false}, DType::kF16);
+      const std::vector<float> x = {1, 10, 100};
+      float y = 0;
+      backend->linear({const_cast<float*>(x.data()), 1, 3}, m, {}, {&y, 1, 1});
+      EXPECT_EQ(y, 1 - 20 + 50);
+    }
+  }
+}
+
+TEST(LoadMatrix, RefusesWhatHalfPrecisionCannotHold) {
+  for (const cpu::Kernels* kernels : cpu::available_kernels()) {
+    const auto backend = make_cpu_backend(1, *kernels);
+    auto memory = std::make_shared<std::vector<float>>(40, 1.0F);
+    memory->back() = 7e4F;
+    const HostMatrix source{.data = {memory, reinterpret_cast<const std::byte*>(memory->data())},
+                            .dtype = DType::kF32,
+                            .in = 1,
+                            .out = 40,
+                            .out_major = false};
+    EXPECT_THROW(backend->load_matrix(source, DType::kF16), std::exception);
+    EXPECT_NO_THROW(backend->load_matrix(source, DType::kF32));
+  }
+}
+
+}  // namespace
+}  // namespace aira
