@@ -122,7 +122,6 @@ std::span<const Candidate> Sampler::distribution(std::span<const float> logits,
   }
   // top-p drops from the improbable end while what is dropped stays within 1 - top_p, and keeps the
   // first in any case.
-  double kept = sum;
   if (options.top_p < 1) {
     const double droppable = (1 - options.top_p) * sum;
     double dropped = 0;
@@ -130,9 +129,10 @@ std::span<const Candidate> Sampler::distribution(std::span<const float> logits,
       dropped += candidates_.back().probability;
       candidates_.pop_back();
     }
-    kept -= dropped;
+    sum = 0;
+    for (const Candidate& candidate : candidates_) sum += candidate.probability;
   }
-  for (Candidate& candidate : candidates_) candidate.probability /= kept;
+  for (Candidate& candidate : candidates_) candidate.probability /= sum;
   return candidates_;
 }
 

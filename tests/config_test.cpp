@@ -1,0 +1,252 @@
+// config.json and generation_config.json: what is read, what is refused and in which words.
+#include "aira/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <random>
+
+#include "model_fixtures.h"
+
+namespace aira {
+namespace {
+
+using nlohmann::json;
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::StartsWith;
+
+ModelConfig read(const std::string& text) {
+  return read_model_config(memory_files({{"config.json", text}}));
+}
+
+/// A small valid config, changed by the keys of `change`.
+std::string config(const std::string& change) {
+  json all = {{"model_type", "gpt2"}, {"n_layer", 2}, {"n_embd", 12}, {"n_head", 3}};
+  all.update(json::parse(change));
+  return all.dump();
+}
+
+TEST(ModelConfig, DefaultsAreThoseOfGpt2Config) {
+  const ModelConfig c = read(R"({"model_type": "gpt2"})");
+  EXPECT_EQ(c.layers, 12);
+  EXPECT_EQ(c.width, 768);
+  EXPECT_EQ(c.heads, 12);
+  EXPECT_EQ(c.head_size(), 64);
+  EXPECT_EQ(c.context, 1024);
+  EXPECT_EQ(c.vocab, 50257);
+  EXPECT_EQ(c.inner, 3072);
+  EXPECT_EQ(c.epsilon, 1e-5F);
+  EXPECT_EQ(c.activation, Activation::kGeluTanh);
+  EXPECT_TRUE(c.scale_attention);
+  EXPECT_FALSE(c.scale_attention_by_inverse_layer);
+  EXPECT_TRUE(c.tied_head);
+  EXPECT_EQ(c.bos, 50256);
+  EXPECT_THAT(c.eos, ElementsAre(50256));
+  EXPECT_FALSE(c.pad.has_value());
+}
+
+TEST(ModelConfig, ReadsEveryKey) {
+  const ModelConfig c = read(R"({"architectures": ["GPT2LMHeadModel"], "n_layer": 3, "n_embd": 40,
+      "n_head": 5, "n_positions": 67, "vocab_size": 509, "n_inner": 72, "layer_norm_epsilon": 1e-6,
+      "activation_function": "relu", "scale_attn_weights": false,
+      "scale_attn_by_inverse_layer_idx": true, "tie_word_embeddings": false, "bos_token_id": 1,
+      "eos_token_id": [2, 3], "pad_token_id": 0, "n_ctx": 12, "reorder_and_upcast_attn": true,
+      "pruned_heads": {}, "resid_pdrop": "whatever"})");
+  EXPECT_EQ(c.layers, 3);
+  EXPECT_EQ(c.width, 40);
+  EXPECT_EQ(c.heads, 5);
+  EXPECT_EQ(c.context, 67);
+  EXPECT_EQ(c.vocab, 509);
+  EXPECT_EQ(c.inner, 72);
+  EXPECT_EQ(c.epsilon, 1e-6F);
+  EXPECT_EQ(c.activation, Activation::kRelu);
+  EXPECT_FALSE(c.scale_attention);
+  EXPECT_TRUE(c.scale_attention_by_inverse_layer);
+  EXPECT_FALSE(c.tied_head);
+  EXPECT_EQ(c.bos, 1);
+  EXPECT_THAT(c.eos, ElementsAre(2, 3));
+  EXPECT_EQ(c.pad, 0);
+}
+
+TEST(ModelConfig, AcceptsAliases) {
+  const ModelConfig c = read(R"({"model_type": "gpt2", "hidden_size": 20, "num_hidden_layers": 1,
+      "num_attention_heads": 4, "n_head": 4, "max_position_embeddings": 9})");
+  EXPECT_EQ(c.width, 20);
+  EXPECT_EQ(c.layers, 1);
+  EXPECT_EQ(c.heads, 4);
+  EXPECT_EQ(c.context, 9);
+}
+
+TEST(ModelConfig, SpecialTokens) {
+  EXPECT_THAT(read(config(R"({"eos_token_id": null})")).eos, IsEmpty());
+  EXPECT_THAT(read(config(R"({"eos_token_id": []})")).eos, IsEmpty());
+  EXPECT_FALSE(read(config(R"({"bos_token_id": null})")).bos.has_value());
+  // Beyond the vocabulary: cannot occur.
+  const ModelConfig c =
+      read(config(R"({"vocab_size": 100, "eos_token_id": [7, 100, 99], "pad_token_id": 100})"));
+  EXPECT_THAT(c.eos, ElementsAre(7, 99));
+  EXPECT_FALSE(c.bos.has_value());
+  EXPECT_FALSE(c.pad.has_value());
+}
+
+TEST(ModelConfig, Activations) {
+  const std::pair<const char*, Activation> cases[] = {
+      {"gelu_new", Activation::kGeluTanh},  {"gelu_pytorch_tanh", Activation::kGeluTanh},
+      {"gelu_fast", Activation::kGeluTanh}, {"gelu_accurate", Activation::kGeluTanh},
+      {"gelu", Activation::kGeluErf},       {"gelu_python", Activation::kGeluErf},
+      {"relu", Activation::kRelu},          {"silu", Activation::kSilu},
+      {"swish", Activation::kSilu},         {"gelu_python_tanh", Activation::kGeluTanh},
+  };
+  for (const auto& [name, kind] : cases) {
+    EXPECT_EQ(read(config(json{{"activation_function", name}}.dump())).activation, kind) << name;
+  }
+}
+
+TEST(ModelConfig, RefusesByName) {
+  const std::pair<std::string, const char*> cases[] = {
+      {R"({"model_type": "llama"})", R"("model_type" must be "gpt2", the only supported one, but)"},
+      {R"({"model_type": null})", "\"model_type\" must be"},
+      {R"({"model_type": null, "architectures": ["BertModel"]})", "\"model_type\" must be"},
+      {R"({"model_type": null, "architectures": "GPT2LMHeadModel"})", "\"model_type\" must be"},
+      {R"({"model_type": 3})", "\"model_type\" must be a string"},
+      {R"({"n_layer": 0})", "\"n_layer\" must be a whole number from 1 to 1000, but is 0"},
+      {R"({"n_layer": -1})", "but is -1"},
+      {R"({"n_layer": 1001})", "but is 1001"},
+      {R"({"n_layer": null})", "\"n_layer\" must be set"},
+      {R"({"n_layer": 2.0})", "but is 2.0"},
+      {R"({"n_layer": "2"})", "but is \"2\""},
+      {R"({"n_layer": true})", "but is true"},
+      {R"({"num_hidden_layers": 3})", "equal to its alias \"num_hidden_layers\""},
+      {R"({"n_embd": 13})", "\"n_embd\" must be a multiple of \"n_head\" (3)"},
+      {R"({"n_embd": 18446744073709551615})", "\"n_embd\" must be"},
+      {R"({"n_embd": 9223372036854775807})", "\"n_embd\" must be"},
+      {R"({"n_head": 0})", "\"n_head\" must be"},
+      {R"({"n_positions": 1e6})", "\"n_positions\" must be"},
+      {R"({"vocab_size": 10000001})", "\"vocab_size\" must be"},
+      {R"({"n_inner": 0})", "\"n_inner\" must be"},
+      {R"({"layer_norm_epsilon": -1e-5})", "\"layer_norm_epsilon\" must be a number above 0"},
+      {R"({"layer_norm_epsilon": 0})", "\"layer_norm_epsilon\" must be"},
+      {R"({"layer_norm_epsilon": 1e-300})", "\"layer_norm_epsilon\" must be"},
+      {R"({"layer_norm_epsilon": "NaN"})", "\"layer_norm_epsilon\" must be"},
+      {R"({"layer_norm_epsilon": null})", "\"layer_norm_epsilon\" must be"},
+      {R"({"activation_function": "mish"})", "but is \"mish\""},
+      {R"({"activation_function": "quick_gelu"})", "but is \"quick_gelu\""},
+      {R"({"activation_function": null})", "\"activation_function\" must be set"},
+      {R"({"scale_attn_weights": 1})", "\"scale_attn_weights\" must be true or false"},
+      {R"({"tie_word_embeddings": null})", "\"tie_word_embeddings\" must be set"},
+      {R"({"add_cross_attention": true})", "cross-attention is not supported"},
+      {R"({"quantization_config": {"bits": 4}})", "quantised checkpoints are not supported"},
+      {R"({"pruned_heads": {"0": [1]}})", "pruned heads are not supported"},
+      {R"({"eos_token_id": -1})", "\"eos_token_id\" must be a whole number from 0"},
+      {R"({"eos_token_id": [1, "x"]})", "\"eos_token_id\" must be"},
+      {R"({"eos_token_id": 2147483648})", "\"eos_token_id\" must be"},
+      {R"({"bos_token_id": [1]})", "\"bos_token_id\" must be"},
+      {R"({"pad_token_id": 0.5})", "\"pad_token_id\" must be"},
+  };
+  for (const auto& [change, cause] : cases) {
+    EXPECT_THAT(error_of([&, &c = change] { read(config(c)); }),
+                AllOf(StartsWith("mem/config.json: "), HasSubstr(cause), EndsWith(".")))
+        << change;
+  }
+}
+
+TEST(ModelConfig, RefusesBadFiles) {
+  EXPECT_THAT(error_of([] { read("[]"); }), HasSubstr("mem/config.json must be a JSON object"));
+  EXPECT_THAT(error_of([] { read("{"); }), HasSubstr("mem/config.json is not valid JSON"));
+  EXPECT_THAT(error_of([] { read(""); }), HasSubstr("mem/config.json is not valid JSON"));
+  EXPECT_THAT(error_of([] { read(R"({"n_layer": 1, "n_layer": 1})"); }),
+              HasSubstr("has \"n_layer\" twice"));
+  EXPECT_THAT(error_of([] { read_model_config(memory_files({})); }),
+              HasSubstr("mem has no file \"config.json\""));
+}
+
+GenerationConfig read_generation(const std::string& text) {
+  return read_generation_config(memory_files({{"generation_config.json", text}}));
+}
+
+TEST(GenerationConfig, ReadsEveryKey) {
+  const GenerationConfig c = read_generation(R"({"do_sample": true, "temperature": 0.2, "top_k": 30,
+      "top_p": 1, "repetition_penalty": 1.2, "max_new_tokens": 200, "bos_token_id": 50257,
+      "eos_token_id": [50256, 60000], "pad_token_id": 3, "transformers_version": "4.30"})");
+  EXPECT_EQ(c.do_sample, true);
+  EXPECT_EQ(c.temperature, 0.2);
+  EXPECT_EQ(c.top_k, 30);
+  EXPECT_EQ(c.top_p, 1.0);
+  EXPECT_EQ(c.repetition_penalty, 1.2);
+  EXPECT_EQ(c.max_new_tokens, 200);
+  EXPECT_EQ(c.bos, 50257);
+  EXPECT_THAT(c.eos, ElementsAre(50256, 60000));
+  EXPECT_EQ(c.pad, 3);
+}
+
+TEST(GenerationConfig, IsEmptyWithoutAFile) {
+  for (const GenerationConfig& c :
+       {read_generation_config(memory_files({})), read_generation(R"({"temperature": null})")}) {
+    EXPECT_FALSE(c.do_sample || c.temperature || c.top_k || c.top_p || c.repetition_penalty);
+    EXPECT_FALSE(c.max_new_tokens || c.bos || c.pad);
+    EXPECT_THAT(c.eos, IsEmpty());
+  }
+}
+
+TEST(GenerationConfig, RefusesNonsense) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"do_sample", "1"},
+      {"temperature", "-1"},
+      {"temperature", "0"},
+      {"temperature", "\"abc\""},
+      {"temperature", "1e7"},
+      {"temperature", "[1]"},
+      {"top_k", "-1"},
+      {"top_k", "2.5"},
+      {"top_k", "99999999999999999999"},
+      {"top_p", "0"},
+      {"top_p", "1.5"},
+      {"top_p", "-0.1"},
+      {"repetition_penalty", "0"},
+      {"repetition_penalty", "true"},
+      {"max_new_tokens", "0"},
+      {"max_new_tokens", "\"many\""},
+      {"eos_token_id", "-5"},
+      {"eos_token_id", "[[1]]"},
+      {"bos_token_id", "{}"},
+      {"pad_token_id", "\"x\""},
+  };
+  for (const auto& [key, value] : cases) {
+    const std::string text = std::string("{\"") + key + "\": " + value + "}";
+    EXPECT_THAT(
+        error_of([&] { read_generation(text); }),
+        AllOf(StartsWith("mem/generation_config.json: \"" + std::string(key) + "\" must be"),
+              EndsWith(".")))
+        << text;
+  }
+}
+
+TEST(ConfigFuzz, MutationsAreReadOrThrowError) {
+  const std::string valid =
+      R"({"model_type":"gpt2","n_layer":2,"n_embd":12,"n_head":3,"n_inner":null,"vocab_size":99,)"
+      R"("layer_norm_epsilon":1e-5,"temperature":0.5,"top_k":3,"eos_token_id":[1,2]})";
+  constexpr std::string_view kTelling = "0123456789-[]{},:\"eE.\\\xff";
+  std::mt19937 random(3);
+  for (int i = 0; i < 10000; ++i) {
+    std::string text = valid;
+    for (unsigned n = 0; n <= random() % 3; ++n) {
+      text[random() % text.size()] = kTelling[random() % kTelling.size()];
+    }
+    if (i % 11 == 0) text.resize(random() % text.size());
+    const std::string errors[] = {error_of([&] { read(text); }),
+                                  error_of([&] { read_generation(text); })};
+    for (const std::string& error : errors) {
+      if (!error.empty()) {
+        ASSERT_THAT(error, AllOf(StartsWith("mem/"), EndsWith(".")));
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace aira

@@ -1,0 +1,109 @@
+// The bounds of parse_json and the sentences of JsonObject.
+#include "base/json.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "model_fixtures.h"
+
+namespace aira {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+std::string repeated(const std::string& text, int times) {
+  std::string all;
+  for (int i = 0; i < times; ++i) all += text;
+  return all;
+}
+
+TEST(ParseJson, ReadsWhatIsValid) {
+  EXPECT_EQ(parse_json(R"({"a": [1, -2.5, "\u00e9", null], "b": {"a": true}})", "f")["a"][2], "é");
+  EXPECT_EQ(parse_json(repeated("[", 32) + repeated("]", 32), "f").size(), 1U);
+}
+
+TEST(ParseJson, RefusesTheRest) {
+  const std::pair<std::string, const char*> cases[] = {
+      {"", "not valid JSON (line 1, byte 1)"},
+      {"{\"a\": 1,\n \"b\" 2}", "not valid JSON (line 2, byte 6)"},
+      {"{} x", "not valid JSON"},
+      {"{\"a\": NaN}", "not valid JSON"},
+      {"{\"a\": 'x'}", "not valid JSON"},
+      {"[1,]", "not valid JSON"},
+      {"\"\\ud800\"", "not valid JSON"},
+      {std::string("{\0}", 3), "not valid JSON"},
+      {"\"a\nb\"", "not valid JSON"},
+      {"\"\xff\"", "not valid UTF-8 (line 1, byte 2)"},
+      {"\"\xc0\xaf\"", "not valid UTF-8"},
+      {"[1e999]", "too large for a double"},
+      {R"({"a": 1, "b": 2, "a": 3})", "has \"a\" twice"},
+      {R"({"x": [{"b": 1, "b": 1}]})", "has \"b\" twice"},
+      {repeated("[", 33), "nested deeper than 32"},
+      {repeated("[", 1000000), "nested deeper than 32"},
+      {repeated("{\"a\":", 1000000), "nested deeper than 32"},
+      {std::string("[") + repeated("1,", 4000000) + "1]", "too many JSON values"},
+  };
+  for (const auto& [text, cause] : cases) {
+    EXPECT_THAT(error_of([&, &t = text] { parse_json(t, "dir/f.json"); }),
+                AllOf(StartsWith("dir/f.json "), HasSubstr(cause), EndsWith(".")))
+        << text.substr(0, 40);
+  }
+}
+
+TEST(JsonObject, ReadsTypedValues) {
+  const auto root =
+      parse_json(R"({"i": -3, "n": 2, "t": "x", "b": false, "l": [1, 2], "z": null})", "f");
+  const JsonObject object(root, "f");
+  EXPECT_EQ(object.integer("i", {-3, 3}), -3);
+  EXPECT_EQ(object.number("n", {0, 2, ""}), 2.0);
+  EXPECT_EQ(object.text("t"), "x");
+  EXPECT_EQ(object.boolean("b"), false);
+  EXPECT_THAT(object.integers("l", {1, 2}), ::testing::ElementsAre(1, 2));
+  EXPECT_THAT(object.integers("n", {1, 2}), ::testing::ElementsAre(2));
+  EXPECT_FALSE(object.integer("z", {0, 1}).has_value());
+  EXPECT_FALSE(object.integer("gone", {0, 1}).has_value());
+  EXPECT_TRUE(object.integers("z", {0, 1}).empty());
+  object.refuse_null("gone");
+}
+
+TEST(JsonObject, NamesKeyExpectedAndFound) {
+  const auto root = parse_json(
+      R"({"i": 4, "f": 1.5, "big": 18446744073709551615, "t": "long", "b": 1, "l": [1, "x"],
+          "o": {}, "z": null})",
+      "f");
+  const JsonObject object(root, "f");
+  const IntegerRange small = {0, 3};
+  const std::pair<std::function<void()>, const char*> cases[] = {
+      {[&] { object.integer("i", small); },
+       R"(f: "i" must be a whole number from 0 to 3, but is 4.)"},
+      {[&] { object.integer("f", small); }, "but is 1.5."},
+      {[&] {
+         object.integer("big", {0, INT64_MAX});
+       },
+       "but is 18446744073709551615."},
+      {[&] { object.integer("t", small); }, R"(but is "long".)"},
+      {[&] { object.integer("o", small); }, "but is an object."},
+      {[&] { object.integer("l", small); }, "but is a list."},
+      {[&] { object.integers("l", small); }, R"(or a list of such, but is "x".)"},
+      {[&] { object.integers("t", small); }, R"(or a list of such, but is "long".)"},
+      {[&] {
+         object.number("t", {0, 1, "a share"});
+       },
+       R"("t" must be a share, but is "long".)"},
+      {[&] {
+         object.number("f", {0, 1, "a share"});
+       },
+       "but is 1.5."},
+      {[&] { object.boolean("b"); }, "must be true or false, but is 1."},
+      {[&] { object.text("b"); }, "must be a string, but is 1."},
+      {[&] { object.refuse_null("z"); }, R"("z" must be set, but is null.)"},
+      {[&] { JsonObject(root["l"], "f"); }, "f must be a JSON object, but is a list."},
+  };
+  for (const auto& [action, sentence] : cases) EXPECT_THAT(error_of(action), HasSubstr(sentence));
+}
+
+}  // namespace
+}  // namespace aira

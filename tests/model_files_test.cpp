@@ -1,0 +1,112 @@
+// Mapped files, the lookup of a model's files by name, and untrusted text in messages.
+#include "aira/model_files.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include "base/mapped_file.h"
+#include "base/printable.h"
+#include "model_fixtures.h"
+
+namespace aira {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+
+TEST(MappedFile, HoldsTheBytes) {
+  const TemporaryFolder folder;
+  folder.write("f", std::string("a\0b", 3));
+  const auto file = MappedFile::open(folder.path("f"));
+  ASSERT_NE(file, nullptr);
+  ASSERT_EQ(file->size(), 3U);
+  EXPECT_EQ(std::memcmp(file->data(), "a\0b", 3), 0);
+}
+
+TEST(MappedFile, MissingIsNull) {
+  const TemporaryFolder folder;
+  EXPECT_EQ(MappedFile::open(folder.path("nothing")), nullptr);
+}
+
+TEST(MappedFile, RefusesWhatIsNotARegularFile) {
+  const TemporaryFolder folder;
+  folder.write("empty", "");
+  ASSERT_EQ(::mkfifo(folder.path("pipe").c_str(), 0600), 0);
+  std::filesystem::create_directory(folder.path("sub"));
+  std::filesystem::create_symlink("gone", folder.path("link"));
+  std::filesystem::create_symlink("loop", folder.path("loop"));
+  const std::pair<const char*, const char*> cases[] = {
+      {"empty", "is empty"},        {"pipe", "is not a regular file"},
+      {"sub", "is a folder"},       {"link", "is a link to a file that is not there"},
+      {"loop", "cannot be opened"},
+  };
+  for (const auto& [name, cause] : cases) {
+    EXPECT_THAT(error_of([&] { MappedFile::open(folder.path(name)); }),
+                AllOf(HasSubstr(folder.path(name)), HasSubstr(cause), EndsWith(".")));
+  }
+}
+
+TEST(ModelFiles, FindsFilesOfAFolder) {
+  const TemporaryFolder folder;
+  folder.write("config.json", "{}");
+  const ModelFiles files = ModelFiles::from_folder(folder.path());
+  EXPECT_EQ(files.require("config.json").text(), "{}");
+  EXPECT_EQ(files.place(), folder.path());
+  EXPECT_FALSE(files.find("other").has_value());
+  EXPECT_THAT(error_of([&] { files.require("other"); }),
+              AllOf(HasSubstr(folder.path()), HasSubstr("has no file \"other\"")));
+}
+
+TEST(ModelFiles, AFileOutlivesItsFinder) {
+  const TemporaryFolder folder;
+  folder.write("f", "bytes");
+  const File file = ModelFiles::from_folder(folder.path()).require("f");
+  EXPECT_EQ(file.text(), "bytes");
+}
+
+TEST(ModelFiles, RefusesNamesThatLeaveTheFolder) {
+  const TemporaryFolder folder;
+  const ModelFiles files = ModelFiles::from_folder(folder.path());
+  for (const std::string& name :
+       {std::string(), std::string("."), std::string(".."), std::string("../x"),
+        std::string("/etc/passwd"), std::string("a/b"), std::string("a\\b"),
+        std::string("a\0b", 3)}) {
+    EXPECT_THAT(error_of([&] { files.find(name); }), HasSubstr("not the plain name of a file"));
+  }
+}
+
+TEST(ModelFiles, RefusesWhatIsNoFolder) {
+  const TemporaryFolder folder;
+  folder.write("model.safetensors", "x");
+  folder.write("notes", "x");
+  EXPECT_THAT(error_of([&] { ModelFiles::from_folder(folder.path("model.safetensors")); }),
+              AllOf(HasSubstr("model.safetensors"), HasSubstr("give the folder that holds it")));
+  EXPECT_THAT(error_of([&] { ModelFiles::from_folder(folder.path("notes")); }),
+              HasSubstr("is not a folder"));
+  EXPECT_THAT(error_of([&] { ModelFiles::from_folder(folder.path("gone")); }),
+              AllOf(HasSubstr("gone"), HasSubstr("No such file")));
+  EXPECT_THAT(error_of([&] { ModelFiles::from_folder(""); }), HasSubstr("cannot be opened"));
+}
+
+TEST(Printable, KeepsTextAndEscapesTheRest) {
+  const std::pair<std::string, std::string> cases[] = {
+      {"plain ação \xE2\x82\xAC \xF0\x9F\x98\x80", "plain ação \xE2\x82\xAC \xF0\x9F\x98\x80"},
+      {std::string("a\0b\n\x1b[31m\x7f", 10), "a\\x00b\\x0a\\x1b[31m\\x7f"},
+      {"\xC2\x9B", "\\xc2\\x9b"},                    // C1 control
+      {"\xC0\xAF", "\\xc0\\xaf"},                    // overlong
+      {"\xE0\x80\x80", "\\xe0\\x80\\x80"},           // overlong
+      {"\xED\xA0\x80", "\\xed\\xa0\\x80"},           // surrogate
+      {"\xF4\x90\x80\x80", "\\xf4\\x90\\x80\\x80"},  // above U+10FFFF
+      {"\xE2\x82", "\\xe2\\x82"},                    // cut off
+      {"\xFF", "\\xff"},
+  };
+  for (const auto& [text, expected] : cases) EXPECT_EQ(printable(text), expected);
+  EXPECT_EQ(printable("aaaaaaaa", 3), "aaa...");
+  EXPECT_EQ(printable("aaa", 3), "aaa");
+  EXPECT_EQ(quote("x"), "\"x\"");
+}
+
+}  // namespace
+}  // namespace aira
