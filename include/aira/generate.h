@@ -63,14 +63,24 @@ struct Score {
   std::vector<TokenScore> tokens;
 };
 
+/// The tokens that stand before and after a question.
+struct QuestionMarkers {
+  std::int32_t start = 0;
+  std::int32_t end = 0;
+};
+
+/// The model's markers: the two instruction tokens, or by other names its bos and sep; nothing for
+/// a base model, which completes raw text only.
+std::optional<QuestionMarkers> question_markers(const Tokenizer& tokenizer);
+
 /// Generates one answer at a time with one session of its own.
 class Generator {
  public:
   Generator(const Model& model, const Tokenizer& tokenizer, Backend& backend,
             const GenerationConfig& generation);
 
-  /// Whether the tokenizer has the two instruction markers (false: a base model, raw text only).
-  bool has_markers() const { return start_.has_value() && end_.has_value(); }
+  /// Whether the tokenizer has question_markers().
+  bool has_markers() const { return markers_.has_value(); }
   /// Marker + question + marker. Throws Error when the model has no markers (use raw) or the text
   /// is too long for the context.
   std::vector<std::int32_t> question_prompt(std::string_view question) const;
@@ -105,9 +115,9 @@ class Generator {
                                  const std::atomic<bool>* cancel);
 
   const Tokenizer& tokenizer_;
-  std::optional<std::int32_t> start_, end_;  // instruction markers
-  std::vector<std::int32_t> end_ids_;        // tokens that end an answer
-  bool end_as_text_ = false;                 // the end marker is not a token of its own
+  std::optional<QuestionMarkers> markers_;
+  std::vector<std::int32_t> end_ids_;  // tokens that end an answer
+  bool end_as_text_ = false;           // the end marker is not a token of its own
   Session session_;
   Sampler sampler_;
   std::vector<Row> rows_;

@@ -49,18 +49,24 @@ GenerateOptions default_options(const GenerationConfig& config) {
   return options;
 }
 
+std::optional<QuestionMarkers> question_markers(const Tokenizer& tokenizer) {
+  const std::optional<std::int32_t> start = tokenizer.find(kStartMarker);
+  const std::optional<std::int32_t> end = tokenizer.find(kEndMarker);
+  if (start && end) return QuestionMarkers{*start, *end};
+  const Tokenizer::Roles& roles = tokenizer.roles();
+  if (roles.bos && roles.sep && roles.bos != roles.sep) {
+    return QuestionMarkers{*roles.bos, *roles.sep};
+  }
+  return std::nullopt;
+}
+
 Generator::Generator(const Model& model, const Tokenizer& tokenizer, Backend& backend,
                      const GenerationConfig& generation)
     : tokenizer_(tokenizer),
-      start_(tokenizer.find(kStartMarker)),
-      end_(tokenizer.find(kEndMarker)),
+      markers_(question_markers(tokenizer)),
       session_(model, backend, {.slots = 1, .rows = kPrefillRows, .wanted = kScoredRows}),
       sampler_(model.config.vocab) {
   const Tokenizer::Roles& roles = tokenizer.roles();
-  if (!has_markers() && roles.bos && roles.sep && roles.bos != roles.sep) {
-    start_ = roles.bos;  // markers by other names
-    end_ = roles.sep;
-  }
   end_ids_ = model.config.eos;
   end_ids_.insert(end_ids_.end(), generation.eos.begin(), generation.eos.end());
   const std::optional<std::int32_t> completion_end = tokenizer.find(kCompletionEnd);
@@ -100,9 +106,9 @@ std::vector<std::int32_t> Generator::dialogue_prompt(
     ids.insert(ids.end(), part.begin(), part.end());
   };
   const auto ask = [&](std::string_view text) {
-    ids.push_back(*start_);
+    ids.push_back(markers_->start);
     add(text);
-    ids.push_back(*end_);
+    ids.push_back(markers_->end);
   };
   for (const auto& [earlier_question, answer] : turns) {
     ask(earlier_question);

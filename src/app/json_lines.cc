@@ -1,0 +1,66 @@
+// Lines are untrusted: base/json.h bounds depth and size and refuses keys given twice.
+#include "app/json_lines.h"
+
+#include <algorithm>
+#include <cstdint>
+
+#include "aira/error.h"
+#include "app/commands.h"
+#include "app/interrupt.h"
+#include "app/output.h"
+#include "base/json.h"
+#include "base/printable.h"
+
+namespace aira {
+namespace {
+
+using nlohmann::json;
+using nlohmann::ordered_json;
+
+std::string dump(const ordered_json& value) {
+  return value.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace
+
+int answer_json_lines(LineReader& lines, const JsonAnswer& answer) {
+  std::int64_t failed = 0;
+  while (const std::optional<std::string> text = lines.next()) {
+    ordered_json result;
+    json id;
+    const std::optional<std::string> problem = problem_in([&] {
+      const json line = parse_json(*text, "The line");
+      if (!line.is_object()) throw Error("The line is not a JSON object.");
+      if (line.contains("id")) result["id"] = id = line["id"];
+      result.update(answer(line));
+    });
+    if (interrupted()) return kInterrupted;
+    if (problem) {
+      result = {{"id", id}, {"error", {{"message", *problem}}}};
+      ++failed;
+    }
+    print(dump(result));
+  }
+  if (interrupted()) return kInterrupted;
+  if (failed == 0) return kDone;
+  report_error(std::to_string(failed) + " of " + std::to_string(lines.number()) +
+               " lines failed; their \"error\" says why.");
+  return kFailed;
+}
+
+void refuse_other_keys(const json& line, std::initializer_list<std::string_view> known) {
+  for (const auto& [key, value] : line.items()) {
+    if (key != "id" && std::find(known.begin(), known.end(), key) == known.end()) {
+      throw Error("The key " + quote(key) + " means nothing here.");
+    }
+  }
+}
+
+std::optional<std::string> text_of(const json& line, const std::string& key) {
+  const auto found = line.find(key);
+  if (found == line.end()) return std::nullopt;
+  if (!found->is_string()) throw Error("The value of " + quote(key) + " must be a string.");
+  return found->get<std::string>();
+}
+
+}  // namespace aira

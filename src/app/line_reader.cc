@@ -1,0 +1,72 @@
+// A plain read() loop: lines must come out as soon as they are there, and Ctrl-C must end the wait.
+#include "app/line_reader.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
+
+#include "aira/error.h"
+#include "app/interrupt.h"
+#include "base/printable.h"
+
+namespace aira {
+namespace {
+
+constexpr std::size_t kChunk = std::size_t{1} << 16;
+constexpr std::size_t kLongestLine = std::size_t{64} << 20;
+
+Error failure(const std::string& what, const std::string& name) {
+  return Error(what + " " + name + " failed: " + std::generic_category().message(errno) + ".");
+}
+
+}  // namespace
+
+LineReader::LineReader(const std::string& path)
+    : name_(path == "-" ? "stdin" : quote(path, 4096)),
+      fd_(path == "-" ? STDIN_FILENO : ::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+  if (fd_ < 0) throw failure("Opening", name_);
+}
+
+LineReader::~LineReader() {
+  if (fd_ != STDIN_FILENO) ::close(fd_);
+}
+
+/// Reads more into pending_. False at the end of the input and after Ctrl-C.
+bool LineReader::fill() {
+  pending_.erase(0, position_);
+  position_ = 0;
+  const std::size_t before = pending_.size();
+  if (before > kLongestLine) {
+    throw Error("Line " + std::to_string(number_ + 1) + " of " + name_ + " is longer than 64 MiB.");
+  }
+  ssize_t got = -1;
+  do {
+    if (!wait_readable(fd_)) return false;
+    pending_.resize(before + kChunk);
+    got = ::read(fd_, pending_.data() + before, kChunk);
+    pending_.resize(before + (got > 0 ? static_cast<std::size_t>(got) : 0));
+  } while (got < 0 && (errno == EINTR || errno == EAGAIN));
+  if (got < 0) throw failure("Reading", name_);
+  ended_ = got == 0;
+  return !ended_;
+}
+
+std::optional<std::string> LineReader::next() {
+  if (interrupted()) return std::nullopt;
+  std::size_t searched = 0;  // of pending_ from position_ on
+  std::size_t end = std::string::npos;
+  while ((end = pending_.find('\n', position_ + searched)) == std::string::npos && !ended_) {
+    searched = pending_.size() - position_;
+    if (!fill() && !ended_) return std::nullopt;
+  }
+  if (end == std::string::npos && position_ == pending_.size()) return std::nullopt;
+  std::string line = pending_.substr(position_, end - position_);
+  position_ = end == std::string::npos ? pending_.size() : end + 1;
+  if (line.ends_with('\r')) line.pop_back();
+  ++number_;
+  return line;
+}
+
+}  // namespace aira

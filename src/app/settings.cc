@@ -1,0 +1,161 @@
+// One table of names and setters; ranges of the sampling numbers are GenerateOptions::validate's.
+#include "app/settings.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <limits>
+#include <optional>
+
+#include "aira/error.h"
+#include "base/printable.h"
+
+namespace aira {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::int64_t kMostAnswers = 1'000'000;
+
+/// "--top-k" of "top_k": messages name options as the command line does.
+std::string flag(std::string_view name) {
+  std::string text = "--" + std::string(name);
+  std::replace(text.begin(), text.end(), '_', '-');
+  return text;
+}
+
+[[noreturn]] void fail(std::string_view name, const std::string& expected, const json& value) {
+  const std::string found =
+      value.is_string()
+          ? quote(value.get_ref<const std::string&>())
+          : printable(value.dump(-1, ' ', false, json::error_handler_t::replace), 120);
+  throw UsageError(flag(name) + " must be " + expected + ", not " + found + ".");
+}
+
+double number(std::string_view name, const json& value) {
+  if (!value.is_number()) fail(name, "a number", value);
+  return value.get<double>();
+}
+
+std::int64_t integer(std::string_view name, const json& value, std::int64_t from, std::int64_t to) {
+  const bool fits =
+      value.is_number_integer() &&
+      (!value.is_number_unsigned() ||
+       value.get<std::uint64_t>() <= std::uint64_t{std::numeric_limits<std::int64_t>::max()});
+  const std::int64_t whole = fits ? value.get<std::int64_t>() : 0;
+  if (fits && whole >= from && whole <= to) return whole;
+  const bool open = to == std::numeric_limits<std::int64_t>::max();
+  fail(name,
+       "a whole number " + (open ? "of at least " + std::to_string(from)
+                                 : "from " + std::to_string(from) + " to " + std::to_string(to)),
+       value);
+}
+
+bool boolean(std::string_view name, const json& value) {
+  if (!value.is_boolean()) fail(name, "true or false", value);
+  return value.get<bool>();
+}
+
+std::uint64_t seed(std::string_view name, const json& value) {
+  if (!value.is_number_unsigned()) {
+    fail(name, "a whole number from 0 to 18446744073709551615", value);
+  }
+  return value.get<std::uint64_t>();
+}
+
+std::vector<std::string> texts(std::string_view name, const json& value) {
+  const json list = value.is_array() ? value : json::array({value});
+  std::vector<std::string> result;
+  for (const json& element : list) {
+    if (!element.is_string() || element.get_ref<const std::string&>().empty()) {
+      fail(name, "a text that is not empty", element);
+    }
+    result.push_back(element.get<std::string>());
+  }
+  return result;
+}
+
+constexpr std::int64_t kNoLimit = std::numeric_limits<std::int64_t>::max();
+
+constexpr std::array<std::string_view, 9> kNames = {
+    "max_new_tokens",      "temperature", "top_k", "top_p",
+    "repetition_penalty",  "greedy",      "seed",  "stop",
+    "num_return_sequences"};
+
+void set(Request& request, std::string_view name, const json& value) {
+  GenerateOptions& generate = request.generate;
+  SamplingOptions& sampling = generate.sampling;
+  if (name == "max_new_tokens") {
+    generate.max_new_tokens = integer(name, value, 1, kNoLimit);
+  } else if (name == "temperature") {
+    sampling.temperature = number(name, value);
+  } else if (name == "top_k") {
+    sampling.top_k = integer(name, value, 0, kNoLimit);
+  } else if (name == "top_p") {
+    sampling.top_p = number(name, value);
+  } else if (name == "repetition_penalty") {
+    sampling.repetition_penalty = number(name, value);
+  } else if (name == "greedy") {
+    sampling.greedy = boolean(name, value);
+  } else if (name == "seed") {
+    generate.seed = seed(name, value);
+  } else if (name == "stop") {
+    generate.stop = texts(name, value);
+  } else if (name == "num_return_sequences") {
+    request.answers = integer(name, value, 1, kMostAnswers);
+  } else {
+    throw UsageError("There is no sampling option " + quote(name) + ".");
+  }
+}
+
+template <typename Number>
+std::optional<Number> parse_whole(std::string_view text) {
+  Number number{};
+  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (problem != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+}  // namespace
+
+std::span<const std::string_view> setting_names() { return kNames; }
+
+bool is_setting(std::string_view name) {
+  return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
+}
+
+json typed_value(std::string_view text) {
+  if (const auto value = parse_whole<std::uint64_t>(text)) return *value;
+  if (const auto value = parse_whole<std::int64_t>(text)) return *value;
+  if (const auto value = parse_whole<double>(text)) return *value;
+  return std::string(text);
+}
+
+Request make_request(const Settings& settings, const GenerateOptions& defaults) {
+  Request request{.generate = defaults};
+  const auto samples = [](const Setting& setting) {
+    return setting.first == "temperature" || setting.first == "top_k" || setting.first == "top_p";
+  };
+  if (std::any_of(settings.begin(), settings.end(), samples)) {
+    request.generate.sampling.greedy = false;
+  }
+  for (const auto& [name, value] : settings) set(request, name, value);
+  request.generate.validate();
+  return request;
+}
+
+nlohmann::ordered_json to_json(const Request& request) {
+  const GenerateOptions& generate = request.generate;
+  const SamplingOptions& sampling = generate.sampling;
+  return {{"max_new_tokens", generate.max_new_tokens},
+          {"temperature", sampling.temperature},
+          {"top_k", sampling.top_k},
+          {"top_p", sampling.top_p},
+          {"repetition_penalty", sampling.repetition_penalty},
+          {"greedy", sampling.greedy},
+          {"seed", generate.seed},
+          {"stop", generate.stop},
+          {"num_return_sequences", request.answers}};
+}
+
+}  // namespace aira

@@ -1,0 +1,42 @@
+// The sampling options that a command line, a JSON line and the chat's /params have in common: set
+// by name, checked in one place.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "aira/generate.h"
+
+namespace aira {
+
+/// A long option name with underscores ("top_k") and the value that was given for it.
+using Setting = std::pair<std::string, nlohmann::json>;
+using Settings = std::vector<Setting>;
+
+/// What is asked of the model for one question.
+struct Request {
+  GenerateOptions generate;
+  std::int64_t answers = 1;  // num_return_sequences
+};
+
+/// The names that Request understands, in the order of the help text.
+std::span<const std::string_view> setting_names();
+bool is_setting(std::string_view name);
+
+/// A value from a command line: a number when it reads as one from end to end, else a string.
+nlohmann::json typed_value(std::string_view text);
+
+/// `defaults` changed by `settings`, the later ones over the earlier. Asking for a temperature,
+/// top-k or top-p asks for sampling, even from a model whose default is greedy. Throws UsageError
+/// for an unknown name, a wrong type and a value outside its legal range.
+Request make_request(const Settings& settings, const GenerateOptions& defaults);
+
+/// The values in use, as a JSON object of settings.
+nlohmann::ordered_json to_json(const Request& request);
+
+}  // namespace aira
