@@ -12,9 +12,6 @@
 namespace aira {
 namespace {
 
-constexpr const char* kStartMarker = "<|startofinstruction|>";
-constexpr const char* kEndMarker = "<|endofinstruction|>";
-constexpr const char* kCompletionEnd = "<|endofcompletion|>";
 constexpr const char* kTextEnd = "<|endoftext|>";
 
 /// Rows of a prompt that go through the model at once: enough that reading the weights does not
