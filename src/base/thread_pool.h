@@ -64,7 +64,7 @@ class ThreadPool {
   std::int64_t count_ = 0;
   std::int64_t piece_ = 1;  // indices in a piece
   std::uint32_t pieces_ = 0;
-  bool stopping_ = false;
+  std::atomic<bool> stopping_{false};
   alignas(64) std::atomic<std::uint32_t> round_{0};
   alignas(64) std::atomic<std::uint32_t> done_{0};  // pieces of this round
 };
