@@ -1,9 +1,12 @@
 // What the tokenizer's tests share: test data by name, and tokenizers loaded from files in memory.
 #pragma once
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
-#include <functional>
 #include <iterator>
 #include <map>
 #include <memory>
@@ -11,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "aira/error.h"
 #include "aira/model_files.h"
 #include "aira/tokenizer.h"
 
@@ -51,6 +55,26 @@ inline Tokenizer load_files(const FileMap& files) {
 inline std::optional<Tokenizer> load_folder(const std::string& path) {
   if (!std::filesystem::is_directory(path)) return std::nullopt;
   return Tokenizer::load(ModelFiles::from_folder(path));
+}
+
+/// The sentence that loading `files` fails with; empty when it succeeds.
+inline std::string failure(const FileMap& files) {
+  try {
+    load_files(files);
+    return "";
+  } catch (const Error& error) {
+    return error.what();
+  }
+}
+
+/// Loading must fail with one sentence that has both parts.
+inline void expect_sentence(const FileMap& files, const std::string& file,
+                            const std::string& cause) {
+  const std::string sentence = failure(files);
+  EXPECT_THAT(sentence, testing::HasSubstr(file));
+  EXPECT_THAT(sentence, testing::HasSubstr(cause));
+  EXPECT_THAT(sentence, testing::EndsWith("."));
+  EXPECT_EQ(sentence.find('\n'), std::string::npos);
 }
 
 }  // namespace aira
