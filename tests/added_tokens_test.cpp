@@ -93,11 +93,22 @@ TEST(AddedTokens, TokensOfWhiteSpaceBehindRstrip) {
   EXPECT_EQ(cut(tokens, "R  \na"), "<1>,<2>,\na");
 }
 
-TEST(AddedTokens, LongTextsOfOneTokenStayLinear) {
-  std::vector<AddedToken> tokens = {token(" ", 1), token("\n", 2)};
-  tokens[0].rstrip = tokens[0].lstrip = tokens[1].lstrip = tokens[1].rstrip = true;
+TEST(AddedTokens, NothingLeftOfAToken) {
+  std::vector<AddedToken> tokens = {token("R", 1), token("\n\n", 2)};
+  tokens[0].rstrip = true;
+  tokens[1].lstrip = true;
+  EXPECT_EQ(cut(tokens, "R\n\na"), "<1>,a");
+  EXPECT_EQ(cut(tokens, "R\n\n a"), "<1>,a");
+  EXPECT_EQ(cut(tokens, "R.\n\na"), "<1>,.,<2>,a");
+}
+
+TEST(AddedTokens, LongTextsOfWhiteSpaceTokensStayLinear) {
+  std::vector<AddedToken> tokens = {token(" ", 1)};
+  tokens[0].rstrip = true;
   const std::string text(300'000, ' ');
   EXPECT_EQ(AddedTokens(tokens).split(text, false).size(), text.size());
+  tokens[0].lstrip = true;
+  EXPECT_EQ(AddedTokens(tokens).split(text, false).size(), 1U);
 }
 
 }  // namespace

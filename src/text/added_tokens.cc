@@ -117,6 +117,8 @@ void AddedTokens::split(const Matcher& matcher, std::string_view text, bool plai
       }
       end = run_end;
     }
+    // Nothing is left of it when an rstrip token before it took all: dropped, as in `tokenizers`.
+    if (begin >= end) continue;
     if (done < begin) out.push_back({text.substr(done, begin - done), -1});
     out.push_back({{}, token.id});
     // Not max(done, end): a token found inside white space that was taken already gives back the

@@ -77,7 +77,8 @@ def random_text(rng):
 def texts():
     """2,400 or so texts as bytes, shuffled."""
     rng = random.Random(20240607)
-    out = [b"", b" ", b"  ", b"\n", b"a", b"'", b"\x00", b"\xef\xbb\xbfBOM"]
+    out = [b"", b" ", b"  ", b"\n", b"a", b"'", b"\x00", b"\xef\xbb\xbfBOM", b"[LR]\n\n?", b"a[R] \n\n", b"[LR]  \n\nb",
+           b"[R]   x", b"[R] x", b" x   x"]
     for one in by_category(rng, 14):
         out.append(one.encode())
         out.append(f" {one}{one} a{one}b1{one}2 {one}'s\n{one}.{one} ".encode())
