@@ -23,6 +23,8 @@ using Ids = std::vector<std::int32_t>;
 struct Target {
   const cpu::Kernels* kernels;
   const char* model;
+
+  friend void PrintTo(const Target& target, std::ostream* out) { *out << target.kernels->name; }
 };
 
 std::vector<Target> targets() {

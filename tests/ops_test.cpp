@@ -23,6 +23,8 @@ using reference::Result;
 struct Target {
   const cpu::Kernels* kernels;
   int threads;
+
+  friend void PrintTo(const Target& target, std::ostream* out) { *out << target.kernels->name; }
 };
 
 std::vector<Target> targets() {

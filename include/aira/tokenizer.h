@@ -14,6 +14,11 @@
 
 namespace aira {
 
+/// How Aira's models mark a dialogue: start, question, end, answer, completion end.
+inline constexpr const char* kStartMarker = "<|startofinstruction|>";
+inline constexpr const char* kEndMarker = "<|endofinstruction|>";
+inline constexpr const char* kCompletionEnd = "<|endofcompletion|>";
+
 class Tokenizer {
  public:
   /// How added tokens (`<|endoftext|>`, ...) that appear in a text are taken.
@@ -44,6 +49,7 @@ class Tokenizer {
   /// The bytes that `id` stands for (an added token's content as it is written); empty for an id
   /// that the vocabulary does not have.
   std::string_view bytes(std::int32_t id) const;
+  /// Flagged so, of a role, or one of the dialogue's markers.
   bool is_special(std::int32_t id) const;
   /// The id of the token written exactly `content` (added tokens first), if any.
   std::optional<std::int32_t> find(std::string_view content) const;

@@ -16,6 +16,9 @@ namespace {
 // thread that shares its core with the one it waits for gives the core away soon.
 constexpr int kSpins = 4000;
 
+/// Members of a team whose pieces fit the 16 bits that a part has for them.
+constexpr int kMostThreads = 1024;
+
 void pause() {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
@@ -24,13 +27,22 @@ void pause() {
 #endif
 }
 
-/// Waits until `value` differs from `old`: spins, then sleeps.
+/// Waits until `value` is not `old`: spins, then sleeps.
 void await_change(const std::atomic<std::uint32_t>& value, std::uint32_t old) {
   for (int i = 0; i < kSpins; ++i) {
     if (value.load(std::memory_order_acquire) != old) return;
     pause();
   }
   while (value.load(std::memory_order_acquire) == old) value.wait(old, std::memory_order_acquire);
+}
+
+/// Pieces that a member's part is cut into: enough for others to help, few enough that taking one
+/// costs nothing.
+constexpr std::int64_t kPiecesPerMember = 16;
+
+constexpr std::uint64_t pack(std::uint32_t round, std::int64_t next, std::int64_t end) {
+  return static_cast<std::uint64_t>(round) << 32 | static_cast<std::uint64_t>(next) << 16 |
+         static_cast<std::uint64_t>(end);
 }
 
 /// CPUs' worth of time that the cgroup grants, or a negative number when it sets no limit.
@@ -47,10 +59,11 @@ double cgroup_cpus() {
 
 }  // namespace
 
-ThreadPool::ThreadPool(int threads) {
-  workers_.reserve(static_cast<std::size_t>(std::max(threads - 1, 0)));
-  for (int member = 1; member < threads; ++member) {
-    workers_.emplace_back([this, member] { work(member); });
+ThreadPool::ThreadPool(int threads)
+    : parts_(static_cast<std::size_t>(std::clamp(threads, 1, kMostThreads))) {
+  workers_.reserve(parts_.size() - 1);
+  for (std::size_t member = 1; member < parts_.size(); ++member) {
+    workers_.emplace_back([this, member] { work(static_cast<int>(member)); });
   }
 }
 
@@ -61,26 +74,55 @@ ThreadPool::~ThreadPool() {
   for (std::thread& worker : workers_) worker.join();
 }
 
-void ThreadPool::run_erased(Call call, const void* task) {
-  if (!workers_.empty()) {
-    call_ = call;
-    task_ = task;
-    pending_.store(static_cast<std::uint32_t>(workers_.size()), std::memory_order_relaxed);
-    round_.fetch_add(1, std::memory_order_release);
-    round_.notify_all();
+void ThreadPool::run(std::int64_t count, Call call, const void* body) {
+  if (count <= 0) return;
+  if (workers_.empty()) return call(body, 0, count, 0);
+  call_ = call;
+  body_ = body;
+  count_ = count;
+  piece_ = std::max<std::int64_t>(count / (size() * kPiecesPerMember), 1);
+  const std::int64_t pieces = (count + piece_ - 1) / piece_;
+  pieces_ = static_cast<std::uint32_t>(pieces);
+  done_.store(0, std::memory_order_relaxed);
+  const std::uint32_t round = round_.load(std::memory_order_relaxed) + 1;
+  for (std::int64_t m = 0; m < size(); ++m) {
+    parts_[static_cast<std::size_t>(m)].left.store(
+        pack(round, pieces * m / size(), pieces * (m + 1) / size()), std::memory_order_release);
   }
-  call(task, 0);
-  for (std::uint32_t left; (left = pending_.load(std::memory_order_acquire)) != 0;) {
-    await_change(pending_, left);
+  round_.store(round, std::memory_order_release);
+  round_.notify_all();
+  if (help(round, 0)) return;
+  for (std::uint32_t done; (done = done_.load(std::memory_order_acquire)) != pieces_;) {
+    await_change(done_, done);
   }
 }
 
+bool ThreadPool::help(std::uint32_t round, int member) {
+  bool last = false;
+  for (int i = 0; i < size(); ++i) {
+    std::atomic<std::uint64_t>& left = parts_[static_cast<std::size_t>((member + i) % size())].left;
+    std::uint64_t seen = left.load(std::memory_order_acquire);
+    while (static_cast<std::uint32_t>(seen >> 32) == round) {
+      const auto next = static_cast<std::int64_t>(seen >> 16 & 0xffff);
+      if (next == static_cast<std::int64_t>(seen & 0xffff)) break;
+      if (!left.compare_exchange_weak(seen, seen + (1U << 16), std::memory_order_acq_rel)) continue;
+      // The piece is ours, so this round cannot end, nor its fields change, before it is done.
+      const std::int64_t begin = next * piece_;
+      call_(body_, begin, std::min(begin + piece_, count_), member);
+      const std::uint32_t total = pieces_;
+      last = done_.fetch_add(1, std::memory_order_acq_rel) + 1 == total;
+      seen = left.load(std::memory_order_acquire);
+    }
+  }
+  return last;
+}
+
 void ThreadPool::work(int member) {
-  for (std::uint32_t seen = 0;; ++seen) {
+  for (std::uint32_t seen = 0;;) {
     await_change(round_, seen);
+    seen = round_.load(std::memory_order_acquire);
     if (stopping_) return;
-    call_(task_, member);
-    if (pending_.fetch_sub(1, std::memory_order_acq_rel) == 1) pending_.notify_one();
+    if (help(seen, member)) done_.notify_one();
   }
 }
 

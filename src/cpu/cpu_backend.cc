@@ -78,11 +78,11 @@ class CpuBackend final : public Backend {
   /// Calls body(row) for each row, on the team when there are many.
   template <typename Body>
   void each_row(std::int64_t rows, const Body& body) {
-    const auto some = [&](std::int64_t begin, std::int64_t end) {
+    const auto some = [&](std::int64_t begin, std::int64_t end, int /*member*/) {
       for (std::int64_t row = begin; row < end; ++row) body(row);
     };
     if (rows < kParallelRows) {
-      some(0, rows);
+      some(0, rows, 0);
     } else {
       pool_.split(rows, some);
     }
@@ -122,7 +122,7 @@ Matrix CpuBackend::load_matrix(const HostMatrix& source, DType dtype) {
                     .panels = memory.get(),
                     .dtype = dtype};
   std::atomic<bool> fits = true;
-  pool_.split(panels, [&](std::int64_t begin, std::int64_t end) {
+  pool_.split(panels, [&](std::int64_t begin, std::int64_t end, int /*member*/) {
     if (!kernels_.pack(job, begin, end)) fits = false;
   });
   if (!fits) {
@@ -218,9 +218,8 @@ void CpuBackend::linear(Tensor x, const Matrix& weights, const Epilogue& epilogu
                       .y = out.data};
   const auto kernel = weights.dtype == DType::kF32 ? kernels_.linear_f32 : kernels_.linear_f16;
   const std::int64_t panels = round_up(weights.out, kPanel) / kPanel;
-  pool_.run([&](int member) {
-    kernel(job, panels * member / pool_.size(), panels * (member + 1) / pool_.size(),
-           scratch(member));
+  pool_.split(panels, [&](std::int64_t begin, std::int64_t end, int member) {
+    kernel(job, begin, end, scratch(member));
   });
 }
 
@@ -246,10 +245,9 @@ void CpuBackend::attention(Tensor qkv, const KvCache& cache, std::int64_t layer,
                         .out = out.data + group.first * out.cols + head * cache.head_size,
                         .scratch = scratch(member)};
   };
-  // Dealt out one by one: later groups of a prompt see more positions and take longer.
   const auto each_job = [&](const auto& body) {
-    pool_.run([&](int member) {
-      for (std::int64_t i = member; i < jobs; i += pool_.size()) body(make_job(i, member));
+    pool_.split(jobs, [&](std::int64_t begin, std::int64_t end, int member) {
+      for (std::int64_t i = begin; i < end; ++i) body(make_job(i, member));
     });
   };
   if (shared_slots_) {  // a group reads what others append

@@ -12,9 +12,6 @@
 namespace aira {
 namespace {
 
-constexpr const char* kStartMarker = "<|startofinstruction|>";
-constexpr const char* kEndMarker = "<|endofinstruction|>";
-constexpr const char* kCompletionEnd = "<|endofcompletion|>";
 constexpr const char* kTextEnd = "<|endoftext|>";
 
 /// Rows of a prompt that go through the model at once: enough that reading the weights does not
@@ -82,9 +79,10 @@ Generator::Generator(const Model& model, const Tokenizer& tokenizer, Backend& ba
 /// The token that stands before a text that has nothing before it.
 std::int32_t Generator::text_start() const {
   const Tokenizer::Roles& roles = tokenizer_.roles();
-  for (const auto& id : {tokenizer_.find(kTextEnd), roles.eos, roles.bos, model().config.bos}) {
-    if (id) return *id;
-  }
+  if (const auto id = tokenizer_.find(kTextEnd)) return *id;
+  if (roles.eos) return *roles.eos;
+  if (!model().config.eos.empty()) return model().config.eos.front();
+  if (roles.bos) return *roles.bos;
   throw Error("The model has no end-of-text token, so an empty text has nothing to start from.");
 }
 

@@ -73,7 +73,10 @@ Bpe::Bpe(const Vocabulary& vocabulary, const MergeList& merges, const std::strin
     const std::int32_t left = known(vocabulary, pair.substr(0, entry.left), number, merges_file);
     const std::int32_t right = known(vocabulary, pair.substr(entry.left), number, merges_file);
     insert(left, right, static_cast<std::uint32_t>(merged_.size()));
-    merged_.push_back(known(vocabulary, pair, number, merges_file));
+    // Trained vocabularies list merged tokens in the order of the merges: try the next id first.
+    const std::int32_t next = merged_.empty() ? -1 : merged_.back() + 1;
+    const bool hit = vocabulary.has(next) && vocabulary.token(next) == pair;
+    merged_.push_back(hit ? next : known(vocabulary, pair, number, merges_file));
   }
 }
 

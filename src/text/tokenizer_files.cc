@@ -101,6 +101,10 @@ void set_roles(const TokenizerConfig& config, TokenizerParts& parts) {
   for (AddedToken& token : parts.added) {
     const auto plays = [&](const auto& role) { return role && role->content == token.content; };
     token.special |= std::any_of(config.roles.begin(), config.roles.end(), plays);
+    // Some exports declare the dialogue's markers without a role and without the flag.
+    for (const char* marker : {kStartMarker, kEndMarker, kCompletionEnd}) {
+      token.special |= token.content == marker;
+    }
   }
 }
 

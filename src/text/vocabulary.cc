@@ -104,7 +104,7 @@ void Vocabulary::add_bytes(std::int32_t id) {
 void Vocabulary::grow_slots(std::size_t tokens) {
   const std::vector<Slot> old = std::move(slots_);
   std::size_t size = 64;
-  while (size < 4 * tokens) size *= 2;
+  while (size < 2 * tokens) size *= 2;
   slots_.assign(size, {});
   for (const Slot& slot : old) {
     if (slot.id >= 0) insert(slot.id);

@@ -1,0 +1,252 @@
+// Whole tokenizer files that are wrong, in both layouts: one sentence each that names the file and
+// the cause.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "aira/error.h"
+#include "tokenizer_test_files.h"
+
+namespace aira {
+namespace {
+
+struct Broken {
+  const char* name;
+  std::vector<const char*> from_small;  // files taken from small-files
+  FileMap files;
+  const char* file;
+  const char* cause;
+};
+
+void PrintTo(const Broken& one, std::ostream* out) { *out << one.name; }
+
+class BrokenFiles : public testing::TestWithParam<Broken> {};
+
+TEST_P(BrokenFiles, AreRefused) {
+  FileMap files = GetParam().files;
+  for (const std::string name : GetParam().from_small) {
+    files[name] = read_data("small-files/" + name);
+  }
+  expect_sentence(files, GetParam().file, GetParam().cause);
+}
+
+std::string nested(const std::string& opening, int depth) {
+  std::string text;
+  for (int i = 0; i < depth; ++i) text += opening;
+  return text;
+}
+
+const Broken kTokenizerJson[] = {
+    {"nothing", {}, {}, "memory", "has no tokenizer"},
+    {"empty", {}, {{"tokenizer.json", ""}}, "memory/tokenizer.json", "not valid JSON"},
+    {"not_json", {}, {{"tokenizer.json", "hello"}}, "memory/tokenizer.json", "line 1, byte 1"},
+    {"list", {}, {{"tokenizer.json", "[]"}}, "memory/tokenizer.json", "not valid JSON"},
+    {"deep", {}, {{"tokenizer.json", nested("[", 100'000)}}, "memory/tokenizer.json", "JSON"},
+    {"deep_value",
+     {},
+     {{"tokenizer.json", "{\"x\":" + nested("[", 100'000) + nested("]", 100'000) + "}"}},
+     "memory/tokenizer.json",
+     "nested deeper"},
+    {"deep_unclosed",
+     {},
+     {{"tokenizer.json", "{\"x\":" + nested("{\"a\":", 100'000)}},
+     "memory/tokenizer.json",
+     "not valid JSON"},
+    {"deep_vocab",
+     {},
+     {{"tokenizer.json", "{\"model\":{\"vocab\":" + nested("[", 100'000)}},
+     "memory/tokenizer.json",
+     "not valid JSON"},
+    {"key_twice",
+     {},
+     {{"tokenizer.json", R"({"decoder": null, "decoder": null})"}},
+     "memory/tokenizer.json",
+     "\"decoder\" twice"},
+    {"vocab_twice",
+     {},
+     {{"tokenizer.json", R"({"model": {"vocab": {}, "vocab": {"a": 0}}, "model": {}})"}},
+     "memory/tokenizer.json",
+     "missing"},
+    {"token_twice",
+     {},
+     {{"tokenizer.json", R"({"pre_tokenizer": {"type": "ByteLevel"},
+      "decoder": {"type": "ByteLevel"}, "model": {"vocab": {"a": 0, "a": 1}, "merges": []}})"}},
+     "memory/tokenizer.json",
+     "token \"a\" twice"},
+    {"utf8_in_token",
+     {},
+     {{"tokenizer.json", "{\"model\":{\"vocab\":{\"a\xFF\":0}}}"}},
+     "memory/tokenizer.json",
+     "not valid UTF-8"},
+    {"utf8_in_setting",
+     {},
+     {{"tokenizer.json", "{\"version\":\"\xC3\"}"}},
+     "memory/tokenizer.json",
+     "not valid UTF-8"},
+};
+
+const Broken kOldFiles[] = {
+    {"no_merges", {"vocab.json"}, {}, "merges.txt", "memory"},
+    {"vocab_empty", {"merges.txt"}, {{"vocab.json", ""}}, "memory/vocab.json", "not valid JSON"},
+    {"vocab_cut",
+     {"merges.txt"},
+     {{"vocab.json", "{\"a\": 0"}},
+     "memory/vocab.json",
+     "not valid JSON"},
+    {"vocab_more",
+     {"merges.txt"},
+     {{"vocab.json", "{\"a\": 0}{}"}},
+     "memory/vocab.json",
+     "not valid JSON"},
+    {"vocab_deep",
+     {"merges.txt"},
+     {{"vocab.json", nested("{\"a\":", 100'000)}},
+     "memory/vocab.json",
+     "not valid JSON"},
+    {"vocab_bytes",
+     {"merges.txt"},
+     {{"vocab.json", "{\"a\": 0}"}},
+     "memory/vocab.json",
+     "no token for byte 0"},
+    {"merges_words",
+     {"vocab.json"},
+     {{"merges.txt", "#version: 0.2\na\n"}},
+     "memory/merges.txt: line 2",
+     "two tokens"},
+    {"merges_blank",
+     {"vocab.json"},
+     {{"merges.txt", "\n"}},
+     "memory/merges.txt: line 1",
+     "two tokens"},
+    {"merges_unknown",
+     {"vocab.json"},
+     {{"merges.txt", "a q"}},
+     "memory/merges.txt",
+     "merge 1 needs token \"aq\""},
+    {"merges_utf8", {"vocab.json"}, {{"merges.txt", "\xFF a"}}, "memory/merges.txt", "\"\\xff\""},
+    {"merges_zeros",
+     {"vocab.json"},
+     {{"merges.txt", std::string(5, '\0')}},
+     "memory/merges.txt",
+     "\\x00"},
+    {"config_list",
+     {"vocab.json", "merges.txt"},
+     {{"tokenizer_config.json", "[]"}},
+     "memory/tokenizer_config.json",
+     "must be a JSON object"},
+    {"config_deep",
+     {"vocab.json", "merges.txt"},
+     {{"tokenizer_config.json", nested("[", 100'000)}},
+     "memory/tokenizer_config.json",
+     "nested deeper"},
+    {"prefix_space",
+     {"vocab.json", "merges.txt"},
+     {{"tokenizer_config.json", R"({"add_prefix_space": 3})"}},
+     "memory/tokenizer_config.json",
+     "\"add_prefix_space\""},
+    {"role_number",
+     {"vocab.json", "merges.txt"},
+     {{"tokenizer_config.json", R"({"eos_token": 3})"}},
+     "memory/tokenizer_config.json",
+     "\"eos_token\" must be a string"},
+    {"role_no_content",
+     {"vocab.json", "merges.txt"},
+     {{"special_tokens_map.json", R"({"eos_token": {}})"}},
+     "memory/special_tokens_map.json",
+     "has no \"content\""},
+    {"extra_text",
+     {"vocab.json", "merges.txt"},
+     {{"special_tokens_map.json", R"({"additional_special_tokens": "x"})"}},
+     "memory/special_tokens_map.json",
+     "\"additional_special_tokens\" must be a list"},
+    {"extra_number",
+     {"vocab.json", "merges.txt"},
+     {{"special_tokens_map.json", R"({"additional_special_tokens": [1]})"}},
+     "memory/special_tokens_map.json",
+     "must be a string"},
+    {"decoder_list",
+     {"vocab.json", "merges.txt"},
+     {{"tokenizer_config.json", R"({"added_tokens_decoder": []})"}},
+     "memory/tokenizer_config.json",
+     "\"added_tokens_decoder\" must be an object"},
+    {"decoder_key",
+     {"vocab.json", "merges.txt"},
+     {{"tokenizer_config.json", R"({"added_tokens_decoder": {"1x": {"content": "a"}}})"}},
+     "memory/tokenizer_config.json",
+     "\"1x\""},
+    {"decoder_id",
+     {"vocab.json", "merges.txt"},
+     {{"tokenizer_config.json", R"({"added_tokens_decoder": {"7000": {"content": "<x>"}}})"}},
+     "memory/tokenizer_config.json",
+     "has the id 7000; expected 600"},
+    {"added_id",
+     {"vocab.json", "merges.txt"},
+     {{"added_tokens.json", R"({"<x>": 599})"}},
+     "memory/added_tokens.json",
+     "has the id 599; expected 600"},
+    {"added_null",
+     {"vocab.json", "merges.txt"},
+     {{"added_tokens.json", R"({"<x>": null})"}},
+     "memory/added_tokens.json",
+     "a token id"},
+    {"added_negative",
+     {"vocab.json", "merges.txt"},
+     {{"added_tokens.json", R"({"<x>": -1})"}},
+     "memory/added_tokens.json",
+     "must be a whole number"},
+    {"added_twice",
+     {"vocab.json", "merges.txt"},
+     {{"added_tokens.json", R"({"<x>": 600, "<x>": 600})"}},
+     "memory/added_tokens.json",
+     "twice"},
+};
+
+const auto kBrokenName = [](const auto& one) { return std::string(one.param.name); };
+INSTANTIATE_TEST_SUITE_P(TokenizerJson, BrokenFiles, testing::ValuesIn(kTokenizerJson),
+                         kBrokenName);
+INSTANTIATE_TEST_SUITE_P(OldFiles, BrokenFiles, testing::ValuesIn(kOldFiles), kBrokenName);
+
+TEST(TokenizerFiles, AnUnknownEosIsRefused) {
+  FileMap files = small_files({"tokenizer.json"});
+  files["tokenizer_config.json"] = R"({"eos_token": "</s>"})";
+  expect_sentence(files, "memory/tokenizer_config.json", "\"eos_token\" is \"</s>\"");
+}
+
+TEST(TokenizerFiles, WindowsLineEndsInMerges) {
+  FileMap files;
+  files["vocab.json"] = read_data("small-files/vocab.json");
+  files["merges.txt"] = read_data("small-files/merges.txt");
+  const auto ids = load_files(files).encode("pescador", Tokenizer::Added::kRecognise);
+  std::string& merges = files["merges.txt"];
+  for (std::size_t at = 0; (at = merges.find('\n', at)) != std::string::npos; at += 2) {
+    merges.replace(at, 1, "\r\n");
+  }
+  EXPECT_EQ(load_files(files).encode("pescador", Tokenizer::Added::kRecognise), ids);
+}
+
+// Every prefix of a file, and every file with one byte changed, either loads or is refused in one
+// sentence; the sanitizers watch.
+TEST(TokenizerFiles, CutAndFlippedFilesNeverCrash) {
+  const FileMap whole = small_files({"tokenizer.json", "tokenizer_config.json"});
+  std::uint32_t random = 12345;
+  for (int round = 0; round < 400; ++round) {
+    FileMap files = whole;
+    random = random * 1664525 + 1013904223;
+    std::string& text = files[round % 4 == 3 ? "tokenizer_config.json" : "tokenizer.json"];
+    const std::size_t at = (random >> 8) % text.size();
+    if (round % 2 == 0) {
+      text.resize(at);
+    } else {
+      text[at] = static_cast<char>(random);
+    }
+    const std::string sentence = failure(files);
+    EXPECT_EQ(sentence.find('\n'), std::string::npos) << sentence;
+    EXPECT_TRUE(round % 2 == 1 || !sentence.empty()) << at;
+  }
+}
+
+}  // namespace
+}  // namespace aira
