@@ -124,6 +124,7 @@ int run_bench(const Options& options) {
   const ordered_json report = {{"model", found.name},
                                {"dtype", name_of(model.dtype)},
                                {"backend", backend->description()},
+                               {"threads", threads_of(options)},
                                {"tests", tests}};
   if (options.json) {
     print(report.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n");

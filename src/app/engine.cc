@@ -33,8 +33,12 @@ FoundModel find_model(const Options& options) {
   return found;
 }
 
+int threads_of(const Options& options) {
+  return options.threads > 0 ? options.threads : ThreadPool::usable_cores();
+}
+
 std::unique_ptr<Backend> make_backend(const Options& options) {
-  return make_cpu_backend(options.threads > 0 ? options.threads : ThreadPool::usable_cores());
+  return make_cpu_backend(threads_of(options));
 }
 
 Engine::Engine(const Options& options)

@@ -17,6 +17,8 @@ namespace aira {
 
 /// find_model, with the line on stderr that says so when it falls back to the built-in model.
 FoundModel find_model(const Options& options);
+/// -t, else all usable cores.
+int threads_of(const Options& options);
 /// The backend that the options ask for.
 std::unique_ptr<Backend> make_backend(const Options& options);
 

@@ -2,6 +2,7 @@
 #include "app/json_lines.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 
 #include "aira/error.h"
@@ -17,8 +18,17 @@ namespace {
 using nlohmann::json;
 using nlohmann::ordered_json;
 
+/// One line, also for readers that take Unicode's line breaks for ends of lines.
 std::string dump(const ordered_json& value) {
-  return value.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+  std::string line = value.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+  constexpr std::array<std::array<std::string_view, 2>, 3> kEscapes = {
+      {{"\u2028", "\\u2028"}, {"\u2029", "\\u2029"}, {"\u0085", "\\u0085"}}};
+  for (const auto& [letter, escape] : kEscapes) {
+    for (std::size_t at = 0; (at = line.find(letter, at)) != std::string::npos;) {
+      line.replace(at, letter.size(), escape);
+    }
+  }
+  return line + "\n";
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
 // The program: what is asked for, done; and the one place where errors become an exit code.
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -16,6 +17,14 @@ namespace aira {
 namespace {
 
 constexpr int kUsage = 2;
+
+/// Keeps 0, 1 and 2 from being given to files that are opened later: who was started with one of
+/// them closed gets one there that cannot be read from or written to.
+void occupy_standard_streams() {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
+    if (::fcntl(fd, F_GETFD) == -1) ::open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+  }
+}
 
 int ask(Options& options) {
   // One seed for the whole run, short enough to be typed again; a --seed that was given overrides.
@@ -54,6 +63,7 @@ int run(int argc, const char* const* argv) {
 }  // namespace aira
 
 int main(int argc, char** argv) {
+  aira::occupy_standard_streams();
   std::signal(SIGPIPE, SIG_IGN);  // a closed reader is an error of write() instead
   try {
     return aira::run(argc, argv);

@@ -44,7 +44,7 @@ class Builder {
         ->group(group_);
   }
   void flag(const char* names, bool& target, const char* help) {
-    app_.add_flag(names, target, help)->group(group_);
+    app_.add_flag(names, target, help)->disable_flag_override()->group(group_);
   }
   void setting(const std::string& name, const std::string& names, const char* placeholder,
                const char* help) {
@@ -71,7 +71,7 @@ void Builder::model(bool runs) {
   value(
       "--device", "DEVICE",
       [](const std::string& text) {
-        if (text == "cuda") throw UsageError("--device cuda is not part of this program; use cpu.");
+        if (text == "cuda") throw UsageError("--device cuda is not built in; use auto or cpu.");
         if (text != "auto" && text != "cpu") {
           throw UsageError("--device must be auto or cpu, not " + quote(text) + ".");
         }
@@ -108,12 +108,10 @@ void Builder::sampling() {
   setting("top_k", "--top-k", "K", "only the K most probable tokens; 0 is off (30)");
   setting("top_p", "--top-p", "P", "only the most probable ones up to P; 1 is off (0.3)");
   setting("repetition_penalty", "--repetition-penalty", "R", "above 1 avoids repeating (1.2)");
-  app_.add_flag_function(
-          "--greedy",
-          [&options = options_](std::int64_t count) {
-            options.settings.emplace_back("greedy", count > 0);
-          },
+  app_.add_flag_callback(
+          "--greedy", [&options = options_] { options.settings.emplace_back("greedy", true); },
           "always the most probable token")
+      ->disable_flag_override()
       ->group(group_);
   setting("seed", "--seed", "N", "same seed, same answer (drawn once per run)");
   setting("num_return_sequences", "-n,--num-return-sequences", "N", "answers per question (1)");

@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <array>
 #include <memory>
+#include <span>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "aira/error.h"
 #include "app/option_table.h"
@@ -38,6 +40,50 @@ class HelpText : public CLI::Formatter {
   }
 };
 
+bool is_dashes(std::string_view word) { return word == "--"; }
+
+/// The command of that name; kAsk when there is none.
+Command command_called(std::string_view word) {
+  for (const auto& [name, command] : kCommands) {
+    if (word == name) return command;
+  }
+  return Command::kAsk;
+}
+
+/// Where the command stands: the first word, but for options that every command has. The end when
+/// this is not about a command.
+std::vector<const char*>::iterator find_command(std::vector<const char*>& words) {
+  constexpr std::array<std::string_view, 2> kFlags = {"-q", "--quiet"};
+  constexpr std::array<std::string_view, 6> kWithValue = {"-m",      "--model", "--device",
+                                                          "--dtype", "-t",      "--threads"};
+  for (std::size_t i = 1; i < words.size(); ++i) {
+    const std::string_view word = words[i];
+    if (command_called(word) != Command::kAsk) return words.begin() + static_cast<long>(i);
+    if (std::find(kLaterCommands.begin(), kLaterCommands.end(), word) != kLaterCommands.end()) {
+      throw UsageError("The command " + std::string(word) + " is not part of this program.");
+    }
+    const auto named = [&](std::string_view name) {
+      return word == name || (name.size() > 2 && word.starts_with(std::string(name) + "="));
+    };
+    const auto* const valued = std::find_if(kWithValue.begin(), kWithValue.end(), named);
+    if (valued != kWithValue.end()) {
+      if (word == *valued) ++i;
+    } else if (std::find(kFlags.begin(), kFlags.end(), word) == kFlags.end()) {
+      break;
+    }
+  }
+  return words.end();
+}
+
+std::string help_text(const CLI::App& app) {
+  std::string text = app.help();
+  // CLI11 leaves two blank lines between groups.
+  for (auto at = std::string::npos; (at = text.find("\n\n\n")) != std::string::npos;) {
+    text.erase(at, 1);
+  }
+  return text;
+}
+
 /// What CLI11 could not place: unknown options and words too many.
 [[noreturn]] void refuse(const std::vector<std::string>& rest, Command command) {
   for (const std::string& word : rest) {
@@ -56,9 +102,9 @@ class HelpText : public CLI::Formatter {
 }
 
 /// CLI11 takes "--option=" for "--option NEXT_WORD".
-void refuse_empty_values(int argc, const char* const* argv) {
-  for (int i = 1; i < argc && std::string_view(argv[i]) != "--"; ++i) {
-    const std::string_view word = argv[i];
+void refuse_empty_values(std::span<const char* const> words) {
+  for (const std::string_view word : words) {
+    if (word == "--") return;
     if (word.starts_with("--") && word.find('=') == word.size() - 1) {
       throw UsageError(printable(word.substr(0, word.size() - 1)) + " needs a value.");
     }
@@ -83,23 +129,23 @@ void check(const Options& options, bool after_dashes) {
   if (options.jsonl) throw UsageError("--jsonl reads from stdin or -f FILE; it takes no question.");
   if (options.history) throw UsageError("--history is for the chat; it takes no question.");
   if (options.question->empty() && !options.raw) throw UsageError("The question is empty.");
-  const bool command = std::any_of(kCommands.begin(), kCommands.end(), [&](const auto& entry) {
-    return entry.first == *options.question;
-  });
-  if (command && !after_dashes) {
+  if (command_called(*options.question) != Command::kAsk && !after_dashes) {
     throw UsageError("The command " + *options.question +
                      " goes first; to ask the word itself, write it after --.");
   }
 }
 
-void parse(CLI::App& app, Command command, int argc, const char* const* argv) {
-  refuse_empty_values(argc, argv);
+void parse(CLI::App& app, Command command, std::span<const char* const> words) {
+  refuse_empty_values(words);
   app.allow_extras();
   try {
-    app.parse(argc, argv);
+    app.parse(static_cast<int>(words.size()), words.data());
   } catch (const CLI::ArgumentMismatch& error) {
     const std::string what = error.what();
-    throw UsageError(what.substr(0, what.find(':')) + " needs a value.");
+    std::string option = what.substr(0, what.find_first_of(": "));
+    if (!option.starts_with('-')) option.insert(0, "--");
+    const bool flag = what.find("flag override") != std::string::npos;
+    throw UsageError(option + (flag ? " takes no value." : " needs a value."));
   } catch (const CLI::Success&) {
     throw;  // --help and --version
   } catch (const CLI::ParseError& error) {
@@ -114,37 +160,26 @@ void parse(CLI::App& app, Command command, int argc, const char* const* argv) {
 CommandLine parse_command_line(int argc, const char* const* argv) {
   CommandLine line;
   Options& options = line.options;
-  const std::string_view first = argc > 1 ? argv[1] : "";
-  for (const std::string_view later : kLaterCommands) {
-    if (first == later) {
-      throw UsageError("The command " + std::string(first) + " is not part of this program.");
-    }
+  std::vector<const char*> words(argv, argv + argc);
+  if (const auto at = find_command(words); at != words.end()) {
+    options.command = command_called(*at);
+    words.erase(at);
   }
-  for (const auto& [name, command] : kCommands) {
-    if (first == name) options.command = command;
-  }
-  const int skipped = options.command == Command::kAsk ? 0 : 1;
   CLI::App app(usage(options.command), "aira-cli");
   app.formatter(std::make_shared<HelpText>());
   app.get_formatter()->column_width(36);
   app.footer(examples(options.command));
   add_options(app, options);
   try {
-    parse(app, options.command, argc - skipped, argv + skipped);
+    parse(app, options.command, words);
   } catch (const CLI::CallForHelp&) {
-    line.text = app.help();
-    // CLI11 leaves two blank lines between groups.
-    for (auto at = std::string::npos; (at = line.text.find("\n\n\n")) != std::string::npos;) {
-      line.text.erase(at, 1);
-    }
+    line.text = help_text(app);
     return line;
   } catch (const CLI::CallForVersion& version) {
     line.text = std::string(version.what()) + "\n";
     return line;
   }
-  const bool after_dashes = std::any_of(
-      argv + 1, argv + argc, [](const char* word) { return std::string_view(word) == "--"; });
-  check(options, after_dashes);
+  check(options, std::any_of(words.begin() + 1, words.end(), is_dashes));
   return line;
 }
 

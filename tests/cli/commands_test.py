@@ -1,0 +1,158 @@
+"""tokenize, score, info and bench."""
+
+import json
+import os
+import shutil
+
+from harness import CliTest, main, model, scratch
+
+END_OF_TEXT = 256
+
+
+class Tokenize(CliTest):
+    def tokenize(self, text, *args, **how):
+        return self.succeed("tokenize", "-m", model(), *args, stdin=text, **how).decode()
+
+    def test_lines(self):
+        self.assertEqual(self.tokenize("ab\n\né\r\nx"), "97 98\n\n195 169\n120\n")
+
+    def test_round_trip(self):
+        text = "Olá, mundo!  Tudo bem?\n\n\t x\u2603 \U0001f600\nfim\n"
+        self.assertEqual(self.tokenize(self.tokenize(text), "--decode"), text)
+
+    def test_special_tokens(self):
+        self.assertEqual(self.tokenize("<|endoftext|>"), f"{END_OF_TEXT}\n")
+        self.assertEqual(self.tokenize("<|endoftext|>", "--plain"),
+                         " ".join(str(byte) for byte in b"<|endoftext|>") + "\n")
+        self.assertEqual(self.tokenize(f"{END_OF_TEXT}\n", "--decode"), "<|endoftext|>\n")
+
+    def test_json_lines(self):
+        args = ("tokenize", "-m", model(), "--jsonl")
+        self.assertEqual(self.json_lines(*args, stdin='{"text": "a\\n<|endoftext|>"}\n'),
+                         [{"ids": [97, 10, END_OF_TEXT]}])
+        self.assertEqual(self.json_lines(*args, "--decode", stdin='{"ids": [97, 10], "id": 5}\n'),
+                         [{"id": 5, "text": "a\n"}])
+
+    def test_bad_json_lines(self):
+        args = ("tokenize", "-m", model(), "--jsonl")
+        for line in ("x", "{}", '{"text": 1}', '{"text": "a", "more": 1}', '{"ids": [1]}'):
+            [result] = self.json_lines(*args, stdin=line, code=1)
+            self.assertIn("error", result)
+        for line in ('{"ids": [-1]}', '{"ids": 1}', '{"ids": [1.5]}', '{"ids": ["a"]}',
+                     '{"ids": [99999999999]}', '{"text": "a"}'):
+            [result] = self.json_lines(*args, "--decode", stdin=line, code=1)
+            self.assertIn("error", result)
+
+    def test_bad_ids_keep_their_place(self):
+        from harness import run
+        code, out, err = run("tokenize", "-m", model(), "--decode", stdin="97\nx\n98 -1\n99\n")
+        self.assertEqual((code, out), (1, b"a\n\n\nc\n"))
+        self.assertIn("line 2", err)
+        self.assertIn("line 3", err)
+
+    def test_reads_no_weights(self):
+        folder = shutil.copytree(model(), scratch("no-weights"))
+        os.remove(os.path.join(folder, "model.safetensors"))
+        self.assertEqual(self.succeed("tokenize", "-m", folder, stdin="a"), b"97\n")
+
+    def test_an_empty_input(self):
+        self.assertEqual(self.tokenize(""), "")
+
+
+class Score(CliTest):
+    def score(self, *lines, code=0, args=()):
+        text = "".join((line if isinstance(line, str) else json.dumps(line)) + "\n"
+                       for line in lines)
+        return self.json_lines("score", "-m", model(), *args, stdin=text, code=code)
+
+    def test_a_continuation(self):
+        [result] = self.score({"context": "ab", "continuation": "cd"})
+        self.assertEqual(list(result), ["logprob", "is_greedy", "tokens"])
+        self.assertEqual([token["id"] for token in result["tokens"]], [99, 100])
+        self.assertAlmostEqual(result["logprob"],
+                               sum(token["logprob"] for token in result["tokens"]), places=6)
+        self.assertIs(result["is_greedy"], False)
+
+    def test_a_text_stands_after_the_end_of_text_token(self):
+        whole, same = self.score({"text": "abc"}, {"context": "", "continuation": "abc"})
+        self.assertEqual(whole, same)
+        self.assertEqual(len(whole["tokens"]), 3)
+
+    def test_the_greedy_answer_is_greedy(self):
+        line = json.dumps({"prompt": "ab", "max_new_tokens": 1, "greedy": True,
+                           "repetition_penalty": 1})
+        [answered] = self.json_lines("-m", model(), "--jsonl", stdin=line)
+        [token] = answered["answers"][0]["token_ids"]
+        if token >= 128:
+            self.skipTest("the tiny model's first token is no letter of its own")
+        [result] = self.score({"context": "ab", "continuation": chr(token)})
+        self.assertIs(result["is_greedy"], True)
+        self.assertAlmostEqual(result["logprob"], answered["answers"][0]["logprob"], places=5)
+
+    def test_an_empty_continuation(self):
+        [result] = self.score({"context": "ab", "continuation": ""})
+        self.assertEqual(result, {"logprob": 0, "is_greedy": True, "tokens": []})
+
+    def test_bad_lines_keep_their_place(self):
+        good = {"text": "a", "id": 1}
+        bad = ["x", "{}", {"text": 1}, {"context": "a"}, {"continuation": "a"},
+               {"text": "a", "context": "b"}, {"text": "a", "top_k": 3}, {"text": "x" * 1000}]
+        lines = self.score(*[line for pair in zip(bad, [good] * len(bad)) for line in pair], code=1)
+        for error, result in zip(lines[::2], lines[1::2]):
+            self.assertIn("message", error["error"])
+            self.assertEqual(result["id"], 1)
+        self.assertIn("too long", lines[-2]["error"]["message"])
+
+
+class Info(CliTest):
+    def test_json(self):
+        info = json.loads(self.succeed("info", "--json", "-m", model()))
+        self.assertEqual(info["place"], model())
+        self.assertEqual(info["parameters"], 11776)
+        self.assertEqual((info["layers"], info["width"], info["heads"], info["context"]),
+                         (2, 16, 2, 64))
+        self.assertEqual((info["vocabulary"], info["stored_as"], info["runs_as"]),
+                         (260, "f32", "f16"))
+        self.assertIs(info["question_markers"], True)
+        self.assertEqual(info["generation"]["top_k"], 30)
+        self.assertIn("cpu", info["backend"])
+
+    def test_text(self):
+        out = self.succeed("info", "-m", model()).decode()
+        for word in ("11776", "f32", "markers", "temperature", "cpu", model()):
+            self.assertIn(word, out)
+
+    def test_a_base_model(self):
+        info = json.loads(self.succeed("info", "--json", "-m", model(markers=False)))
+        self.assertIs(info["question_markers"], False)
+
+    def test_a_folder_without_a_tokenizer(self):
+        folder = shutil.copytree(model(), scratch("no-tokenizer"))
+        os.remove(os.path.join(folder, "tokenizer.json"))
+        info = json.loads(self.succeed("info", "--json", "-m", folder))
+        self.assertIn("tokenizer", info["tokenizer_problem"])
+
+
+class Bench(CliTest):
+    def test_table(self):
+        out = self.succeed("bench", "-m", model(), "-p", "16", "-n", "8", "-r", "2").decode()
+        for word in ("pp16", "tg8", "tokens/s", "f16", "cpu"):
+            self.assertIn(word, out)
+
+    def test_json_without_a_tokenizer(self):
+        folder = shutil.copytree(model(), scratch("bench"))
+        os.remove(os.path.join(folder, "tokenizer.json"))
+        report = json.loads(self.succeed("bench", "--json", "-m", folder, "-p", "64", "-n", "0",
+                                         "-r", "3", "--dtype", "f32", "-t", "1"))
+        [test] = report["tests"]
+        self.assertEqual((test["test"], test["repetitions"]), ("pp64", 3))
+        self.assertEqual((report["dtype"], report["threads"]), ("f32", 1))
+        self.assertGreater(test["tokens_per_second"], 0)
+        self.assertLessEqual(test["slowest"], test["fastest"])
+
+    def test_longer_than_the_context(self):
+        self.assertIn("64", self.fail_with(1, "bench", "-m", model(), "-p", "65"))
+
+
+if __name__ == "__main__":
+    main()

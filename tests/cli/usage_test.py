@@ -1,0 +1,134 @@
+"""Help, version and everything on a command line that is refused with exit code 2."""
+
+from harness import CliTest, main, model, run, start
+
+
+class Usage(CliTest):
+    def refused(self, *args, says):
+        err = self.fail_with(2, *args)
+        self.assertIn(says, err)
+
+    def test_help_goes_to_stdout(self):
+        out = self.succeed("--help").decode()
+        for option in ("--model", "--device", "--dtype", "--threads", "--max-new-tokens",
+                       "--temperature", "--top-k", "--top-p", "--repetition-penalty", "--greedy",
+                       "--seed", "--num-return-sequences", "--stop", "--raw", "--history",
+                       "--jsonl", "--stats", "--quiet", "--version", "--help"):
+            self.assertIn(option, out)
+        self.assertIn("Examples:", out)
+        self.assertTrue(out.endswith("\n"))
+        self.assertEqual(self.succeed("-h").decode(), out)
+
+    def test_help_of_every_command(self):
+        for command in ("tokenize", "score", "info", "bench"):
+            out = self.succeed(command, "--help").decode()
+            self.assertIn(f"aira-cli {command}", out)
+            self.assertIn("--model", out)
+
+    def test_version(self):
+        self.assertRegex(self.succeed("--version").decode(), r"\Aaira-cli \d+\.\d+\.\d+\n\Z")
+
+    def test_unknown_options(self):
+        for option in ("--foo", "-z", "--num-beams", "--length-penalty", "--early-stopping",
+                       "--temprature=1"):
+            self.refused(option, says=f'There is no option "{option}"')
+
+    def test_what_is_not_built_in(self):
+        self.refused("--device", "cuda", "x", says="cuda")
+        self.refused("--dtype", "int8", "x", says="--dtype must be auto, f32 or f16")
+        self.refused("pull", "org/name", says="pull")
+        self.refused("serve", says="serve")
+
+    def test_bad_values(self):
+        table = {
+            "--temperature": ("0", "-1", "nan", "inf", "hot", ""),
+            "--top-p": ("0", "-0.1", "1.01", "nan", "x"),
+            "--top-k": ("-1", "1.5", "x", "99999999999999999999"),
+            "--repetition-penalty": ("0", "-1", "nan", "inf", "x"),
+            "--max-new-tokens": ("0", "-5", "1.5", "many"),
+            "--seed": ("-1", "1.5", "x", "18446744073709551616"),
+            "--num-return-sequences": ("0", "-1", "1.5", "x"),
+            "--threads": ("0", "-1", "x", "100000"),
+            "--stop": ("",),
+            "--device": ("gpu", ""),
+            "--dtype": ("f64", ""),
+        }
+        for option, values in table.items():
+            for value in values:
+                with self.subTest(option=option, value=value):
+                    self.refused(option, value, "x", says=f"{option} must be ")
+
+    def test_a_value_may_stand_after_an_equals_sign(self):
+        self.refused("--temperature=0", "x", says="--temperature must be ")
+        self.refused("--temperature=", "x", says="--temperature needs a value")
+
+    def test_missing_values(self):
+        for option in ("--temperature", "--seed", "-m", "-n", "-f", "--stop", "-t"):
+            self.refused(option, says="needs a value")
+
+    def test_flags_take_no_value(self):
+        for option in ("--greedy", "--raw", "--jsonl", "--stats", "--quiet"):
+            self.refused(f"{option}=1", says=f"{option} takes no value")
+
+    def test_several_words_want_quotes(self):
+        self.refused("qual", "é", "a", "capital", says="quotes")
+
+    def test_an_empty_question(self):
+        self.refused("", says="empty")
+
+    def test_options_that_mean_nothing_together(self):
+        self.refused("-f", "file", "question", says="not both")
+        self.refused("--jsonl", "question", says="--jsonl")
+        self.refused("--history", "question", says="--history")
+        self.refused("--history", says="terminal")  # stdin is a pipe here
+        self.refused("--history", "--raw", says="--raw")
+        self.refused("tokenize", "--plain", "--decode", says="--decode")
+        self.refused("bench", "-p", "0", "-n", "0", says="nothing to measure")
+
+    def test_commands_refuse_options_of_others(self):
+        self.refused("tokenize", "--temperature", "1", says="--temperature")
+        self.refused("score", "--jsonl", says="--jsonl")
+        self.refused("info", "--stats", says="--stats")
+        self.refused("bench", "--seed", "1", says="--seed")
+        self.refused("info", "word", says='"word"')
+
+    def test_a_command_after_model_options(self):
+        out = self.succeed("-q", "-m", model(), "--threads=1", "info")
+        self.assertIn(b"11776", out)
+        self.refused("--greedy", "info", says="goes first")
+
+    def test_a_command_name_as_a_question(self):
+        out = self.succeed("-m", model(), "--max-new-tokens", "1", "--", "info")
+        self.assertEqual(out.count(b"\n"), 1)
+
+    def test_a_question_that_looks_like_an_option(self):
+        for question in ("--help", "-m", "--", "-5 graus?"):
+            out = self.succeed("-m", model(), "--max-new-tokens", "1", "--", question)
+            self.assertTrue(out.endswith(b"\n"))
+            self.assertNotIn(b"Examples", out)
+
+    def test_brackets_in_a_question_are_its_own(self):
+        common = ("-m", model(), "--seed", "1", "--max-new-tokens", "8")
+        for question in ("[a,b]", "{x}", "++", "%"):
+            self.assertEqual(self.succeed(*common, question),
+                             self.succeed(*common, stdin=question))
+
+    def test_the_last_one_of_an_option_counts(self):
+        common = ("-m", model(), "--max-new-tokens", "8", "x")
+        self.assertEqual(self.succeed("--seed", "1", "--seed", "2", *common),
+                         self.succeed("--seed", "2", *common))
+
+    def test_errors_leave_colours_out(self):
+        _, _, err = run("--foo")
+        self.assertNotIn("\x1b", err)
+
+    def test_help_on_a_full_disk(self):
+        with open("/dev/full", "wb") as full:
+            process = start("--help", stdout=full)
+            _, err = process.communicate()
+        self.assertEqual(process.returncode, 1)
+        self.assertIn(b"stdout", err)
+
+
+if __name__ == "__main__":
+    main()
