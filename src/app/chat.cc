@@ -84,6 +84,7 @@ Chat::Next Chat::command(std::string_view line) {
   } else if (name == "/reset") {
     turns_.clear();
     settings_.clear();
+    print_aside("dialogue and settings are forgotten\n");
   } else if (name == "/seed") {
     if (!line.empty()) set("seed", line);
     print_aside("seed " + std::to_string(engine_.request(settings_).generate.seed) + "\n");

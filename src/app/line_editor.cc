@@ -101,6 +101,7 @@ std::optional<std::string> LineEditor::read() {
     return line;
   }
   ::el_resize(impl_->editor);
+  ::el_set(impl_->editor, EL_PREP_TERM, 1);  // before the prompt: a Ctrl-D right after it counts
   int length = 0;
   const char* text = ::el_gets(impl_->editor, &length);
   if (interrupted()) {
