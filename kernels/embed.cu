@@ -1,0 +1,44 @@
+// out[t] = tokens[token of t] + positions[position of t].
+//
+// One block per row, threads along the width: a row is read and written once, in order.
+#include "kernels/device.h"
+#include "kernels/kernels.h"
+#include "kernels/storage.h"
+
+namespace aira::cuda {
+namespace {
+
+constexpr unsigned kThreads = 128;
+
+template <typename Storage>
+__global__ void __launch_bounds__(kThreads) embed_block_per_row(EmbedJob job) {
+  grid_dependency_trigger();
+  grid_dependency_wait();
+  const auto t = static_cast<std::int64_t>(blockIdx.x);
+  float* out = job.out + t * job.width;
+  const bool filler = job.rows.slot[t] < 0;
+  const auto* token = static_cast<const Storage*>(job.tokens) +
+                      (filler ? 0 : static_cast<std::int64_t>(job.rows.token[t])) * job.stride;
+  const float* position =
+      job.positions + (filler ? 0 : static_cast<std::int64_t>(job.rows.position[t])) * job.width;
+  for (std::int64_t c = threadIdx.x; c < job.width; c += kThreads) {
+    out[c] = to_float(token[c]) + position[c];
+  }
+}
+
+}  // namespace
+
+void embed(const EmbedJob& job, Stream stream) {
+  const Launch how = {.grid = static_cast<unsigned>(job.count),
+                      .block = kThreads,
+                      .stream = stream.stream,
+                      .dependent = stream.dependent,
+                      .name = "embed_block_per_row"};
+  if (job.dtype == DType::kF32) {
+    launch(how, embed_block_per_row<float>, job);
+  } else {
+    launch(how, embed_block_per_row<__half>, job);
+  }
+}
+
+}  // namespace aira::cuda

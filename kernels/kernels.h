@@ -1,0 +1,146 @@
+// Every operation that runs on the GPU: its arguments and its launcher. Launchers only enqueue work
+// on `stream`; all pointers are device memory. T rows, C width, H heads, D head size, S context,
+// V vocabulary.
+//
+// Matrices lie as [out, stride] in f32 or f16, an output's weights next to each other; stride is
+// `in` rounded up to 16 bytes, the rest zero. Cached keys and values lie as [slot, H, S, padded D],
+// padded D being a multiple of 8, the rest zero.
+#pragma once
+
+#include <cstdint>
+
+#include "aira/backend.h"
+#include "kernels/check.h"
+
+namespace aira::cuda {
+
+/// The rows of a step, each [T]. A slot below 0 marks a row that only fills a captured graph's
+/// bucket: it is computed with whatever lies there and touches no cache.
+struct RowArrays {
+  const std::int32_t* token = nullptr;
+  const std::int32_t* slot = nullptr;
+  const std::int32_t* position = nullptr;
+};
+
+/// Up to kGroupRows rows of one slot at consecutive positions.
+struct RowGroup {
+  std::int32_t first_row = 0;
+  std::int32_t rows = 0;
+  std::int32_t slot = 0;
+  std::int32_t position = 0;  // of the first row
+};
+constexpr int kGroupRows = 64;
+
+/// Where launches go, and whether they may start before the kernel before them has ended.
+struct Stream {
+  cudaStream_t stream = nullptr;
+  bool dependent = false;
+};
+
+// -- embed.cu --
+
+struct EmbedJob {
+  RowArrays rows;
+  std::int64_t count = 0;         // T
+  const void* tokens = nullptr;   // [V, stride]
+  DType dtype = DType::kF32;
+  std::int64_t stride = 0;
+  const float* positions = nullptr;  // [S, C]
+  std::int64_t width = 0;
+  float* out = nullptr;           // [T, C]
+};
+void embed(const EmbedJob& job, Stream stream);
+
+// -- select.cu --
+
+/// out[i] = x[wanted[i]].
+struct SelectJob {
+  const float* x = nullptr;                // [T, C]
+  const std::int32_t* wanted = nullptr;    // [count]
+  std::int64_t count = 0;
+  std::int64_t width = 0;
+  float* out = nullptr;                    // [count, C]
+};
+void select(const SelectJob& job, Stream stream);
+
+// -- layernorm.cu --
+
+struct LayerNorm {
+  const float* gain = nullptr;  // [C]
+  const float* bias = nullptr;  // [C]
+  float epsilon = 0;
+};
+struct LayerNormJob {
+  const float* x = nullptr;  // [rows, C]
+  std::int64_t rows = 0;
+  std::int64_t width = 0;
+  LayerNorm norm;
+  float* out = nullptr;      // [rows, C]; may be x
+};
+void layernorm(const LayerNormJob& job, Stream stream);
+
+// -- linear_skinny.cu --
+
+/// y = residual + activation(norm(x) W + bias) for few rows: limited by reading W.
+struct LinearJob {
+  const float* x = nullptr;         // [rows, in]
+  std::int64_t rows = 0;
+  const void* weights = nullptr;    // [out, stride]
+  DType dtype = DType::kF32;        // kF32 or kF16
+  std::int64_t in = 0;
+  std::int64_t out = 0;
+  std::int64_t stride = 0;
+  const float* bias = nullptr;      // [out] or null
+  Activation activation = Activation::kNone;
+  const float* residual = nullptr;  // [rows, out] or null; may be y
+  LayerNorm norm;                   // of x; gain null: none
+  float* y = nullptr;               // [rows, out]
+};
+/// The longest `in` that the kernel's shared memory holds.
+constexpr std::int64_t kSkinnyInputs = 12288;
+void linear_skinny(const LinearJob& job, Stream stream);
+
+// -- linear_epilogue.cu: what goes around a library's matrix product --
+
+/// out[t] = x[t] as halves, padded with zeros: [rows, stride].
+void rows_to_half(const float* x, std::int64_t rows, std::int64_t in, std::int64_t stride,
+                        void* out, Stream stream);
+/// y = residual + activation(y + bias), where job.y holds the product x W.
+void linear_epilogue(const LinearJob& job, const float* product, Stream stream);
+
+// -- attention_append.cu, attention_decode.cu, attention_prefill.cu --
+
+struct AttentionJob {
+  const float* qkv = nullptr;      // [T, 3C]
+  std::int64_t count = 0;          // T
+  RowArrays rows;
+  const RowGroup* groups = nullptr;  // [group_count], for attention_prefill
+  std::int64_t group_count = 0;
+  void* keys = nullptr;            // [slots, H, S, padded D] of this layer
+  void* values = nullptr;
+  DType dtype = DType::kF32;       // of the cache
+  std::int64_t heads = 0;
+  std::int64_t head_size = 0;
+  std::int64_t context = 0;
+  float scale = 1;
+  float* out = nullptr;            // [T, C]
+  float* partial = nullptr;        // attention_partial_floats()
+  unsigned* arrived = nullptr;     // [T, H] zeros; left zero
+};
+constexpr std::int64_t kLargestHead = 128;
+constexpr std::int64_t padded_head(std::int64_t head_size) { return (head_size + 7) / 8 * 8; }
+/// Positions that one block of attention_decode goes through.
+constexpr std::int64_t kSplitKeys = 128;
+constexpr std::int64_t attention_partial_floats(std::int64_t rows, std::int64_t heads,
+                                                std::int64_t head_size, std::int64_t context) {
+  return rows * heads * ((context + kSplitKeys - 1) / kSplitKeys) * (padded_head(head_size) + 2);
+}
+/// Writes each row's key and value into the cache.
+void attention_append(const AttentionJob& job, Stream stream);
+/// Each row attends to 0..its position. With `append`, rows are of different slots and write their
+/// own key and value first; without, everything is in the cache already.
+void attention_decode(const AttentionJob& job, bool append, Stream stream);
+/// The same for groups of rows, on tensor cores; cache in f16, everything in it already.
+void attention_prefill(const AttentionJob& job, Stream stream);
+
+}  // namespace aira::cuda
