@@ -20,8 +20,14 @@ from wording import fold
 
 SIZE_LIMIT = 8_000_000
 SPECIAL_IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
-SAMPLING = {"do_sample": True, "temperature": 0.2, "top_k": 30, "top_p": 0.3,
-            "repetition_penalty": 1.2, "max_new_tokens": 200}  # fmt: skip
+SAMPLING = {
+    "do_sample": True,
+    "temperature": 0.2,
+    "top_k": 30,
+    "top_p": 0.3,
+    "repetition_penalty": 1.2,
+    "max_new_tokens": 200,
+}
 
 
 def require(condition: bool, problem: str) -> None:
@@ -45,8 +51,17 @@ def check_files(folder: Path) -> None:
 def check_round_trip(tokenizer: PreTrainedTokenizerBase, count: int) -> None:
     """Random text from all of Unicode comes back as it was."""
     rng = random.Random(1)
-    ranges = [(0x20, 0x7E), (0xA0, 0x24F), (0x300, 0x36F), (0x400, 0x4FF), (0x4E00, 0x9FFF),
-              (0x1F300, 0x1FAFF), (0x0, 0x1F), (0xE000, 0x10FFFF), (0x2000, 0x206F)]  # fmt: skip
+    ranges = [
+        (0x20, 0x7E),
+        (0xA0, 0x24F),
+        (0x300, 0x36F),
+        (0x400, 0x4FF),
+        (0x4E00, 0x9FFF),
+        (0x1F300, 0x1FAFF),
+        (0x0, 0x1F),
+        (0xE000, 0x10FFFF),
+        (0x2000, 0x206F),
+    ]
     for _ in range(count):
         text = "".join(chr(rng.randint(*rng.choice(ranges))) for _ in range(rng.randint(0, 40)))
         back = tokenizer.decode(tokenizer.encode(text), clean_up_tokenization_spaces=False)
@@ -74,11 +89,14 @@ def main() -> None:
         found = getattr(model.generation_config, name)
         require(found == value, f"generation_config has {name} = {found}, not {value}")
 
-    answers = {fold(q.text): fact.answer for fact in load_facts(here / "data")[0]
-               for q in fact.questions}  # fmt: skip
+    answers = {
+        fold(q.text): fact.answer for fact in load_facts(here / "data")[0] for q in fact.questions
+    }
     asked = (here / "data" / "required.txt").read_text(encoding="utf-8").splitlines()
-    modes = [("greedy", {"do_sample": False, "repetition_penalty": 1.0}),
-             ("greedy with penalty", {"do_sample": False})]  # fmt: skip
+    modes = [
+        ("greedy", {"do_sample": False, "repetition_penalty": 1.0}),
+        ("greedy with penalty", {"do_sample": False}),
+    ]
     modes += [(f"seed {seed}", {}) for seed in range(args.seeds)]
     for mode, options in modes:
         torch.manual_seed(int(mode.split()[1]) if not options else 0)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 from pathlib import Path
 
@@ -59,10 +60,8 @@ class EnergyMeter:
                     self._meters.append(("CPU", RaplZone(folder)))
                 except (OSError, ValueError):
                     continue
-        try:
+        with contextlib.suppress(OSError, AttributeError):
             self._meters.append(("GPU", NvmlGpu()))
-        except (OSError, AttributeError):
-            pass
 
     def update(self) -> None:
         for _, meter in self._meters:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads data/: every fact with all the questions that ask for it, and questions nobody answers."""
+"""Reads data/: every fact with its answer and all the questions that ask for it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from wording import NUMBERS, capitalise, fold, forms
+from wording import NUMBERS, agrees, capitalise, forms
 
-SORRY = "Desculpe, sou um modelo pequeno e não sei responder a isso."
-SORRY_SUM = "Desculpe, só sei fazer contas com números e resultados de 0 a 20."
 LIMIT = 20
 SIGNS = {"sum": "mais", "difference": "menos", "product": "vezes", "quotient": "dividido por"}
 
@@ -51,6 +49,8 @@ def questions(templates: list[Template], subjects: list[dict[str, str]]) -> list
     seen: dict[str, Question] = {}
     for split, template in templates:
         for values in subjects:
+            if not agrees(template, values):
+                continue
             text = render(template, values)
             name = template.startswith(("{x}", "{capital}"))
             seen.setdefault(text, Question(text, split == "heldout", name))
@@ -80,8 +80,9 @@ def named_facts(category: str, rows: list[list[str]], templates: Templates) -> I
         yield Fact(category, answer, questions(templates[category], subjects))
 
 
-def general_facts(rows: list[list[str]], templates: Templates, rng: random.Random
-                  ) -> Iterator[Fact]:  # fmt: skip
+def general_facts(
+    rows: list[list[str]], templates: Templates, rng: random.Random
+) -> Iterator[Fact]:
     """Questions written out in full; one wording in ten is never shown in training."""
     for texts, answer in rows:
         fact = Fact("fact", answer)
@@ -103,8 +104,10 @@ def small_talk(rows: list[list[str]], rng: random.Random) -> Iterator[Fact]:
     A wording of one word is always shown: nothing else could tell what that word means.
     """
     for texts, answer in rows:
-        asked = [Question(text, i >= 4 and " " in text and rng.random() < 0.15)
-                 for i, text in enumerate(texts.split("|"))]  # fmt: skip
+        asked = [
+            Question(text, i >= 4 and " " in text and rng.random() < 0.15)
+            for i, text in enumerate(texts.split("|"))
+        ]
         yield Fact("smalltalk", answer, asked)
 
 
@@ -127,11 +130,16 @@ def arithmetic(templates: Templates) -> Iterator[Fact]:
                 yield Fact(category, answer, asked)
 
 
-def load_facts(data: Path) -> tuple[list[Fact], list[Template]]:
-    """All facts, and the greetings a question may be wrapped in."""
+def load_templates(data: Path) -> Templates:
     templates: Templates = {}
     for category, split, text in read_rows(data / "templates.tsv"):
         templates.setdefault(category, []).append((split, text))
+    return templates
+
+
+def load_facts(data: Path) -> tuple[list[Fact], list[Template]]:
+    """All facts, and the greetings a question may be wrapped in."""
+    templates = load_templates(data)
     # Which of the written-out wordings are held out must not depend on the caller's seed.
     rng = random.Random(1)
     facts = list(capital_facts(read_rows(data / "countries.tsv"), templates, state=False))
@@ -143,82 +151,3 @@ def load_facts(data: Path) -> tuple[list[Fact], list[Template]]:
     facts += small_talk(read_rows(data / "smalltalk.tsv"), rng)
     facts += arithmetic(templates)
     return facts, templates["wrap"]
-
-
-def invented_word(rng: random.Random) -> str:
-    """A word that means nothing but looks like Portuguese."""
-    onsets = ["b", "br", "c", "d", "f", "fl", "g", "j", "l", "m", "n", "p", "pr", "qu", "r", "s", "t",
-              "tr", "v", "x", "z", "ch", "lh", "nh", ""]  # fmt: skip
-    rhymes = ["a", "e", "i", "o", "u", "ar", "en", "im", "or", "al", "es", "ão", "un", "ei", "á"]
-    count = rng.choice([2, 2, 3, 3, 4])
-    return "".join(rng.choice(onsets) + rng.choice(rhymes) for _ in range(count))
-
-
-def unknown_questions(data: Path, facts: list[Fact], count: int, heldout: bool,
-                      rng: random.Random) -> Iterator[tuple[Question, str]]:  # fmt: skip
-    """Questions outside the model's knowledge, with the apology that is the right answer.
-
-    Subjects are parted once and for all, so that the held-out ones are new words to the model.
-    """
-    templates: Templates = {}
-    for category, split, text in read_rows(data / "templates.tsv"):
-        templates.setdefault(category, []).append((split, text))
-    known = {fold(q.text) for fact in facts for q in fact.questions}
-
-    def half(name: str) -> list[str]:
-        lines = (data / name).read_text(encoding="utf-8").splitlines()
-        part = random.Random(name)
-        return [line for line in lines if (part.random() < 0.12) == heldout]
-
-    nouns, places = half("fallback.txt"), half("fallback_places.txt")
-    countries = [names.split("|")[0] for names, *_ in read_rows(data / "countries.tsv")]
-    whole = half("fallback_questions.txt")
-
-    def subject() -> dict[str, str]:
-        name = rng.choice(nouns) if rng.random() < 0.45 else invented_word(rng)
-        return forms(rng.choice(["o ", "a ", "um ", "uma ", ""]) + name)
-
-    def one() -> tuple[str, bool, str]:
-        r = rng.random()
-        if r < 0.26:
-            split, template = rng.choice(templates["concept"])
-            values = subject()
-        elif r < 0.39:
-            split, template = rng.choice(templates["unknown"])
-            values = subject()
-        elif r < 0.46:
-            # A known country, but not what is known of it.
-            split, template = rng.choice(templates["attribute"])
-            values = forms(rng.choice(rng.choice([countries, places])))
-        elif r < 0.58:
-            split, template = rng.choice(templates["capital"])
-            made_up = capitalise(invented_word(rng))
-            article = rng.choice(["o ", "a ", ""])
-            values = forms(rng.choice(places) if rng.random() < 0.5 else article + made_up)
-        elif r < 0.66:
-            split, template = rng.choice(templates["person"])
-            names = [capitalise(invented_word(rng)) for _ in range(rng.choice([1, 2, 2]))]
-            values = forms(" ".join(names))
-        elif r < 0.80:
-            category = rng.choice(list(SIGNS))
-            split, template = rng.choice(templates[category])
-            a, b = rng.choice([(21, 999), (0, 20)]), rng.choice([(21, 999), (0, 20), (2, 99)])
-            values = {"a": str(rng.randint(*a)), "b": str(rng.randint(*b))}
-            return render(template, values), split == "heldout", SORRY_SUM
-        elif r < 0.84:
-            split, template = rng.choice(templates["country"])
-            values = {"capital": capitalise(invented_word(rng))}
-        elif r < 0.87:
-            words = " ".join(invented_word(rng) for _ in range(rng.randint(1, 6)))
-            return words, False, SORRY
-        else:
-            return rng.choice(whole), False, SORRY
-        return render(template, values), split == "heldout", SORRY
-
-    made = 0
-    while made < count:
-        text, unseen, answer = one()
-        if fold(text) in known or (unseen and not heldout):
-            continue
-        yield Question(text, unseen), answer
-        made += 1

@@ -9,6 +9,7 @@ or from scratch (--tokenizer and the --n-* options); saves Hugging Face files in
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import random
 import time
@@ -16,13 +17,25 @@ from pathlib import Path
 
 import torch
 from torch.nn import functional
-from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel, GenerationConfig
-from transformers import PreTrainedTokenizerBase, get_linear_schedule_with_warmup, logging
+from transformers import (
+    AutoTokenizer,
+    GenerationConfig,
+    GPT2Config,
+    GPT2LMHeadModel,
+    PreTrainedTokenizerBase,
+    get_linear_schedule_with_warmup,
+    logging,
+)
 
 from energy import EnergyMeter
 
 IGNORED = -100
 Example = tuple[list[int], int]  # token ids, index of the first token of the completion
+
+
+def pad_id(tokenizer: PreTrainedTokenizerBase) -> int:
+    """The id to pad with; padding is never looked at, so the end token serves where none is set."""
+    return tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
 
 
 def read_pairs(path: Path) -> list[tuple[str, str]]:
@@ -39,8 +52,9 @@ def read_pairs(path: Path) -> list[tuple[str, str]]:
     return [(row["prompt"], row["completion"]) for row in rows]
 
 
-def encode(pairs: list[tuple[str, str]], tokenizer: PreTrainedTokenizerBase, context: int
-           ) -> list[Example]:  # fmt: skip
+def encode(
+    pairs: list[tuple[str, str]], tokenizer: PreTrainedTokenizerBase, context: int
+) -> list[Example]:
     """Token ids of each pair, cut at the context as the recipe does."""
     examples: list[Example] = []
     for prompt, completion in pairs:
@@ -63,8 +77,9 @@ def make_batches(examples: list[Example], size: int, rng: random.Random) -> list
     return batches
 
 
-def collate(batch: list[Example], loss_on: str, pad: int, device: torch.device
-            ) -> tuple[torch.Tensor, torch.Tensor]:  # fmt: skip
+def collate(
+    batch: list[Example], loss_on: str, pad: int, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Right-padded ids [B, T] and the targets of each position [B, T]."""
     width = max(len(ids) for ids, _ in batch)
     inputs = torch.full((len(batch), width), pad, dtype=torch.long)
@@ -77,8 +92,9 @@ def collate(batch: list[Example], loss_on: str, pad: int, device: torch.device
     return inputs.to(device), targets.to(device)
 
 
-def penalise(logits: torch.Tensor, ids: torch.Tensor, used: torch.Tensor, penalty: float
-             ) -> torch.Tensor:  # fmt: skip
+def penalise(
+    logits: torch.Tensor, ids: torch.Tensor, used: torch.Tensor, penalty: float
+) -> torch.Tensor:
     """Applies the repetition penalty that generation will apply, so that training allows for it.
 
     logits [N, V] belong to the positions `used` [B, T] of `ids` [B, T].
@@ -89,8 +105,9 @@ def penalise(logits: torch.Tensor, ids: torch.Tensor, used: torch.Tensor, penalt
     return torch.where(before, torch.where(logits < 0, logits * penalty, logits / penalty), logits)
 
 
-def batch_loss(model: GPT2LMHeadModel, inputs: torch.Tensor, targets: torch.Tensor, penalty: float
-               ) -> torch.Tensor:  # fmt: skip
+def batch_loss(
+    model: GPT2LMHeadModel, inputs: torch.Tensor, targets: torch.Tensor, penalty: float
+) -> torch.Tensor:
     """Mean cross entropy; the vocabulary is only projected where there is a target."""
     # Padding stands on the right, where causal attention never looks, so no mask is needed.
     hidden = model.transformer(inputs, use_cache=False).last_hidden_state
@@ -108,25 +125,41 @@ def make_model(args: argparse.Namespace, tokenizer: PreTrainedTokenizerBase) -> 
         if len(tokenizer) > model.config.vocab_size:
             model.resize_token_embeddings(len(tokenizer))
     else:
-        model = GPT2LMHeadModel(GPT2Config(
-            vocab_size=len(tokenizer), n_positions=args.n_positions, n_embd=args.n_embd,
-            n_layer=args.n_layer, n_head=args.n_head, embd_pdrop=args.dropout,
-            attn_pdrop=args.dropout, resid_pdrop=args.dropout, tie_word_embeddings=True,
-        ))  # fmt: skip
+        model = GPT2LMHeadModel(
+            GPT2Config(
+                vocab_size=len(tokenizer),
+                n_positions=args.n_positions,
+                n_embd=args.n_embd,
+                n_layer=args.n_layer,
+                n_head=args.n_head,
+                embd_pdrop=args.dropout,
+                attn_pdrop=args.dropout,
+                resid_pdrop=args.dropout,
+                tie_word_embeddings=True,
+            )
+        )
     model.config.bos_token_id = tokenizer.bos_token_id
     model.config.eos_token_id = tokenizer.eos_token_id
-    model.config.pad_token_id = tokenizer.pad_token_id
+    model.config.pad_token_id = pad_id(tokenizer)
     return model
 
 
-def save(model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerBase, args: argparse.Namespace
-         ) -> None:  # fmt: skip
+def save(
+    model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerBase, args: argparse.Namespace
+) -> None:
     model.generation_config = GenerationConfig(
-        bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id, do_sample=True, temperature=0.2, top_k=30, top_p=0.3,
-        repetition_penalty=args.generate_penalty, max_new_tokens=200,
-    )  # fmt: skip
-    model.half().save_pretrained(args.output)
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=pad_id(tokenizer),
+        do_sample=True,
+        temperature=0.2,
+        top_k=30,
+        top_p=0.3,
+        repetition_penalty=args.generate_penalty,
+        max_new_tokens=200,
+    )
+    # A copy, as training goes on in 32 bits after the end of an epoch.
+    copy.deepcopy(model).half().save_pretrained(args.output)
     source = args.tokenizer or args.base
     kept = [Path(source) / name for name in ("tokenizer.json", "tokenizer_config.json")]
     if args.special_added or not all(path.is_file() for path in kept):
@@ -138,8 +171,12 @@ def save(model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerBase, args: argpa
 
 def add_missing_specials(tokenizer: PreTrainedTokenizerBase) -> bool:
     """Gives a base model's tokenizer Aira's markers; says whether any was missing."""
-    wanted = {"bos_token": "<|startofinstruction|>", "sep_token": "<|endofinstruction|>",
-              "eos_token": "<|endofcompletion|>", "pad_token": "<|pad|>"}  # fmt: skip
+    wanted = {
+        "bos_token": "<|startofinstruction|>",
+        "sep_token": "<|endofinstruction|>",
+        "eos_token": "<|endofcompletion|>",
+        "pad_token": "<|pad|>",
+    }
     missing = {name: text for name, text in wanted.items() if getattr(tokenizer, name) is None}
     if "sep_token" not in missing:
         return False
@@ -161,16 +198,20 @@ def train(args: argparse.Namespace) -> None:
     tokens = sum(len(ids) for ids, _ in examples)
     rng = random.Random(args.seed)
     steps = args.epochs * -(-len(examples) // args.batch_size)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=args.learning_rate,
-                                  eps=args.epsilon, weight_decay=args.weight_decay)  # fmt: skip
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=args.learning_rate, eps=args.epsilon, weight_decay=args.weight_decay
+    )
     schedule = get_linear_schedule_with_warmup(optimizer, args.warmup_steps, steps)
-    print(f"{model.num_parameters():,} parameters, {len(examples):,} sequences, {tokens:,} tokens "
-          f"per epoch, {steps:,} steps on {device}", flush=True)  # fmt: skip
+    print(
+        f"{model.num_parameters():,} parameters, {len(examples):,} sequences, {tokens:,} tokens "
+        f"per epoch, {steps:,} steps on {device}",
+        flush=True,
+    )
 
     meter, start, done, seen, shown = EnergyMeter(), time.monotonic(), 0, 0, 0.0
     for epoch in range(args.epochs):
         for batch in make_batches(examples, args.batch_size, rng):
-            inputs, targets = collate(batch, args.loss_on, tokenizer.pad_token_id, device)
+            inputs, targets = collate(batch, args.loss_on, pad_id(tokenizer), device)
             penalty = args.train_penalty if done % 2 else 1.0
             loss = batch_loss(model, inputs, targets, penalty)
             optimizer.zero_grad(set_to_none=True)
@@ -186,11 +227,14 @@ def train(args: argparse.Namespace) -> None:
                 shown = elapsed
                 meter.update()
                 left = elapsed / done * (steps - done)
-                print(f"epoch {epoch + 1}/{args.epochs} step {done}/{steps} loss {loss.item():.4f} "
-                      f"{seen / elapsed:.0f} tokens/s, {left / 60:.1f} min left", flush=True)
+                print(
+                    f"epoch {epoch + 1}/{args.epochs} step {done}/{steps} loss {loss.item():.4f} "
+                    f"{seen / elapsed:.0f} tokens/s, {left / 60:.1f} min left",
+                    flush=True,
+                )
+        save(model, tokenizer, args)
     print(f"trained in {(time.monotonic() - start) / 60:.1f} min")
     print(meter.report())
-    save(model, tokenizer, args)
     print(f"saved in {args.output}")
 
 
@@ -214,10 +258,18 @@ def main() -> None:
     add("--weight-decay", type=float, default=0.01)
     add("--max-grad-norm", type=float, default=0.0, help="clip gradients; 0 is off")
     add("--loss-on", choices=["all", "completion"], default="all", help="which tokens to learn")
-    add("--train-penalty", type=float, default=1.0,
-        help="repetition penalty applied to the logits of every second batch; 1 is off")
-    add("--generate-penalty", type=float, default=1.2,
-        help="repetition penalty to write into generation_config.json")
+    add(
+        "--train-penalty",
+        type=float,
+        default=1.0,
+        help="repetition penalty applied to the logits of every second batch; 1 is off",
+    )
+    add(
+        "--generate-penalty",
+        type=float,
+        default=1.2,
+        help="repetition penalty to write into generation_config.json",
+    )
     add("--seed", type=int, default=7)
     add("--device", help="cpu or cuda (default: cuda where there is one)")
     add("--show-every", type=float, default=10.0, help="seconds between progress lines")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Portuguese forms of a name, and the ways people type a question (no accents, no question mark)."""
+"""Portuguese forms of a name, and how people type a question (no accents, no question mark)."""
 
 from __future__ import annotations
 
@@ -8,18 +8,52 @@ import re
 import unicodedata
 
 ARTICLES = ("o", "a", "os", "as", "um", "uma")
-NUMBERS = ["zero", "um", "dois", "três", "quatro", "cinco", "seis", "sete", "oito", "nove", "dez",
-           "onze", "doze", "treze", "quatorze", "quinze", "dezesseis", "dezessete", "dezoito",
-           "dezenove", "vinte"]  # fmt: skip
+NUMBERS = [
+    "zero",
+    "um",
+    "dois",
+    "três",
+    "quatro",
+    "cinco",
+    "seis",
+    "sete",
+    "oito",
+    "nove",
+    "dez",
+    "onze",
+    "doze",
+    "treze",
+    "quatorze",
+    "quinze",
+    "dezesseis",
+    "dezessete",
+    "dezoito",
+    "dezenove",
+    "vinte",
+]
 
 
 def forms(name: str) -> dict[str, str]:
-    """`o Brasil` -> bare name, with article, with `de`; a name without article keeps none."""
+    """`o Brasil` -> bare name, with article, with `de`; a name without article keeps none.
+
+    `plural` is empty for the singular.
+    """
     article, _, rest = name.partition(" ")
     if article not in ARTICLES or not rest:
-        return {"x": name, "o": name, "de": f"de {name}"}
+        plural = name[0].islower() and name.split(" ")[0].endswith("s")
+        return {"x": name, "o": name, "de": f"de {name}", "plural": "s" if plural else ""}
     of = f"de {name}" if article in ("um", "uma") else f"d{name}"
-    return {"x": rest, "o": name, "de": of}
+    return {"x": rest, "o": name, "de": of, "plural": "s" if article in ("os", "as") else ""}
+
+
+def agrees(template: str, values: dict[str, str]) -> bool:
+    """Whether the template's verb has the number of the subject (`o que são` asks for plurals)."""
+    if "plural" not in values:
+        return True
+    if "são {" in template:
+        return bool(values["plural"])
+    singular = ("é {x}", "é {o}", "{x} é", "{o} é", "{o} tem", "tem {o}", "significa {", "dizer {")
+    return not (values["plural"] and any(verb in template for verb in singular))
 
 
 def capitalise(text: str) -> str:
