@@ -32,7 +32,7 @@ inline const std::vector<LinearCase> kLinearCases = {
     {61, 257, 35},
     {1, 768, 2304},  // GPT-2 small's own
     {1, 3072, 768, Activation::kNone, true, true},
-    {1, 96, 50259, Activation::kNone, false},         // and its vocabulary
+    {1, 96, 50259, Activation::kNone, false},  // and its vocabulary
     {14, 768, 3072, Activation::kGeluTanh},
 };
 
