@@ -1,11 +1,11 @@
 // softmax(q k^T * scale) v for single rows, the keys of each row and head split over blocks
 // (grid x) so that a dozen heads fill a large GPU at long context.
 //
-// Within a block, kGroup lanes share a key, eight features each, and keep a running maximum, sum and
-// weighted value (online softmax: Milakov and Gimelshein, arXiv 1805.02867). The groups of a block
-// are merged in shared memory; the blocks of a row and head by the one that comes last, through
-// global memory (the split-K scheme of Flash-Decoding). Which blocks take part depends on the row's
-// position alone, and parts are merged in order, so a result does not depend on timing.
+// Within a block, kGroup lanes share a key, eight features each, and keep a running maximum, sum
+// and weighted value (online softmax: Milakov and Gimelshein, arXiv 1805.02867). The groups of a
+// block are merged in shared memory; the blocks of a row and head by the one that comes last,
+// through global memory (the split-K scheme of Flash-Decoding). Which blocks take part depends on
+// the row's position alone, and parts are merged in order, so a result does not depend on timing.
 #include "kernels/device.h"
 #include "kernels/kernels.h"
 #include "kernels/storage.h"
@@ -14,11 +14,11 @@ namespace aira::cuda {
 namespace {
 
 constexpr unsigned kThreads = 128;
-constexpr int kFeatures = 8;       // of a lane
+constexpr int kFeatures = 8;        // of a lane
 constexpr float kNothing = -1e30F;  // maximum of no scores; e^(kNothing - anything) is 0
 
-/// A softmax in the making: the greatest score, and relative to it the sum of exponentials and (kept
-/// elsewhere) the values weighted with them.
+/// A softmax in the making: the greatest score, and relative to it the sum of exponentials and
+/// (kept elsewhere) the values weighted with them.
 struct Running {
   float maximum = kNothing;
   float sum = 0;
@@ -132,9 +132,7 @@ __global__ void __launch_bounds__(kThreads) decode_block_per_split(AttentionJob 
   __syncthreads();
 
   float* out = job.out + row * width + head * job.head_size;
-  const auto group_part = [&](std::int64_t p) {
-    return Running{shared.maximum[p], shared.sum[p]};
-  };
+  const auto group_part = [&](std::int64_t p) { return Running{shared.maximum[p], shared.sum[p]}; };
   const auto group_value = [&](std::int64_t p, std::int64_t feature) {
     return shared.value[p * kGroup * kFeatures + feature];
   };
@@ -176,13 +174,12 @@ __global__ void __launch_bounds__(kThreads) decode_block_per_split(AttentionJob 
 
 template <typename Storage>
 void launch_storage(const AttentionJob& job, bool append, Stream stream) {
-  const Launch how = {
-      .grid = {static_cast<unsigned>((job.context + kSplitKeys - 1) / kSplitKeys),
-               static_cast<unsigned>(job.heads), static_cast<unsigned>(job.count)},
-      .block = kThreads,
-      .stream = stream.stream,
-      .dependent = stream.dependent,
-      .name = "decode_block_per_split"};
+  const Launch how = {.grid = {static_cast<unsigned>((job.context + kSplitKeys - 1) / kSplitKeys),
+                               static_cast<unsigned>(job.heads), static_cast<unsigned>(job.count)},
+                      .block = kThreads,
+                      .stream = stream.stream,
+                      .dependent = stream.dependent,
+                      .name = "decode_block_per_split"};
   if (job.head_size <= 8) {
     launch(how, decode_block_per_split<Storage, 1>, job, append);
   } else if (job.head_size <= 16) {

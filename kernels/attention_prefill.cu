@@ -1,11 +1,12 @@
 // softmax(q k^T * scale) v for groups of up to 64 consecutive rows of one sequence, on tensor cores
 // (FlashAttention-2: Dao, arXiv 2307.08691).
 //
-// One block per group and head; each of its four warps owns 16 rows and keeps their running maximum,
-// sum and weighted values in registers while the block walks over the keys in tiles in shared memory.
-// The product of the first matrix multiplication has the layout that the second wants as its left
-// side, so weights never leave the registers. Queries are rounded to f16 as the cache is; sums and
-// the softmax are f32. Rows beyond the group and features beyond the head are zeros.
+// One block per group and head; each of its four warps owns 16 rows and keeps their running
+// maximum, sum and weighted values in registers while the block walks over the keys in tiles in
+// shared memory. The product of the first matrix multiplication has the layout that the second
+// wants as its left side, so weights never leave the registers. Queries are rounded to f16 as the
+// cache is; sums and the softmax are f32. Rows beyond the group and features beyond the head are
+// zeros.
 #include "kernels/device.h"
 #include "kernels/kernels.h"
 #include "kernels/storage.h"
@@ -35,7 +36,8 @@ __device__ __forceinline__ std::uint32_t pack_halves(float low, float high) {
   return static_cast<std::uint32_t>(raw.x) | static_cast<std::uint32_t>(raw.y) << 16U;
 }
 
-/// Keys or values [first, first + kKeys) into shared memory; zeros beyond `end` and beyond the head.
+/// Keys or values [first, first + kKeys) into shared memory; zeros beyond `end` and beyond the
+/// head.
 template <int kHead, int kKeys>
 __device__ __forceinline__ void fetch_tile(const __half* from, std::int64_t padded,
                                            std::int64_t first, std::int64_t end,
@@ -131,8 +133,8 @@ __device__ __forceinline__ void weigh_tile(const PrefillShared<kHead, kKeys>& sh
 #pragma unroll
     for (int n = 0; n < kHead; n += 16) {
       std::uint32_t b[4];
-      load_matrix_x4_transposed(
-          b, &shared.values[k + lane / 8 % 2 * 8 + lane % 8][n + lane / 16 * 8]);
+      load_matrix_x4_transposed(b,
+                                &shared.values[k + lane / 8 % 2 * 8 + lane % 8][n + lane / 16 * 8]);
       mma_m16n8k16(state.value[n / 8], a, {b[0], b[1]});
       mma_m16n8k16(state.value[n / 8 + 1], a, {b[2], b[3]});
     }
@@ -177,8 +179,8 @@ __global__ void __launch_bounds__(kWarps * 32) prefill_block_per_group(Attention
     const int row = i / kHead;
     const int feature = i % kHead;
     const bool there = row < group.rows && feature < job.head_size;
-    const float* query =
-        job.qkv + static_cast<std::int64_t>(group.first_row + row) * 3 * width + head * job.head_size;
+    const float* query = job.qkv + static_cast<std::int64_t>(group.first_row + row) * 3 * width +
+                         head * job.head_size;
     shared.queries[row][feature] = __float2half_rn(there ? query[feature] : 0.0F);
   }
 

@@ -28,7 +28,7 @@ __global__ void __launch_bounds__(kThreads) embed_block_per_row(EmbedJob job) {
 
 }  // namespace
 
-void embed(const EmbedJob& job, Stream stream) {
+void embed_rows(const EmbedJob& job, Stream stream) {
   const Launch how = {.grid = static_cast<unsigned>(job.count),
                       .block = kThreads,
                       .stream = stream.stream,

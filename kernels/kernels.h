@@ -41,27 +41,27 @@ struct Stream {
 
 struct EmbedJob {
   RowArrays rows;
-  std::int64_t count = 0;         // T
-  const void* tokens = nullptr;   // [V, stride]
+  std::int64_t count = 0;        // T
+  const void* tokens = nullptr;  // [V, stride]
   DType dtype = DType::kF32;
   std::int64_t stride = 0;
   const float* positions = nullptr;  // [S, C]
   std::int64_t width = 0;
-  float* out = nullptr;           // [T, C]
+  float* out = nullptr;  // [T, C]
 };
-void embed(const EmbedJob& job, Stream stream);
+void embed_rows(const EmbedJob& job, Stream stream);
 
 // -- select.cu --
 
 /// out[i] = x[wanted[i]].
 struct SelectJob {
-  const float* x = nullptr;                // [T, C]
-  const std::int32_t* wanted = nullptr;    // [count]
+  const float* x = nullptr;              // [T, C]
+  const std::int32_t* wanted = nullptr;  // [count]
   std::int64_t count = 0;
   std::int64_t width = 0;
-  float* out = nullptr;                    // [count, C]
+  float* out = nullptr;  // [count, C]
 };
-void select(const SelectJob& job, Stream stream);
+void select_rows(const SelectJob& job, Stream stream);
 
 // -- layernorm.cu --
 
@@ -75,7 +75,7 @@ struct LayerNormJob {
   std::int64_t rows = 0;
   std::int64_t width = 0;
   LayerNorm norm;
-  float* out = nullptr;      // [rows, C]; may be x
+  float* out = nullptr;  // [rows, C]; may be x
 };
 void layernorm(const LayerNormJob& job, Stream stream);
 
@@ -83,14 +83,14 @@ void layernorm(const LayerNormJob& job, Stream stream);
 
 /// y = residual + activation(norm(x) W + bias) for few rows: limited by reading W.
 struct LinearJob {
-  const float* x = nullptr;         // [rows, in]
+  const float* x = nullptr;  // [rows, in]
   std::int64_t rows = 0;
-  const void* weights = nullptr;    // [out, stride]
-  DType dtype = DType::kF32;        // kF32 or kF16
+  const void* weights = nullptr;  // [out, stride]
+  DType dtype = DType::kF32;      // kF32 or kF16
   std::int64_t in = 0;
   std::int64_t out = 0;
   std::int64_t stride = 0;
-  const float* bias = nullptr;      // [out] or null
+  const float* bias = nullptr;  // [out] or null
   Activation activation = Activation::kNone;
   const float* residual = nullptr;  // [rows, out] or null; may be y
   LayerNorm norm;                   // of x; gain null: none
@@ -104,28 +104,28 @@ void linear_skinny(const LinearJob& job, Stream stream);
 
 /// out[t] = x[t] as halves, padded with zeros: [rows, stride].
 void rows_to_half(const float* x, std::int64_t rows, std::int64_t in, std::int64_t stride,
-                        void* out, Stream stream);
+                  void* out, Stream stream);
 /// y = residual + activation(y + bias), where job.y holds the product x W.
 void linear_epilogue(const LinearJob& job, const float* product, Stream stream);
 
 // -- attention_append.cu, attention_decode.cu, attention_prefill.cu --
 
 struct AttentionJob {
-  const float* qkv = nullptr;      // [T, 3C]
-  std::int64_t count = 0;          // T
+  const float* qkv = nullptr;  // [T, 3C]
+  std::int64_t count = 0;      // T
   RowArrays rows;
   const RowGroup* groups = nullptr;  // [group_count], for attention_prefill
   std::int64_t group_count = 0;
-  void* keys = nullptr;            // [slots, H, S, padded D] of this layer
+  void* keys = nullptr;  // [slots, H, S, padded D] of this layer
   void* values = nullptr;
-  DType dtype = DType::kF32;       // of the cache
+  DType dtype = DType::kF32;  // of the cache
   std::int64_t heads = 0;
   std::int64_t head_size = 0;
   std::int64_t context = 0;
   float scale = 1;
-  float* out = nullptr;            // [T, C]
-  float* partial = nullptr;        // attention_partial_floats()
-  unsigned* arrived = nullptr;     // [T, H] zeros; left zero
+  float* out = nullptr;         // [T, C]
+  float* partial = nullptr;     // attention_partial_floats()
+  unsigned* arrived = nullptr;  // [T, H] zeros; left zero
 };
 constexpr std::int64_t kLargestHead = 128;
 constexpr std::int64_t padded_head(std::int64_t head_size) { return (head_size + 7) / 8 * 8; }

@@ -35,7 +35,7 @@ __global__ void __launch_bounds__(kThreads)
 }  // namespace
 
 void rows_to_half(const float* x, std::int64_t rows, std::int64_t in, std::int64_t stride,
-                        void* out, Stream stream) {
+                  void* out, Stream stream) {
   launch({.grid = blocks(rows * stride),
           .block = kThreads,
           .stream = stream.stream,

@@ -1,10 +1,11 @@
 // y = residual + activation(norm(x) W + bias) for few rows, where the time is that of reading W.
 //
-// Each warp owns kOutputs outputs and reads their weights in 16-byte pieces, lanes side by side; the
-// first pieces are fetched before the wait for the kernel that computes x. x is staged in shared
-// memory, where a LayerNorm before the product is applied on the way (each block repeats it: a few
-// kB against a launch of its own). Sums are f32; a warp's lanes are added by shuffles, always in the
-// same order. Up to kMostRows rows share one reading of W; more rows take more blocks (grid y).
+// Each warp owns kOutputs outputs and reads their weights in 16-byte pieces, lanes side by side;
+// the first pieces are fetched before the wait for the kernel that computes x. x is staged in
+// shared memory, where a LayerNorm before the product is applied on the way (each block repeats it:
+// a few kB against a launch of its own). Sums are f32; a warp's lanes are added by shuffles, always
+// in the same order. Up to kMostRows rows share one reading of W; more rows take more blocks (grid
+// y).
 #include "kernels/activation.h"
 #include "kernels/device.h"
 #include "kernels/kernels.h"
@@ -20,9 +21,9 @@ constexpr int kMostRows = 8;
 constexpr std::int64_t kSharedFloats = 12288;  // 48 KiB, what every GPU gives without asking
 static_assert(kSkinnyInputs <= kSharedFloats);
 
-/// Where input k lies in shared memory. A lane multiplies kPiece neighbours at a time and loads them
-/// as float4s: the first four of every lane come first, then the next four, so that a warp's loads
-/// touch every bank once.
+/// Where input k lies in shared memory. A lane multiplies kPiece neighbours at a time and loads
+/// them as float4s: the first four of every lane come first, then the next four, so that a warp's
+/// loads touch every bank once.
 template <int kPiece>
 __device__ __forceinline__ std::int64_t place(std::int64_t k) {
   if constexpr (kPiece == 4) return k;
@@ -66,8 +67,8 @@ __device__ __forceinline__ void stage(const LinearJob& job, std::int64_t first_r
 }
 
 template <typename Weight, int kRows>
-__global__ void __launch_bounds__(kWarps * 32) linear_warp_per_outputs(LinearJob job,
-                                                                      std::int64_t padded) {
+__global__ void __launch_bounds__(kWarps * 32)
+    linear_warp_per_outputs(LinearJob job, std::int64_t padded) {
   constexpr int kPiece = 16 / static_cast<int>(sizeof(Weight));
   const unsigned lane = threadIdx.x % 32;
   const std::int64_t first_output =
@@ -91,7 +92,7 @@ __global__ void __launch_bounds__(kWarps * 32) linear_warp_per_outputs(LinearJob
   stage<kRows, kPiece>(job, first_row, padded, shared);
 
   float sum[kRows][kOutputs] = {};
-  const auto multiply = [&](const uint4 (&weights)[kOutputs], std::int64_t round) {
+  const auto multiply = [&](const uint4(&weights)[kOutputs], std::int64_t round) {
     float w[kOutputs][kPiece];
 #pragma unroll
     for (int o = 0; o < kOutputs; ++o) unpack(weights[o], w[o]);
@@ -134,8 +135,8 @@ __global__ void __launch_bounds__(kWarps * 32) linear_warp_per_outputs(LinearJob
       const std::int64_t row = first_row + r;
       const std::int64_t output = first_output + o;
       if (lane != 0 || row >= job.rows || output >= job.out) continue;
-      const float y = activate(total + (job.bias == nullptr ? 0.0F : job.bias[output]),
-                               job.activation);
+      const float y =
+          activate(total + (job.bias == nullptr ? 0.0F : job.bias[output]), job.activation);
       const std::int64_t at = row * job.out + output;
       job.y[at] = y + (job.residual == nullptr ? 0.0F : job.residual[at]);
     }

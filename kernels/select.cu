@@ -19,7 +19,7 @@ __global__ void __launch_bounds__(kThreads) select_block_per_row(SelectJob job) 
 
 }  // namespace
 
-void select(const SelectJob& job, Stream stream) {
+void select_rows(const SelectJob& job, Stream stream) {
   launch({.grid = static_cast<unsigned>(job.count),
           .block = kThreads,
           .stream = stream.stream,

@@ -10,7 +10,7 @@
 #include <string>
 
 #include "cpu/cpu_backend.h"
-#include "cpu/half.h"
+#include "base/half.h"
 #include "op_cases.h"
 #include "reference.h"
 
@@ -46,7 +46,7 @@ class Ops : public testing::TestWithParam<Target> {
     std::vector<float> numbers(static_cast<std::size_t>(count));
     for (float& x : numbers) {
       x = static_cast<float>(normal(random_));
-      if (half) x = cpu::half_to_float(cpu::float_to_half(x));
+      if (half) x = half_to_float(float_to_half(x));
     }
     return numbers;
   }
@@ -255,20 +255,20 @@ INSTANTIATE_TEST_SUITE_P(Cpu, Ops, testing::ValuesIn(targets()), [](const auto& 
 TEST(Half, AgreesWithItselfForAllBits) {
   for (std::uint32_t bits = 0; bits < 0x10000; ++bits) {
     const auto half = static_cast<std::uint16_t>(bits);
-    const float wide = cpu::half_to_float(half);
+    const float wide = half_to_float(half);
     if (std::isnan(wide)) {
       EXPECT_GT(half & 0x7fffU, 0x7c00U);
-      EXPECT_TRUE(std::isnan(cpu::half_to_float(cpu::float_to_half(wide))));
+      EXPECT_TRUE(std::isnan(half_to_float(float_to_half(wide))));
     } else {
-      EXPECT_EQ(cpu::float_to_half(wide), half);
+      EXPECT_EQ(float_to_half(wide), half);
     }
   }
-  EXPECT_EQ(cpu::half_to_float(0x3c00), 1.0F);
-  EXPECT_EQ(cpu::half_to_float(0x0001), 0x1p-24F);
-  EXPECT_EQ(cpu::float_to_half(1 + 0x1p-11F), 0x3c00);  // a tie goes to even
-  EXPECT_EQ(cpu::float_to_half(1 + 0x1.8p-10F), 0x3c02);
-  EXPECT_EQ(cpu::float_to_half(65519.9F), 0x7bff);
-  EXPECT_EQ(cpu::float_to_half(65520.0F), 0x7c00);
+  EXPECT_EQ(half_to_float(0x3c00), 1.0F);
+  EXPECT_EQ(half_to_float(0x0001), 0x1p-24F);
+  EXPECT_EQ(float_to_half(1 + 0x1p-11F), 0x3c00);  // a tie goes to even
+  EXPECT_EQ(float_to_half(1 + 0x1.8p-10F), 0x3c02);
+  EXPECT_EQ(float_to_half(65519.9F), 0x7bff);
+  EXPECT_EQ(float_to_half(65520.0F), 0x7c00);
 }
 
 TEST(LoadMatrix, ReadsEveryStorageTypeAtAnyAlignment) {

@@ -45,6 +45,7 @@ struct KvCache {
   std::int64_t context = 0;
   std::int64_t heads = 0;
   std::int64_t head_size = 0;
+  DType dtype = DType::kF32;  // how a backend may store them; it may keep more
   Buffer data;
 };
 
@@ -68,6 +69,9 @@ class Backend {
   /// A parameter as f32; used where it lies when the backend can (f32, aligned, host memory).
   virtual Vector load_vector(const std::shared_ptr<const std::byte>& source, DType dtype,
                              std::int64_t size) = 0;
+  /// How many rows a step over `rows` rows may compute: the activations must have room for them. A
+  /// backend that replays recorded steps fills them up to a few sizes.
+  virtual std::int64_t padded_rows(std::int64_t rows) const { return rows; }
   /// `shape` with memory for it. Contents are undefined; attention writes before it reads.
   virtual KvCache make_cache(KvCache shape) = 0;
   /// Copies host numbers into a tensor; for tests and tools, no part of a forward pass needs it.
@@ -86,7 +90,8 @@ class Backend {
   /// out[t] = tokens[row t's token] + positions[row t's position].
   /// tokens is a Matrix with in = C, out = V; positions is [S, C]; out is [T, C].
   virtual void embed(const Matrix& tokens, const Vector& positions, Tensor out) = 0;
-  /// out[t] = (x[t] - mean) / sqrt(var + epsilon) * gain + bias; x and out are [T, C].
+  /// out[t] = (x[t] - mean) / sqrt(var + epsilon) * gain + bias; x and out are [T, C]. `out` is
+  /// promised to the next operation and to read() only, so that a backend may fuse the two.
   virtual void layernorm(Tensor x, const Vector& gain, const Vector& bias, float epsilon,
                          Tensor out) = 0;
   /// out = residual + activation(x W + bias); x is [T, in], out is [T, out].

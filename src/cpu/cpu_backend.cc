@@ -9,7 +9,7 @@
 
 #include "aira/error.h"
 #include "base/thread_pool.h"
-#include "cpu/half.h"
+#include "base/half.h"
 #include "cpu/memory.h"
 
 namespace aira {
@@ -147,7 +147,7 @@ Vector CpuBackend::load_vector(const std::shared_ptr<const std::byte>& source, D
     for (std::int64_t i = 0; i < size; ++i) {
       std::uint16_t bits = 0;
       std::memcpy(&bits, source.get() + i * 2, 2);
-      out[i] = dtype == DType::kF16 ? cpu::half_to_float(bits) : cpu::bfloat_to_float(bits);
+      out[i] = dtype == DType::kF16 ? half_to_float(bits) : bfloat_to_float(bits);
     }
   }
   return {std::shared_ptr<const float>(memory, out), size};
@@ -191,7 +191,7 @@ void CpuBackend::embed(const Matrix& tokens, const Vector& positions, Tensor out
     } else {
       const auto* column = static_cast<const std::uint16_t*>(tokens.data.get()) + at;
       for (std::int64_t c = 0; c < out.cols; ++c) {
-        y[c] = cpu::half_to_float(column[c * kPanel]) + position[c];
+        y[c] = half_to_float(column[c * kPanel]) + position[c];
       }
     }
   });

@@ -18,15 +18,18 @@ Session::Session(const Model& model, Backend& backend, Limits limits)
                                .context = limits_.context,
                                .heads = config.heads,
                                .head_size = config.head_size(),
+                               .dtype = model.dtype,
                                .data = {}});
+  const std::int64_t rows = backend.padded_rows(limits_.rows);
+  const std::int64_t wanted = backend.padded_rows(limits_.wanted);
   const std::pair<Tensor*, Tensor> plan[] = {
-      {&x_, {nullptr, limits_.rows, config.width}},
-      {&normed_, {nullptr, limits_.rows, config.width}},
-      {&qkv_, {nullptr, limits_.rows, 3 * config.width}},
-      {&attended_, {nullptr, limits_.rows, config.width}},
-      {&inner_, {nullptr, limits_.rows, config.inner}},
-      {&last_, {nullptr, limits_.wanted, config.width}},
-      {&logits_, {nullptr, limits_.wanted, config.vocab}},
+      {&x_, {nullptr, rows, config.width}},
+      {&normed_, {nullptr, rows, config.width}},
+      {&qkv_, {nullptr, rows, 3 * config.width}},
+      {&attended_, {nullptr, rows, config.width}},
+      {&inner_, {nullptr, rows, config.inner}},
+      {&last_, {nullptr, wanted, config.width}},
+      {&logits_, {nullptr, wanted, config.vocab}},
   };
   // Each tensor begins on a 64-byte boundary.
   constexpr std::int64_t kLine = 16;  // floats

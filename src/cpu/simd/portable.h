@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <cstring>
 
-#include "cpu/half.h"
+#include "base/half.h"
 
 namespace aira::cpu::AIRA_ISA {
 namespace {

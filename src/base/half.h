@@ -5,7 +5,7 @@
 #include <bit>
 #include <cstdint>
 
-namespace aira::cpu {
+namespace aira {
 
 /// Exact; subnormals, infinities and NaN included.
 static inline float half_to_float(std::uint16_t half) {
@@ -40,4 +40,4 @@ static inline float bfloat_to_float(std::uint16_t bits) {
   return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
 }
 
-}  // namespace aira::cpu
+}  // namespace aira

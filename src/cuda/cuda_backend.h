@@ -1,0 +1,14 @@
+// The Backend over a GPU's memory.
+#pragma once
+
+#include <memory>
+
+#include "aira/backend.h"
+
+namespace aira {
+
+/// A backend on the first GPU that the process sees (CUDA_VISIBLE_DEVICES chooses). Throws Error
+/// with a sentence for people when there is no driver, no device, or one that is too old.
+std::unique_ptr<Backend> make_cuda_backend();
+
+}  // namespace aira

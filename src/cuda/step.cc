@@ -1,0 +1,153 @@
+#include "cuda/step.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace aira::cuda {
+namespace {
+
+constexpr std::int64_t kGroupInts = sizeof(RowGroup) / sizeof(std::int32_t);
+
+}  // namespace
+
+std::int64_t Step::bucket(std::int64_t rows) {
+  if (rows > kMostRecorded) return rows;
+  std::int64_t size = rows > 0 ? 1 : 0;
+  while (size < rows) size *= 2;
+  return size;
+}
+
+Step::Step(cudaStream_t stream) : stream_(stream) {
+  check(cudaEventCreateWithFlags(&sent_, cudaEventDisableTiming), "creating an event");
+}
+
+Step::~Step() {
+  abandon();
+  static_cast<void>(cudaStreamSynchronize(stream_));
+  for (auto& [key, recording] : recordings_) {
+    if (recording.graph != nullptr) static_cast<void>(cudaGraphExecDestroy(recording.graph));
+  }
+  static_cast<void>(cudaEventDestroy(sent_));
+}
+
+/// Drops what an exception left half recorded.
+void Step::abandon() {
+  if (mode_ != Mode::kRecording) return;
+  cudaGraph_t graph = nullptr;
+  static_cast<void>(cudaStreamEndCapture(stream_, &graph));
+  if (graph != nullptr) static_cast<void>(cudaGraphDestroy(graph));
+  static_cast<void>(cudaGetLastError());
+  mode_ = Mode::kDirect;
+}
+
+void Step::group(std::span<const Row> rows) {
+  groups_.clear();
+  decodes_ = true;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const Row& row = rows[i];
+    const bool follows =
+        i > 0 && row.slot == rows[i - 1].slot && row.position == rows[i - 1].position + 1;
+    decodes_ = decodes_ && !follows;
+    if (follows && groups_.back().rows < kGroupRows) {
+      ++groups_.back().rows;
+    } else {
+      groups_.push_back({static_cast<std::int32_t>(i), 1, row.slot, row.position});
+    }
+  }
+}
+
+void Step::begin(std::span<const Row> rows, std::span<const std::int32_t> wanted) {
+  abandon();
+  group(rows);
+  const bool recordable = decodes_ && static_cast<std::int64_t>(rows.size()) <= kMostRecorded;
+  rows_ = static_cast<std::int64_t>(rows.size());
+  wanted_ = static_cast<std::int64_t>(wanted.size());
+  if (recordable) {
+    rows_ = bucket(rows_);
+    wanted_ = bucket(wanted_);
+  }
+  current_ = nullptr;
+  send(rows, wanted);
+}
+
+void Step::send(std::span<const Row> rows, std::span<const std::int32_t> wanted) {
+  const std::int64_t ints = 3 * rows_ + wanted_ + 3 + kGroupInts * group_count();
+  if (ints > capacity_) {
+    // The first size is enough for every recorded step, so their arguments stay what they are.
+    capacity_ = std::max(2 * ints, 4 * kMostRecorded + 3 + kGroupInts * kMostRecorded);
+    if (device_) retired_.push_back(device_);
+    check(cudaStreamSynchronize(stream_), "finishing a step");
+    host_ = allocate_pinned(capacity_ * static_cast<std::int64_t>(sizeof(std::int32_t)));
+    device_ = allocate_device(capacity_ * static_cast<std::int64_t>(sizeof(std::int32_t)));
+    // Recorded steps read the old memory, which nobody fills any more.
+    for (auto& [key, recording] : recordings_) {
+      if (recording.graph != nullptr) static_cast<void>(cudaGraphExecDestroy(recording.graph));
+    }
+    recordings_.clear();
+  }
+  check(cudaEventSynchronize(sent_), "sending rows");
+  auto* host = static_cast<std::int32_t*>(host_.get());
+  for (std::int64_t i = 0; i < rows_; ++i) {
+    const bool there = i < static_cast<std::int64_t>(rows.size());
+    const Row row = there ? rows[static_cast<std::size_t>(i)] : Row{0, -1, 0};
+    host[i] = row.token;
+    host[rows_ + i] = row.slot;
+    host[2 * rows_ + i] = row.position;
+  }
+  for (std::int64_t i = 0; i < wanted_; ++i) {
+    const bool there = i < static_cast<std::int64_t>(wanted.size());
+    host[3 * rows_ + i] = there ? wanted[static_cast<std::size_t>(i)] : 0;
+  }
+  const std::int64_t groups_at = (3 * rows_ + wanted_ + 3) / 4 * 4;
+  std::memcpy(host + groups_at, groups_.data(), groups_.size() * sizeof(RowGroup));
+  check(cudaMemcpyAsync(
+            device_.get(), host_.get(),
+            static_cast<std::size_t>(groups_at + kGroupInts * group_count()) * sizeof(std::int32_t),
+            cudaMemcpyHostToDevice, stream_),
+        "sending rows");
+  check(cudaEventRecord(sent_, stream_), "sending rows");
+}
+
+RowArrays Step::arrays() const {
+  return {device_ints(), device_ints() + rows_, device_ints() + 2 * rows_};
+}
+
+const RowGroup* Step::groups() const {
+  return reinterpret_cast<const RowGroup*>(device_ints() + (3 * rows_ + wanted_ + 3) / 4 * 4);
+}
+
+bool Step::replays(const void* memory) {
+  mode_ = Mode::kDirect;
+  if (!decodes_ || rows_ > kMostRecorded) return false;
+  current_ = &recordings_[{rows_, wanted_, memory}];
+  ++current_->seen;
+  if (current_->graph != nullptr) {
+    mode_ = Mode::kReplaying;
+    return true;
+  }
+  // The first step of a size runs directly: it loads code and takes memory, which a recording must
+  // not.
+  if (current_->seen > 1) {
+    check(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal), "recording a step");
+    mode_ = Mode::kRecording;
+  }
+  return false;
+}
+
+void Step::end() {
+  if (mode_ == Mode::kRecording) {
+    cudaGraph_t graph = nullptr;
+    mode_ = Mode::kDirect;
+    check(cudaStreamEndCapture(stream_, &graph), "recording a step");
+    const cudaError_t status = cudaGraphInstantiate(&current_->graph, graph, 0);
+    static_cast<void>(cudaGraphDestroy(graph));
+    check(status, "preparing a recorded step");
+    mode_ = Mode::kReplaying;
+  }
+  if (mode_ == Mode::kReplaying) {
+    check(cudaGraphLaunch(current_->graph, stream_), "running a recorded step");
+  }
+  mode_ = Mode::kDirect;
+}
+
+}  // namespace aira::cuda
