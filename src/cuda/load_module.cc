@@ -1,0 +1,48 @@
+#include "cuda/load_module.h"
+
+#include <dlfcn.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <string>
+
+#include "aira/error.h"
+
+namespace aira {
+namespace {
+
+constexpr const char* kModule = "libaira_cuda.so";
+
+std::filesystem::path find_module() {
+  std::error_code ignored;
+  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", ignored);
+  for (const std::filesystem::path& folder :
+       {program.parent_path(), program.parent_path().parent_path() / "lib"}) {
+    if (std::filesystem::exists(folder / kModule, ignored)) return folder / kModule;
+  }
+  throw Error(std::string("This program was built without its CUDA module (") + kModule +
+              " is not beside it); build with -DAIRA_CUDA=ON, or use --device cpu.");
+}
+
+}  // namespace
+
+bool has_cuda_driver() {
+  // The driver's device file, and the one of Windows' subsystem for Linux.
+  return access("/dev/nvidiactl", F_OK) == 0 || access("/dev/dxg", F_OK) == 0;
+}
+
+std::unique_ptr<Backend> load_cuda_backend() {
+  if (!has_cuda_driver()) {
+    throw Error("There is no NVIDIA driver on this machine; use --device cpu.");
+  }
+  // Never closed: its memory's owners may live as long as the program.
+  void* module = dlopen(find_module().c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (module == nullptr) throw Error(std::string("The CUDA module cannot be loaded: ") + dlerror());
+  const auto make = reinterpret_cast<Backend* (*)()>(dlsym(module, "aira_make_cuda_backend"));
+  if (make == nullptr) {
+    throw Error(std::string(kModule) + " is not this program's CUDA module.");
+  }
+  return std::unique_ptr<Backend>(make());
+}
+
+}  // namespace aira

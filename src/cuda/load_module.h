@@ -1,0 +1,18 @@
+// Finding and loading the CUDA backend, which is a library of its own: the program starts without it
+// and runs where it, or a GPU, is missing. The only part of src/cuda that the program itself links.
+#pragma once
+
+#include <memory>
+
+#include "aira/backend.h"
+
+namespace aira {
+
+/// Whether this machine has an NVIDIA driver; costs a look into /dev.
+bool has_cuda_driver();
+
+/// The CUDA backend from libaira_cuda.so, beside the program or in ../lib. Throws Error with a
+/// sentence: no driver, module missing, driver too old, no device, no memory.
+std::unique_ptr<Backend> load_cuda_backend();
+
+}  // namespace aira

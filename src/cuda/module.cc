@@ -1,0 +1,6 @@
+// The door of libaira_cuda.so: what load_module.cc looks up.
+#include "cuda/cuda_backend.h"
+
+extern "C" __attribute__((visibility("default"))) aira::Backend* aira_make_cuda_backend();
+
+aira::Backend* aira_make_cuda_backend() { return aira::make_cuda_backend().release(); }
