@@ -1,0 +1,103 @@
+// Capturing a stream and doing what was captured again. A graph keeps each kernel's arguments as
+// they were at its capture, and its work in the order in which it was submitted.
+#include <algorithm>
+#include <utility>
+
+#include "streams.h"
+
+namespace cuda_on_host {
+namespace {
+
+cudaStreamCaptureMode capture_mode = cudaStreamCaptureModeRelaxed;
+
+}  // namespace
+
+bool captures_globally() {
+  return capture_mode != cudaStreamCaptureModeRelaxed &&
+         std::any_of(streams().begin(), streams().end(),
+                     [](const CUstream_st* stream) { return stream->graph != nullptr; });
+}
+
+}  // namespace cuda_on_host
+
+using namespace cuda_on_host;  // NOLINT(google-build-using-namespace): the API is in no namespace
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode) {
+  const Lock lock(api_mutex());
+  if (stream == nullptr || stream->graph != nullptr) {
+    return report(cudaErrorStreamCaptureUnsupported);  // the default stream cannot be captured
+  }
+  stream->graph = new CUgraph_st;
+  stream->graph->capturing = 1;
+  stream->origin = true;
+  capture_mode = mode;
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
+  const Lock lock(api_mutex());
+  *graph = nullptr;
+  if (stream == nullptr || stream->graph == nullptr || !stream->origin) {
+    return report(cudaErrorInvalidValue);
+  }
+  *graph = stream->graph;
+  for (CUstream_st* const other : streams()) {
+    if (other->graph == *graph) other->graph = nullptr;
+  }
+  stream->origin = false;
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status) {
+  const Lock lock(api_mutex());
+  *status = stream_of(stream).graph != nullptr ? cudaStreamCaptureStatusActive
+                                               : cudaStreamCaptureStatusNone;
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph,
+                                 unsigned long long flags) {
+  static_cast<void>(flags);
+  const Lock lock(api_mutex());
+  if (graph == nullptr) return report(cudaErrorInvalidValue);
+  *exec = new CUgraphExec_st{graph->work};
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphGetNodes(cudaGraph_t graph, cudaGraphNode_t* nodes, std::size_t* count) {
+  if (graph == nullptr || nodes != nullptr) return report(cudaErrorNotSupported);
+  *count = graph->work.size();
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphUpload(cudaGraphExec_t exec, cudaStream_t stream) {
+  static_cast<void>(stream);
+  return exec == nullptr ? report(cudaErrorInvalidValue) : cudaSuccess;
+}
+
+cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
+  const Lock lock(api_mutex());
+  if (exec == nullptr) return report(cudaErrorInvalidValue);
+  CUstream_st& in = stream_of(stream);
+  if (in.graph != nullptr) return report(cudaErrorStreamCaptureUnsupported);
+  ++total.graph_launches;
+  replay(in, exec->work);
+  in.last_kernel = nullptr;
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) {
+  const Lock lock(api_mutex());
+  const As janitors(janitor());
+  synchronize_all();
+  delete exec;
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  const Lock lock(api_mutex());
+  const As janitors(janitor());
+  synchronize_all();
+  delete graph;
+  return cudaSuccess;
+}
