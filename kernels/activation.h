@@ -10,7 +10,7 @@ namespace aira::cuda {
 
 /// x / (1 + e^-y).
 __device__ __forceinline__ float times_sigmoid(float x, float y) {
-  return __fdividef(x, 1.0F + __expf(-y));
+  return x / (1.0F + expf(-y));
 }
 
 __device__ __forceinline__ float activate(float x, Activation activation) {

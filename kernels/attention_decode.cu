@@ -65,8 +65,8 @@ __device__ __forceinline__ void attend_keys(const AttentionJob& job, const float
     }
     if (j >= end) continue;
     const float maximum = fmaxf(state.maximum, score);
-    const float shrink = __expf(state.maximum - maximum);
-    const float weight = __expf(score - maximum);
+    const float shrink = expf(state.maximum - maximum);
+    const float weight = expf(score - maximum);
     state = {maximum, state.sum * shrink + weight};
 #pragma unroll
     for (int i = 0; i < kFeatures; ++i) value[i] = value[i] * shrink + weight * v[i];
@@ -91,7 +91,7 @@ __device__ __forceinline__ void merge(std::int64_t parts, std::int64_t features,
     float value = 0;
     for (std::int64_t p = 0; p < parts; ++p) {
       const Running one = part(p);
-      const float weight = __expf(one.maximum - total.maximum);
+      const float weight = expf(one.maximum - total.maximum);
       total.sum += one.sum * weight;
       value += value_of(p, feature) * weight;
     }

@@ -31,11 +31,6 @@ struct PrefillShared {
   alignas(16) __half values[kKeys][kPitch<kHead>];
 };
 
-__device__ __forceinline__ std::uint32_t pack_halves(float low, float high) {
-  const __half2_raw raw = static_cast<__half2_raw>(__floats2half2_rn(low, high));
-  return static_cast<std::uint32_t>(raw.x) | static_cast<std::uint32_t>(raw.y) << 16U;
-}
-
 /// Keys or values [first, first + kKeys) into shared memory; zeros beyond `end` and beyond the
 /// head.
 template <int kHead, int kKeys>

@@ -12,10 +12,14 @@ __device__ __forceinline__ float to_float(__half x) { return __half2float(x); }
 __device__ __forceinline__ void from_float(float x, float& out) { out = x; }
 __device__ __forceinline__ void from_float(float x, __half& out) { out = __float2half_rn(x); }
 
+/// The two halves of a word, the lower first.
 __device__ __forceinline__ float2 halves(unsigned bits) {
-  const __half2_raw raw = {static_cast<unsigned short>(bits & 0xffffU),
-                           static_cast<unsigned short>(bits >> 16U)};
-  return __half22float2(static_cast<__half2>(raw));
+  return make_float2(__half2float(__ushort_as_half(static_cast<unsigned short>(bits & 0xffffU))),
+                     __half2float(__ushort_as_half(static_cast<unsigned short>(bits >> 16U))));
+}
+__device__ __forceinline__ unsigned pack_halves(float low, float high) {
+  return static_cast<unsigned>(__half_as_ushort(__float2half_rn(low))) |
+         static_cast<unsigned>(__half_as_ushort(__float2half_rn(high))) << 16U;
 }
 
 /// 16 bytes as numbers: eight halves or four floats.

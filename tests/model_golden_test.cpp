@@ -12,7 +12,7 @@
 
 #include "aira/model.h"
 #include "aira/sampler.h"
-#include "cpu/cpu_backend.h"
+#include "backends.h"
 
 namespace aira {
 namespace {
@@ -21,16 +21,16 @@ using nlohmann::json;
 using Ids = std::vector<std::int32_t>;
 
 struct Target {
-  const cpu::Kernels* kernels;
+  const TestBackend* backend;
   const char* model;
 
-  friend void PrintTo(const Target& target, std::ostream* out) { *out << target.kernels->name; }
+  friend void PrintTo(const Target& target, std::ostream* out) { *out << target.backend->name; }
 };
 
 std::vector<Target> targets() {
   std::vector<Target> all;
-  for (const cpu::Kernels* kernels : cpu::available_kernels()) {
-    for (const char* model : {"a", "b", "c", "d", "e"}) all.push_back({kernels, model});
+  for (const TestBackend& backend : test_backends()) {
+    for (const char* model : {"a", "b", "c", "d", "e"}) all.push_back({&backend, model});
   }
   return all;
 }
@@ -45,7 +45,8 @@ class ModelGoldens : public testing::TestWithParam<Target> {
     return std::string(AIRA_TEST_DATA) + "/models/" + GetParam().model;
   }
   void load(DType dtype, int threads = 2) {
-    backend_ = make_cpu_backend(threads, *GetParam().kernels);
+    model_.reset();  // before the backend that holds its memory
+    backend_ = GetParam().backend->make(threads);
     model_ = std::make_unique<Model>(Model::load(files_, *backend_, dtype));
   }
   Session session(std::int64_t slots = 1, std::int64_t rows = 300, std::int64_t wanted = 300) {
@@ -97,7 +98,8 @@ TEST_P(ModelGoldens, LogitsInF16) {
   load(DType::kF16);
   // Rounding a weight to half precision is off by up to 2^-11 of it; what the layers make of that
   // stays within a small multiple for these shapes. Files in f16 lose nothing.
-  const bool exact = std::string(GetParam().model) == "c" || std::string(GetParam().model) == "e";
+  const bool stored = std::string(GetParam().model) == "c" || std::string(GetParam().model) == "e";
+  const bool exact = stored && !GetParam().backend->half_cache;
   EXPECT_LT(worst_error(), exact ? 1e-4 : 16 * 0x1p-11);
 }
 
@@ -106,7 +108,9 @@ TEST_P(ModelGoldens, GreedyIds) {
   Session session = this->session();
   Sampler sampler(model_->config.vocab);
   ASSERT_FALSE(goldens_["greedy"].empty());
-  for (const json& golden : goldens_["greedy"]) {
+  for (std::size_t i = 0; i < goldens_["greedy"].size(); ++i) {
+    if (!GetParam().backend->takes(i)) continue;
+    const json& golden = goldens_["greedy"][i];
     Ids history = golden["prompt"];
     const Ids expected = golden["ids"];
     const SamplingOptions options{.repetition_penalty = golden["repetition_penalty"],
@@ -157,6 +161,11 @@ std::vector<float> alone(Session& session, const std::vector<Row>& rows) {
 }
 
 TEST_P(ModelGoldens, SameBitsHoweverItIsBatched) {
+  // Backends that choose other kernels for more rows come as close as their rounding lets them.
+  const bool same = GetParam().backend->same_bits;
+  // Backends that share the long cases take one model each.
+  const TestBackend& backend = *GetParam().backend;
+  if (backend.shares > 1 && backend.share % 5 != GetParam().model[0] - 'a') GTEST_SKIP();
   for (const DType dtype : {DType::kF32, DType::kF16}) {
     std::vector<float> first;
     for (const int threads : {1, 3}) {
@@ -171,6 +180,7 @@ TEST_P(ModelGoldens, SameBitsHoweverItIsBatched) {
       const std::vector<float> expected = alone(single, rows(ids));
       if (first.empty()) first = expected;
       EXPECT_EQ(first, expected) << threads << " threads";
+      const double tolerance = same ? 0 : dtype == DType::kF16 ? 16 * 0x1p-11 : 1e-4;
 
       // The same sequence token by token in slot 2, beside other sequences that grow in steps of 3
       // and of 1 in slots 0 and 1.
@@ -183,16 +193,20 @@ TEST_P(ModelGoldens, SameBitsHoweverItIsBatched) {
         step.push_back({ids[static_cast<std::size_t>((p * 7) % context)], 1, p});
         step.push_back({ids[static_cast<std::size_t>(p)], 2, p});
         const auto logits = batched.forward(step, Ids{static_cast<std::int32_t>(step.size()) - 1});
-        ASSERT_TRUE(std::equal(logits.begin(), logits.end(),
-                               expected.begin() + static_cast<std::ptrdiff_t>(p * vocab)))
-            << "position " << p << " of " << context << ", " << threads << " threads";
+        const auto row = std::span(expected).subspan(static_cast<std::size_t>(p) * vocab, vocab);
+        double largest = 0;
+        for (const float x : row) largest = std::max(largest, std::abs(static_cast<double>(x)));
+        for (std::size_t v = 0; v < vocab; ++v) {
+          ASSERT_LE(std::abs(static_cast<double>(logits[v]) - row[v]), tolerance * largest)
+              << "position " << p << " of " << context << ", " << threads << " threads";
+        }
       }
     }
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Cpu, ModelGoldens, testing::ValuesIn(targets()), [](const auto& target) {
-  return std::string(target.param.kernels->name) + "_" + target.param.model;
+INSTANTIATE_TEST_SUITE_P(Every, ModelGoldens, testing::ValuesIn(targets()), [](const auto& target) {
+  return target.param.backend->name + "_" + target.param.model;
 });
 
 }  // namespace

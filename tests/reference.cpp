@@ -44,7 +44,7 @@ Result linear(const Linear& shape, const Numbers& x, const Numbers& w, const Num
         magnitude += std::abs(product);
       }
       double y = activate(sum, shape.activation);
-      double tolerance = kUnit * static_cast<double>(shape.in + 2) * magnitude;
+      double tolerance = (kUnit * static_cast<double>(shape.in + 2) + shape.input_unit) * magnitude;
       if (shape.activation != Activation::kNone) {
         // An activation near its zero is as exact as its argument's magnitude allows.
         tolerance = kSteepest * tolerance + kUnit * kActivationRoundings * std::abs(sum);
@@ -90,7 +90,7 @@ Result layernorm(std::int64_t rows, std::int64_t width, const Numbers& x, const 
 }
 
 Result attention(std::int64_t positions, std::int64_t size, const Numbers& q, const Numbers& keys,
-                 const Numbers& values, double scale) {
+                 const Numbers& values, double scale, double unit) {
   Numbers scores(positions);
   double score_error = 0;
   for (std::int64_t j = 0; j < positions; ++j) {
@@ -99,7 +99,8 @@ Result attention(std::int64_t positions, std::int64_t size, const Numbers& q, co
       scores[j] += q[i] * keys[j * size + i] * scale;
       magnitude += std::abs(q[i] * keys[j * size + i] * scale);
     }
-    score_error = std::max(score_error, kUnit * static_cast<double>(size + 3) * magnitude);
+    score_error =
+        std::max(score_error, (kUnit * static_cast<double>(size + 3) + 2 * unit) * magnitude);
   }
   const double highest = *std::max_element(scores.begin(), scores.end());
   double sum = 0;
@@ -111,7 +112,7 @@ Result attention(std::int64_t positions, std::int64_t size, const Numbers& q, co
   }
   // Relative error of a weight: scores, their difference, exp, the sum, the division.
   const double weight_error =
-      2 * score_error + kUnit * (spread + static_cast<double>(positions) + 16);
+      2 * score_error + unit + kUnit * (spread + static_cast<double>(positions) + 16);
   Result result;
   for (std::int64_t i = 0; i < size; ++i) {
     double y = 0;
@@ -121,8 +122,8 @@ Result attention(std::int64_t positions, std::int64_t size, const Numbers& q, co
       magnitude += std::abs(scores[j] / sum * values[j * size + i]);
     }
     result.value.push_back(y);
-    result.tolerance.push_back(magnitude *
-                               (2 * weight_error + kUnit * static_cast<double>(positions + 2)));
+    result.tolerance.push_back(
+        magnitude * (2 * weight_error + unit + kUnit * static_cast<double>(positions + 2)));
   }
   return result;
 }

@@ -12,6 +12,9 @@ namespace aira::reference {
 
 using Numbers = std::vector<double>;
 
+/// Half a unit in the last place of f16, relative: what rounding to it may cost.
+constexpr double kHalfUnit = 0x1p-11;
+
 /// Values and, for each, how far off a float32 result may be.
 struct Result {
   Numbers value;
@@ -23,6 +26,7 @@ struct Linear {
   Activation activation = Activation::kNone;
   bool bias = false;
   bool residual = false;
+  double input_unit = 0;  // how far inputs may be rounded before they are multiplied
 };
 /// x [rows, in], w [in, out], bias [out], residual [rows, out].
 Result linear(const Linear& shape, const Numbers& x, const Numbers& w, const Numbers& bias,
@@ -32,9 +36,10 @@ Result linear(const Linear& shape, const Numbers& x, const Numbers& w, const Num
 Result layernorm(std::int64_t rows, std::int64_t width, const Numbers& x, const Numbers& gain,
                  const Numbers& bias, double epsilon);
 
-/// One head: q [size], keys and values [positions, size].
+/// One head: q [size], keys and values [positions, size]; `unit` is how far queries, keys, values
+/// and weights may be rounded.
 Result attention(std::int64_t positions, std::int64_t size, const Numbers& q, const Numbers& keys,
-                 const Numbers& values, double scale);
+                 const Numbers& values, double scale, double unit);
 
 double activate(double x, Activation activation);
 

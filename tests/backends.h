@@ -1,0 +1,38 @@
+// The backends that a test executable runs its cases on, made anew for each test.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "aira/backend.h"
+
+namespace aira {
+
+struct TestBackend {
+  std::string name;  // of letters, digits and _
+  std::function<std::unique_ptr<Backend>(int threads)> make;
+  /// Results do not depend on what is computed beside them.
+  bool same_bits = true;
+  /// With f16 weights, inputs of more rows than this are rounded to f16 too.
+  std::int64_t exact_input_rows = std::int64_t{1} << 40;
+  /// Keys and values are kept in f16 when the cache says so.
+  bool half_cache = false;
+
+  /// Slow backends share the long cases: this one takes those whose number is share modulo shares.
+  int share = 0;
+  int shares = 1;
+  bool takes(std::size_t number) const {
+    return number % static_cast<std::size_t>(shares) == static_cast<std::size_t>(share);
+  }
+
+  friend void PrintTo(const TestBackend& backend, std::ostream* out) { *out << backend.name; }
+};
+
+/// Defined by each executable: backends_cpu.cpp, cuda_on_host/backends_cuda.cpp.
+const std::vector<TestBackend>& test_backends();
+
+}  // namespace aira
