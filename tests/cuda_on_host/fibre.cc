@@ -115,7 +115,10 @@ Fibre::Fibre(void (*body)()) : body_(body) {
   stack_ = static_cast<char*>(memory);
   mprotect(stack_, page_bytes(), PROT_NONE);
   // The first resume "returns" into loop(), with the stack as it is at a function's entry.
-  auto* top = reinterpret_cast<std::uint64_t*>(stack_ + bytes);
+  // Stacks begin at different cache lines, or all of them would compete for the same few.
+  static std::size_t made = 0;
+  const std::size_t offset = made++ % 128 * 128;
+  auto* top = reinterpret_cast<std::uint64_t*>(stack_ + bytes - offset);
   const auto entry = reinterpret_cast<std::uint64_t>(&Fibre::loop);
 #if defined(__x86_64__)
   top[-2] = entry;

@@ -66,6 +66,7 @@ struct Thread {
 struct Warp {
   unsigned ready = 0;  // lanes
   unsigned live = 0;
+  unsigned waiting = 0;  // in an operation of the warp
 };
 
 struct SharedObject {

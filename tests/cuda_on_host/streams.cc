@@ -77,7 +77,7 @@ void run_now(CUstream_st& stream, const Work& work, bool may_overlap) {
 void drop(CUstream_st& stream, std::vector<Work>& work) {
   const As janitors(janitor());
   stream.done.acquire();
-  work.clear();
+  std::vector<Work>().swap(work);
 }
 
 cudaError_t check_shape(const LaunchShape& shape) {
