@@ -88,7 +88,7 @@ constexpr std::size_t kStackBytes = std::size_t{128} << 10;
 #endif
 
 // Fibres that must rest before one is used again (see FibrePool).
-constexpr std::size_t kResting = kDetectsRaces ? 1280 : 0;
+constexpr std::size_t kResting = kDetectsRaces ? 512 : 0;
 
 Fibre* running = nullptr;
 void* scheduler_pointer = nullptr;

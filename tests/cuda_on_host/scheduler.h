@@ -112,7 +112,6 @@ struct Grid {
   const std::function<void()>& thread_body;
   LaunchClocks& clocks;
   LaunchClocks* awaited;  // by grid_dependency_wait, or null
-  Clock& stream;
   const Actor& launcher;
   std::vector<std::uint32_t> order = {};  // of blocks; the last is next
   std::vector<Block*> resident = {};

@@ -54,9 +54,13 @@ void run_kernel(CUstream_st& stream, const Work& work, bool may_overlap) {
                       .thread_body = work.body,
                       .clocks = *clocks,
                       .awaited = overlaps ? before.get() : nullptr,
-                      .stream = stream.done,
                       .launcher = launcher};
   run(grid_to_run);
+  {
+    const As collector(stream.collector);
+    clocks->done.acquire();
+    stream.done.release();
+  }
   check_guards_after(work.shape.name);
 }
 
