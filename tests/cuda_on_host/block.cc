@@ -16,7 +16,7 @@ constexpr const char* kVoteNames[] = {"__syncthreads", "__syncthreads_or", "__sy
 
 bool same(Where a, Where b) {
   return a.line() == b.line() && a.column() == b.column() &&
-         std::string_view(a.file_name()) == b.file_name();
+         (a.file_name() == b.file_name() || std::string_view(a.file_name()) == b.file_name());
 }
 
 // Everyone who lives has arrived.
@@ -47,27 +47,23 @@ Thread* lanes_of(Block& block, int warp) {
   return &block.threads[static_cast<std::size_t>(warp) * 32];
 }
 
-// Whether all lanes of `mask` that live wait in the same operation; the calling lane is one of
-// them.
-bool all_are_here(Thread* lanes, unsigned live, const Thread& caller) {
-  unsigned missing = caller.mask & live & ~(1U << caller.lane);
-  bool complete = true;
-  for (; missing != 0; missing &= missing - 1) {
-    const Thread& other = lanes[std::countr_zero(missing)];
-    if (other.state != State::kInWarp) {
-      complete = false;
-    } else if (other.operation != caller.operation || other.mask != caller.mask ||
-               !same(other.where, caller.where)) {
-      // It can never be that both are right; the other waits for this one.
-      if ((other.mask >> caller.lane & 1U) != 0) {
-        fail(text(caller) + " is in " + caller.operation->name + " at " + text(caller.where) +
-             ", but lane " + std::to_string(other.lane) + ", which its mask names, is in " +
-             other.operation->name + " at " + text(other.where));
-      }
-      complete = false;
+// Whether all lanes of the caller's mask that live wait in the same operation, itself included.
+bool all_are_here(Thread* lanes, const Warp& warp, const Thread& caller) {
+  const unsigned needed = caller.mask & warp.live;
+  if ((needed & ~warp.waiting) != 0) return false;
+  for (unsigned left = needed & ~(1U << caller.lane); left != 0; left &= left - 1) {
+    const Thread& other = lanes[std::countr_zero(left)];
+    if (other.operation == caller.operation && other.mask == caller.mask &&
+        same(other.where, caller.where)) {
+      continue;
     }
+    // Either may still be right if the other does not wait for this one.
+    if ((other.mask >> caller.lane & 1U) == 0) return false;
+    fail(text(caller) + " is in " + caller.operation->name + " at " + text(caller.where) +
+         ", but lane " + std::to_string(other.lane) + ", which its mask names, is in " +
+         other.operation->name + " at " + text(other.where));
   }
-  return complete;
+  return true;
 }
 
 void complete(Block& block, int warp, unsigned members) {
@@ -75,6 +71,7 @@ void complete(Block& block, int warp, unsigned members) {
   const WarpOperation* operation = lanes[std::countr_zero(members)].operation;
   if (operation->complete != nullptr) operation->complete(lanes, members);
   make_ready(block, warp, members);
+  block.warps[static_cast<std::size_t>(warp)].waiting &= ~members;
   for (unsigned left = members; left != 0; left &= left - 1) {
     Thread& lane = lanes[std::countr_zero(left)];
     lane.state = State::kReady;
@@ -87,10 +84,9 @@ Clock* warp_clock(const Warp& warp) {
   if constexpr (!kDetectsRaces) return nullptr;
   const Thread& self = *thread;
   const Thread* const lanes = lanes_of(*self.block, self.warp);
-  for (unsigned left = self.mask & warp.live; left != 0; left &= left - 1) {
+  for (unsigned left = self.mask & warp.waiting; left != 0; left &= left - 1) {
     const Thread& other = lanes[std::countr_zero(left)];
-    if (&other != &self && other.state == State::kInWarp && other.mask == self.mask &&
-        other.operation == self.operation) {
+    if (other.mask == self.mask && other.operation == self.operation) {
       return other.clock;
     }
   }
@@ -139,7 +135,7 @@ void together(const WarpOperation& operation, unsigned mask, void* frame, bool o
               Where where) {
   Thread& self = *thread;
   Block& block = *self.block;
-  const Warp& warp = block.warps[static_cast<std::size_t>(self.warp)];
+  Warp& warp = block.warps[static_cast<std::size_t>(self.warp)];
   self.operation = &operation;
   self.mask = mask;
   self.frame = frame;
@@ -152,7 +148,8 @@ void together(const WarpOperation& operation, unsigned mask, void* frame, bool o
   if (clock != nullptr) clock->release();
   self.clock = clock;
   self.state = State::kInWarp;
-  if (all_are_here(lanes_of(block, self.warp), warp.live, self)) {
+  warp.waiting |= 1U << self.lane;
+  if (all_are_here(lanes_of(block, self.warp), warp, self)) {
     complete(block, self.warp, mask & warp.live);
   }
   Fibre::suspend();
@@ -161,7 +158,6 @@ void together(const WarpOperation& operation, unsigned mask, void* frame, bool o
 
 void end_thread() {
   grid->clocks.done.release();
-  grid->stream.release();
   Block& block = *thread->block;
   Warp& warp = block.warps[static_cast<std::size_t>(thread->warp)];
   thread->state = State::kEnded;
@@ -177,10 +173,9 @@ void end_thread() {
   }
   // Lanes that waited for this one only.
   Thread* const lanes = lanes_of(block, thread->warp);
-  for (unsigned left = warp.live & ~warp.ready; left != 0; left &= left - 1) {
+  for (unsigned left = warp.waiting; left != 0; left &= left - 1) {
     const Thread& other = lanes[std::countr_zero(left)];
-    if (other.state == State::kInWarp && (other.mask >> thread->lane & 1U) != 0 &&
-        all_are_here(lanes, warp.live, other)) {
+    if ((other.mask >> thread->lane & 1U) != 0 && all_are_here(lanes, warp, other)) {
       complete(block, other.warp, other.mask & warp.live);
       return;
     }

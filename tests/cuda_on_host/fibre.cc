@@ -88,7 +88,7 @@ constexpr std::size_t kStackBytes = std::size_t{128} << 10;
 #endif
 
 // Fibres that must rest before one is used again (see FibrePool).
-constexpr std::size_t kResting = kDetectsRaces ? 1280 : 0;
+constexpr std::size_t kResting = kDetectsRaces ? 512 : 0;
 
 Fibre* running = nullptr;
 void* scheduler_pointer = nullptr;
@@ -115,7 +115,10 @@ Fibre::Fibre(void (*body)()) : body_(body) {
   stack_ = static_cast<char*>(memory);
   mprotect(stack_, page_bytes(), PROT_NONE);
   // The first resume "returns" into loop(), with the stack as it is at a function's entry.
-  auto* top = reinterpret_cast<std::uint64_t*>(stack_ + bytes);
+  // Stacks begin at different cache lines, or all of them would compete for the same few.
+  static std::size_t made = 0;
+  const std::size_t offset = made++ % 128 * 128;
+  auto* top = reinterpret_cast<std::uint64_t*>(stack_ + bytes - offset);
   const auto entry = reinterpret_cast<std::uint64_t>(&Fibre::loop);
 #if defined(__x86_64__)
   top[-2] = entry;

@@ -66,6 +66,7 @@ struct Thread {
 struct Warp {
   unsigned ready = 0;  // lanes
   unsigned live = 0;
+  unsigned waiting = 0;  // in an operation of the warp
 };
 
 struct SharedObject {
@@ -111,7 +112,6 @@ struct Grid {
   const std::function<void()>& thread_body;
   LaunchClocks& clocks;
   LaunchClocks* awaited;  // by grid_dependency_wait, or null
-  Clock& stream;
   const Actor& launcher;
   std::vector<std::uint32_t> order = {};  // of blocks; the last is next
   std::vector<Block*> resident = {};

@@ -54,9 +54,13 @@ void run_kernel(CUstream_st& stream, const Work& work, bool may_overlap) {
                       .thread_body = work.body,
                       .clocks = *clocks,
                       .awaited = overlaps ? before.get() : nullptr,
-                      .stream = stream.done,
                       .launcher = launcher};
   run(grid_to_run);
+  {
+    const As collector(stream.collector);
+    clocks->done.acquire();
+    stream.done.release();
+  }
   check_guards_after(work.shape.name);
 }
 
@@ -77,7 +81,7 @@ void run_now(CUstream_st& stream, const Work& work, bool may_overlap) {
 void drop(CUstream_st& stream, std::vector<Work>& work) {
   const As janitors(janitor());
   stream.done.acquire();
-  work.clear();
+  std::vector<Work>().swap(work);
 }
 
 cudaError_t check_shape(const LaunchShape& shape) {

@@ -37,6 +37,7 @@ struct CUstream_st {
   cuda_on_host::Clock done;       // everything submitted so far
   cuda_on_host::Clock submitted;  // what the host knew then
   cuda_on_host::Actor actor;      // copies; knows what is done before the next thing to run
+  cuda_on_host::Actor collector;  // knows what the kernels did
   /// Of the kernel that was the last thing in the stream, for one that is launched as dependent.
   std::shared_ptr<cuda_on_host::LaunchClocks> last_kernel;
   cudaGraph_t graph = nullptr;  // while it is captured
