@@ -161,8 +161,10 @@ TEST_P(Ops, LayerNorm) {
     const auto x = random(c.rows * c.width, 3, 2);
     const auto gain = random(c.width, 1, 0.5);
     const auto bias = random(c.width, 0.3);
+    const Vector gain_vector = vector(gain);  // must live until the result is read
+    const Vector bias_vector = vector(bias);
     const Tensor out = tensor(c.rows, c.width);
-    backend_->layernorm(tensor(x, c.rows), vector(gain), vector(bias), 1e-5F, out);
+    backend_->layernorm(tensor(x, c.rows), gain_vector, bias_vector, 1e-5F, out);
     expect_near(out, reference::layernorm(c.rows, c.width, doubles(x), doubles(gain), doubles(bias),
                                           1e-5F));
   }
@@ -195,10 +197,11 @@ TEST_P(Ops, EmbedAndSelect) {
         }
       }
     }
+    const Vector position_vector = vector(positions);
     const Tensor x = tensor(9, width);
     const Tensor some = tensor(3, width);
     backend_->begin(rows, wanted);
-    backend_->embed(matrix, vector(positions), x);
+    backend_->embed(matrix, position_vector, x);
     backend_->select(x, some);
     backend_->end();
     expect_near(x, embedded);
@@ -208,8 +211,8 @@ TEST_P(Ops, EmbedAndSelect) {
 
 TEST_P(Ops, Attention) {
   for (const auto& [c, dtype] : attention_cases()) {
-    SCOPED_TRACE(testing::Message()
-                 << name_of(dtype) << ", " << c.heads << " heads of " << c.head_size << ", context " << c.context);
+    SCOPED_TRACE(testing::Message() << name_of(dtype) << ", " << c.heads << " heads of "
+                                    << c.head_size << ", context " << c.context);
     const std::int64_t width = c.heads * c.head_size;
     const auto slots = static_cast<std::int64_t>(c.sequences.size());
     const KvCache cache = backend_->make_cache({.layers = 2,
@@ -292,7 +295,7 @@ TEST_P(Ops, LoadsEveryStorageTypeAtAnyAlignment) {
     backend_->linear(tensor({1, 10, 100}, 1), column, {}, product);
     expect_near(product, {{1 - 20 + 50}, {0}});
     const Tensor sums = tensor(1, 3);
-    backend_->linear(tensor({1}, 1), row, {.bias = &bias, .residual = {}}, sums);
+    backend_->linear(tensor(std::vector<float>{1}, 1), row, {.bias = &bias, .residual = {}}, sums);
     expect_near(sums, {{2, -4, 1}, {0, 0, 0}});
   }
 }
