@@ -110,7 +110,7 @@ def pick_exam(
 
 
 def build(
-    data: Path, seed: int, share: float, heldout_per_group: int
+    data: Path, seed: int, share: float, heldout_per_group: int, rounds: int
 ) -> tuple[list[Row], list[Row]]:
     """Returns the training rows and the held-out rows."""
     rng = random.Random(seed)
@@ -130,14 +130,19 @@ def build(
         prompt = ask(question, category, all_wraps, 0.1, rng)
         groups.setdefault((category, kind), []).append(row(category, prompt, answer, kind))
 
-    for fact in facts:
-        parts = split_fact(fact, share, required, rng)
+    def draw(fact: Fact, parts: Split) -> None:
         rows = ROWS_PER_FACT[fact.category]
         for _ in range(-(-rows // len(parts.train))):
             rng.shuffle(parts.train)
             for question in parts.train[:rows]:
                 learn(fact.category, question, fact.answer, 0.15)
             rows -= min(rows, len(parts.train))
+
+    splits: list[Split] = []
+    for fact in facts:
+        parts = split_fact(fact, share, required, rng)
+        splits.append(parts)
+        draw(fact, parts)
         for question in parts.combo:
             examine(fact.category, "combo", question, fact.answer)
         for question in parts.template:
@@ -149,6 +154,13 @@ def build(
         examine("unknown", "template" if question.heldout else "combo", question, answer)
 
     heldout = pick_exam(groups, heldout_per_group, required, rng)
+    # Later rounds ask the same facts in fresh wordings; they come last, so that neither the split
+    # nor the exam depends on how many there are.
+    for _ in range(rounds - 1):
+        for fact, parts in zip(facts, splits, strict=True):
+            draw(fact, parts)
+        for question, answer in unknown_questions(data, facts, UNKNOWN_ROWS, False, rng):
+            learn("unknown", question, answer, 0.12)
     # A random slip or greeting may recreate a held-out wording: training gives way to the exam.
     exam = {fold(r["prompt"]) for r in heldout}
     train = [r for r in train if fold(r["prompt"]) not in exam]
@@ -180,8 +192,13 @@ def main() -> None:
         default=250,
         help="most held-out rows per category and kind",
     )
+    parser.add_argument(
+        "--rounds", type=int, default=1, help="fresh wordings: so many times the rows"
+    )
     args = parser.parse_args()
-    train, heldout = build(args.data, args.seed, args.heldout_share, args.heldout_per_group)
+    train, heldout = build(
+        args.data, args.seed, args.heldout_share, args.heldout_per_group, args.rounds
+    )
     args.output.mkdir(parents=True, exist_ok=True)
     write(args.output / "train.jsonl", train)
     write(args.output / "heldout.jsonl", heldout)
