@@ -90,9 +90,17 @@ configure() {
   }
 }
 
-# build FOLDER TARGET: builds it, with the output shown only when that fails.
+# build FOLDER TARGET [SENTENCE]: builds it, with the output shown only when that fails. The sentence
+# is said as soon as something is found to be compiled.
 build() {
-  cmake --build "$root/$1" --target "$2" -j "$jobs" </dev/null >"$log" 2>&1 || {
+  local sentence=${3:-} line
+  cmake --build "$root/$1" --target "$2" -j "$jobs" </dev/null 2>&1 | while IFS= read -r line; do
+    printf '%s\n' "$line"
+    if [[ -n $sentence && $line == *"] Building "* ]]; then
+      say "$sentence"
+      sentence=
+    fi
+  done >"$log" || {
     show_log
     die "building $2 in $1 failed"
   }

@@ -19,6 +19,9 @@ using nlohmann::ordered_json;
 
 constexpr std::int64_t kPromptRows = 256;  // of one step; the same as in generation
 
+constexpr std::int64_t kPromptTokens = 512;  // llama-bench's defaults
+constexpr std::int64_t kDecodeTokens = 128;
+
 struct Measurement {
   std::string test;            // "pp512", "tg128" as in llama-bench
   std::vector<double> speeds;  // tokens/s, ascending
@@ -104,7 +107,9 @@ void print_table(const ordered_json& report) {
 int run_bench(const Options& options) {
   const FoundModel found = find_model(options);
   const std::int64_t context = read_model_config(found.files).context;
-  if (std::max(options.prompt_tokens, options.decode_tokens) > context) {
+  const std::int64_t prompt = options.prompt_tokens.value_or(std::min(kPromptTokens, context));
+  const std::int64_t decode = options.decode_tokens.value_or(std::min(kDecodeTokens, context));
+  if (std::max(prompt, decode) > context) {
     throw Error("The model's context holds " + std::to_string(context) +
                 " tokens; -p and -n must not be larger.");
   }
@@ -118,8 +123,8 @@ int run_bench(const Options& options) {
     const Measurement result = measure(session, test, tokens, step, options.repetitions);
     if (!interrupted()) tests.push_back(to_json(result));
   };
-  add("pp", options.prompt_tokens, kPromptRows);
-  add("tg", options.decode_tokens, 1);
+  add("pp", prompt, kPromptRows);
+  add("tg", decode, 1);
   if (interrupted()) return kInterrupted;
   const ordered_json report = {{"model", found.name},
                                {"dtype", name_of(model.dtype)},

@@ -14,6 +14,10 @@ void catch_interrupts();
 const std::atomic<bool>& interrupted();
 void clear_interrupt();
 
+/// From now on wait_readable calls `redraw` when the terminal needs it: the window has another
+/// size, or the program goes on after Ctrl-Z.
+void redraw_with(void (*redraw)());
+
 /// Waits until `fd` can be read without blocking. False when Ctrl-C came first.
 bool wait_readable(int fd);
 

@@ -5,10 +5,12 @@
 #include <langinfo.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <clocale>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <cwchar>
 #include <filesystem>
 #include <system_error>
 
@@ -29,6 +31,34 @@ char* prompt(EditLine* /*editor*/) {
   static char bold[] = "\1\033[1m\1> \1\033[0m\1";
   static const bool coloured = colours();
   return coloured ? bold : plain;
+}
+
+EditLine* shown = nullptr;  // the one editor, for a hook that takes no argument
+
+/// libedit believes that the terminal is as it left it.
+void redraw() {
+  ::el_resize(shown);
+  ::el_set(shown, EL_PREP_TERM, 0);
+  ::el_set(shown, EL_PREP_TERM, 1);
+  print_aside("\r");
+  ::el_set(shown, EL_REFRESH);
+}
+
+/// Reads one letter for libedit: -1 after Ctrl-C, 0 at the end of the input. libedit's own reader
+/// would miss a Ctrl-C that comes just before it begins to wait.
+int read_letter(EditLine* /*editor*/, wchar_t* letter) {
+  std::mbstate_t state = {};
+  while (wait_readable(STDIN_FILENO)) {
+    char byte = 0;
+    const ssize_t got = ::read(STDIN_FILENO, &byte, 1);
+    if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+    if (got <= 0) return static_cast<int>(got);
+    const std::size_t length = std::mbrtowc(letter, &byte, 1, &state);
+    if (length == static_cast<std::size_t>(-2)) continue;  // the letter goes on
+    if (length == static_cast<std::size_t>(-1)) *letter = L'\uFFFD';
+    return 1;
+  }
+  return -1;
 }
 
 /// Where the history is kept; its folder is made. Empty when there is no place for it.
@@ -78,9 +108,12 @@ struct LineEditor::Impl {
     if (!file.empty()) ::history(history, &event, H_LOAD, file.c_str());
     ::el_set(editor, EL_PROMPT_ESC, prompt, kInvisible);
     ::el_set(editor, EL_EDITOR, "emacs");
+    ::el_set(editor, EL_GETCFN, read_letter);
     ::el_set(editor, EL_HIST, ::history, history);
     ::el_set(editor, EL_BIND, "^R", "em-inc-search-prev", nullptr);
     ::el_source(editor, nullptr);  // ~/.editrc
+    shown = editor;
+    redraw_with(redraw);
   }
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;

@@ -144,8 +144,8 @@ void Builder::tokenize() {
 
 void Builder::bench() {
   group_ = "Bench";
-  const auto count = [this](const char* names, const char* option, std::int64_t from,
-                            std::int64_t& target, const char* help) {
+  const auto count = [this](const char* names, const char* option, std::int64_t from, auto& target,
+                            const char* help) {
     value(
         names, "N",
         [option, from, &target](const std::string& text) {

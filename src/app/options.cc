@@ -117,7 +117,8 @@ void check(const Options& options, bool after_dashes) {
     throw UsageError("--plain is about text and --decode about ids; use one of them.");
   }
   if (options.file && options.file->empty()) throw UsageError("-f needs the name of a file.");
-  if (options.command == Command::kBench && options.prompt_tokens + options.decode_tokens == 0) {
+  if (options.command == Command::kBench && options.prompt_tokens == 0 &&
+      options.decode_tokens == 0) {
     throw UsageError("With -p 0 and -n 0 there is nothing to measure.");
   }
   if (options.history && options.raw) {

@@ -35,8 +35,8 @@ struct Options {
   // info and bench
   bool json = false;
   // bench
-  std::int64_t prompt_tokens = 512;
-  std::int64_t decode_tokens = 128;
+  std::optional<std::int64_t> prompt_tokens;  // default 512, or the context where that is less
+  std::optional<std::int64_t> decode_tokens;  // default 128, the same
   std::int64_t repetitions = 5;
 };
 

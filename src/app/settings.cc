@@ -1,8 +1,8 @@
-// One table of names and setters; ranges of the sampling numbers are GenerateOptions::validate's.
+// The types of the settings and the ranges of whole numbers; the ranges of the sampling numbers are
+// GenerateOptions::validate's.
 #include "app/settings.h"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <limits>
 #include <optional>
@@ -77,11 +77,6 @@ std::vector<std::string> texts(std::string_view name, const json& value) {
 
 constexpr std::int64_t kNoLimit = std::numeric_limits<std::int64_t>::max();
 
-constexpr std::array<std::string_view, 9> kNames = {
-    "max_new_tokens",      "temperature", "top_k", "top_p",
-    "repetition_penalty",  "greedy",      "seed",  "stop",
-    "num_return_sequences"};
-
 void set(Request& request, std::string_view name, const json& value) {
   GenerateOptions& generate = request.generate;
   SamplingOptions& sampling = generate.sampling;
@@ -117,12 +112,6 @@ std::optional<Number> parse_whole(std::string_view text) {
 }
 
 }  // namespace
-
-std::span<const std::string_view> setting_names() { return kNames; }
-
-bool is_setting(std::string_view name) {
-  return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
-}
 
 json typed_value(std::string_view text) {
   if (const auto value = parse_whole<std::uint64_t>(text)) return *value;

@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
-#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -23,10 +22,6 @@ struct Request {
   GenerateOptions generate;
   std::int64_t answers = 1;  // num_return_sequences
 };
-
-/// The names that Request understands, in the order of the help text.
-std::span<const std::string_view> setting_names();
-bool is_setting(std::string_view name);
 
 /// A value from a command line: a number when it reads as one from end to end, else a string.
 nlohmann::json typed_value(std::string_view text);

@@ -30,6 +30,10 @@ SAMPLING = {
 }
 
 
+# Typed carelessly; `required.txt` has them as they should be.
+CARELESS = ["Qual é a capital da Franca?", "qual a capital do brasil", "quanto e 7 mais 5"]
+
+
 def require(condition: bool, problem: str) -> None:
     if not condition:
         raise SystemExit(f"wrong: {problem}")
@@ -93,6 +97,7 @@ def main() -> None:
         fold(q.text): fact.answer for fact in load_facts(here / "data")[0] for q in fact.questions
     }
     asked = (here / "data" / "required.txt").read_text(encoding="utf-8").splitlines()
+    asked += CARELESS
     modes = [
         ("greedy", {"do_sample": False, "repetition_penalty": 1.0}),
         ("greedy with penalty", {"do_sample": False}),

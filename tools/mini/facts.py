@@ -19,6 +19,7 @@ class Question:
     text: str
     heldout: bool = False
     starts_with_name: bool = False
+    later: bool = False  # asked from the second round of wordings on
 
 
 @dataclass
@@ -53,7 +54,7 @@ def questions(templates: list[Template], subjects: list[dict[str, str]]) -> list
                 continue
             text = render(template, values)
             name = template.startswith(("{x}", "{capital}"))
-            seen.setdefault(text, Question(text, split == "heldout", name))
+            seen.setdefault(text, Question(text, split == "heldout", name, split == "later"))
     return list(seen.values())
 
 
@@ -94,7 +95,8 @@ def general_facts(
                 if imperative and template != "{Q}":
                     continue
                 full = template.replace("{Q}", text).replace("{q}", q)
-                fact.questions.append(Question(full, unseen or split == "heldout"))
+                later = split == "later"
+                fact.questions.append(Question(full, unseen or split == "heldout", later=later))
         yield fact
 
 

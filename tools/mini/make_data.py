@@ -17,7 +17,7 @@ from pathlib import Path
 
 from facts import SIGNS, Fact, Question, load_facts
 from unknown import unknown_questions
-from wording import fold, join_wrap, vary
+from wording import fold, join_wrap, vary, vary_more
 
 # Training rows per fact. Facts with a few tokens of answer need fewer than the long definitions.
 ROWS_PER_FACT = {
@@ -52,6 +52,8 @@ class Split:
     train: list[Question] = field(default_factory=list)
     combo: list[Question] = field(default_factory=list)
     template: list[Question] = field(default_factory=list)
+    later: list[Question] = field(default_factory=list)
+    unused: list[Question] = field(default_factory=list)  # later, of a held-out wording
 
 
 def split_fact(fact: Fact, share: float, required: set[str], rng: random.Random) -> Split:
@@ -61,7 +63,9 @@ def split_fact(fact: Fact, share: float, required: set[str], rng: random.Random)
         if fold(question.text) in required:
             out.train.append(question)
         elif question.heldout:
-            out.template.append(question)
+            (out.unused if question.later else out.template).append(question)
+        elif question.later:
+            out.later.append(question)
         elif fact.category != "smalltalk" and rng.random() < share:
             out.combo.append(question)
         else:
@@ -122,35 +126,37 @@ def build(
     train = required_rows(required_texts, facts)
     groups: dict[tuple[str, str], list[Row]] = {}
 
-    def learn(category: str, question: Question, answer: str, wrap_rate: float) -> None:
-        prompt = ask(question, category, train_wraps, wrap_rate, rng)
+    def learn(category: str, question: Question, answer: str, rate: float, first: bool) -> None:
+        prompt = ask(question, category, train_wraps, rate, rng)
+        if not first:
+            prompt = vary_more(prompt, rng)
         train.append(row(category, prompt, answer, "train"))
 
     def examine(category: str, kind: str, question: Question, answer: str) -> None:
         prompt = ask(question, category, all_wraps, 0.1, rng)
         groups.setdefault((category, kind), []).append(row(category, prompt, answer, kind))
 
-    def draw(fact: Fact, parts: Split) -> None:
+    def draw(fact: Fact, known: list[Question], first: bool) -> None:
         rows = ROWS_PER_FACT[fact.category]
-        for _ in range(-(-rows // len(parts.train))):
-            rng.shuffle(parts.train)
-            for question in parts.train[:rows]:
-                learn(fact.category, question, fact.answer, 0.15)
-            rows -= min(rows, len(parts.train))
+        for _ in range(-(-rows // len(known))):
+            rng.shuffle(known)
+            for question in known[:rows]:
+                learn(fact.category, question, fact.answer, 0.15, first)
+            rows -= min(rows, len(known))
 
     splits: list[Split] = []
     for fact in facts:
         parts = split_fact(fact, share, required, rng)
         splits.append(parts)
-        draw(fact, parts)
+        draw(fact, parts.train, True)
         for question in parts.combo:
             examine(fact.category, "combo", question, fact.answer)
         for question in parts.template:
             examine(fact.category, "template", question, fact.answer)
 
-    for question, answer in unknown_questions(data, facts, UNKNOWN_ROWS, False, rng):
-        learn("unknown", question, answer, 0.12)
-    for question, answer in unknown_questions(data, facts, 2 * heldout_per_group, True, rng):
+    for question, answer in unknown_questions(data, facts, UNKNOWN_ROWS, False, False, rng):
+        learn("unknown", question, answer, 0.12, True)
+    for question, answer in unknown_questions(data, facts, 2 * heldout_per_group, True, False, rng):
         examine("unknown", "template" if question.heldout else "combo", question, answer)
 
     heldout = pick_exam(groups, heldout_per_group, required, rng)
@@ -158,9 +164,9 @@ def build(
     # nor the exam depends on how many there are.
     for _ in range(rounds - 1):
         for fact, parts in zip(facts, splits, strict=True):
-            draw(fact, parts)
-        for question, answer in unknown_questions(data, facts, UNKNOWN_ROWS, False, rng):
-            learn("unknown", question, answer, 0.12)
+            draw(fact, parts.train + parts.later, False)
+        for question, answer in unknown_questions(data, facts, UNKNOWN_ROWS, False, True, rng):
+            learn("unknown", question, answer, 0.12, False)
     # A random slip or greeting may recreate a held-out wording: training gives way to the exam.
     exam = {fold(r["prompt"]) for r in heldout}
     train = [r for r in train if fold(r["prompt"]) not in exam]

@@ -90,7 +90,7 @@ class Unknown:
 
 
 def unknown_questions(
-    data: Path, facts: list[Fact], count: int, heldout: bool, rng: random.Random
+    data: Path, facts: list[Fact], count: int, heldout: bool, later: bool, rng: random.Random
 ) -> Iterator[tuple[Question, str]]:
     """Draws questions no fact answers.
 
@@ -102,8 +102,10 @@ def unknown_questions(
         side = random.Random(name)
         return [line for line in lines if (side.random() < 0.12) == heldout]
 
+    every = load_templates(data)
+    templates = {c: [t for t in of if later or t[0] != "later"] for c, of in every.items()}
     source = Unknown(
-        templates=load_templates(data),
+        templates=templates,
         nouns=part("fallback.txt"),
         places=part("fallback_places.txt"),
         countries=[names.split("|")[0] for names, *_ in read_rows(data / "countries.tsv")],

@@ -119,3 +119,14 @@ def vary(text: str, rng: random.Random, typos: bool) -> str:
     if rng.random() < 0.25:
         text = strip_accents(text)
     return text
+
+
+def vary_more(text: str, rng: random.Random) -> str:
+    """What later rounds add: capitals throughout, or an accent missing here and there."""
+    r = rng.random()
+    if r < 0.06:
+        return text.upper()
+    if r < 0.18:
+        words = [strip_accents(w) if rng.random() < 0.5 else w for w in text.split(" ")]
+        return " ".join(words)
+    return text
