@@ -44,7 +44,7 @@ __device__ __forceinline__ T* block_shared_dynamic() {
 /// thread that copied; for others after a barrier as well.
 __device__ __forceinline__ void copy_async_16(void* shared, const void* global) {
 #ifdef AIRA_CUDA_ON_HOST
-  cuda_on_host::copy_async(shared, global, 16);
+  cuda_on_host::copy_async_16(shared, global);
 #elif !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16;"
                :

@@ -78,6 +78,12 @@ aira_switch_stack:
 #endif
 extern "C" void aira_switch_stack(void** save, void* load);
 
+#ifdef AIRA_TSAN
+// Each fibre has a history of its own, so a short one suffices; there may be a thousand of them. At
+// exit there is no thread to wait for.
+extern "C" const char* __tsan_default_options() { return "history_size=0:atexit_sleep_ms=0"; }
+#endif
+
 namespace cuda_on_host {
 namespace {
 
@@ -169,6 +175,17 @@ void Fibre::suspend() {
   aira_switch_stack(&self->stack_pointer_, scheduler_pointer);
 #ifdef __SANITIZE_ADDRESS__
   __sanitizer_finish_switch_fiber(self->fake_stack_, &scheduler_stack, &scheduler_stack_bytes);
+#endif
+}
+
+void Fibre::release(Clock& clock) const {
+#ifdef AIRA_TSAN
+  void* const before = __tsan_get_current_fiber();
+  __tsan_switch_to_fiber(race_fibre_, __tsan_switch_to_fiber_no_sync);
+  clock.release();
+  __tsan_switch_to_fiber(before, __tsan_switch_to_fiber_no_sync);
+#else
+  static_cast<void>(clock);
 #endif
 }
 

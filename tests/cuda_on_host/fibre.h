@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <vector>
 
+#include "order.h"
+
 namespace cuda_on_host {
 
 class Fibre {
@@ -21,6 +23,8 @@ class Fibre {
   void resume();
   /// From the running fibre back to the scheduler's stack.
   static void suspend();
+  /// Adds what the fibre, which does not run, knows.
+  void release(Clock& clock) const;
 
  private:
   static void loop();
