@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <new>
 
@@ -92,9 +93,6 @@ constexpr std::size_t kStackBytes = std::size_t{256} << 10;
 #else
 constexpr std::size_t kStackBytes = std::size_t{128} << 10;
 #endif
-
-// Fibres that must rest before one is used again (see FibrePool).
-constexpr std::size_t kResting = kDetectsRaces ? 512 : 0;
 
 Fibre* running = nullptr;
 void* scheduler_pointer = nullptr;
@@ -199,11 +197,12 @@ void Fibre::loop() {
   }
 }
 
-Fibre* FibrePool::take() {
-  if (resting_.size() - oldest_ <= kResting) return new Fibre(body_);
+Fibre* FibrePool::take(std::size_t block_threads) {
+  if constexpr (kDetectsRaces) must_rest_ = std::max(must_rest_, 2 * block_threads);
+  if (resting_.size() - oldest_ <= must_rest_) return new Fibre(body_);
   if constexpr (kDetectsRaces) {
     Fibre* const fibre = resting_[oldest_++];
-    if (oldest_ == 4 * kResting) {
+    if (oldest_ == 4096) {
       resting_.erase(resting_.begin(), resting_.begin() + static_cast<std::ptrdiff_t>(oldest_));
       oldest_ = 0;
     }

@@ -96,6 +96,10 @@ __global__ void copy_by_four_kernel(float* out, const float* in, int n) {
   }
 }
 
+__global__ void arrivals_kernel(int* order, int* ticket) {
+  order[atomicAdd(ticket, 1)] = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
+}
+
 __global__ void round_numbers_kernel(std::uint16_t* halves, std::uint16_t* bfloats, const float* in,
                                      int n) {
   const int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
@@ -167,6 +171,13 @@ void copy_by_four(Plant plant, float* out, const float* in, int n) {
     default:
       return launch(how, copy_by_four_kernel<Plant::kNothing>, out, in, n);
   }
+}
+
+void arrivals(int* order, int* ticket, int blocks, int threads) {
+  launch({.grid = static_cast<unsigned>(blocks),
+          .block = static_cast<unsigned>(threads),
+          .name = "arrivals"},
+         arrivals_kernel, order, ticket);
 }
 
 void round_numbers(std::uint16_t* halves, std::uint16_t* bfloats, const float* in, int n) {

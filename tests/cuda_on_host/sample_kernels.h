@@ -56,6 +56,8 @@ void add_one_then_double(Plant plant, float* out, const float* in, int n, cudaSt
 void step(int* token, int* position, int* history, const int* next, cudaStream_t stream);
 /// out[i] = in[i] for i < n, four at a time.
 void copy_by_four(Plant plant, float* out, const float* in, int n);
+/// order[k] = the number in the grid of the thread that came k-th; *ticket is 0 before.
+void arrivals(int* order, int* ticket, int blocks, int threads);
 /// Counts how often threads of a block met; exercises the votes. out is [4].
 void block_votes(int* out, int threads);
 /// out[i] = in[i] rounded to half, to bfloat16.

@@ -63,7 +63,7 @@ uint3 index_of(std::uint32_t number, const dim3& extent) {
 std::uint32_t volume(const dim3& extent) { return extent.x * extent.y * extent.z; }
 
 void reset_thread(Thread& one, Block& block, std::uint32_t number) {
-  one.fibre = pool().take();
+  one.fibre = pool().take(block.threads.size());
   one.block = &block;
   one.index = index_of(number, grid->shape.block);
   one.warp = static_cast<int>(number / 32);
@@ -173,7 +173,8 @@ void run_warp(Block& block) {
 
 void run_blocks() {
   const std::uint32_t threads = volume(grid->shape.block);
-  const std::size_t together_at_most = threads >= 1024 ? 1 : (threads > 256 ? 2 : 4);
+  const std::size_t most = kDetectsRaces ? 2 : 4;
+  const std::size_t together_at_most = threads > 512 ? 1 : (threads > 256 ? 2 : most);
   for (;;) {
     while (grid->resident.size() < together_at_most && !grid->order.empty()) {
       start_block(grid->order.back());

@@ -6,6 +6,7 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -171,6 +172,31 @@ TEST(CudaOnHost, RoundsToNearestEven) {
     if (std::isnan(static_cast<float>(half))) continue;
     ASSERT_EQ(__half_as_ushort(__float2half(static_cast<float>(half))), bits);
   }
+}
+
+std::vector<int> arrivals_with(std::uint64_t seed) {
+  cuda_on_host::set_seed(seed);
+  const DeviceArray<int> order(6 * 70);
+  const DeviceArray<int> ticket(std::vector<int>{0});
+  arrivals(order.get(), ticket.get(), 6, 70);
+  return order.read();
+}
+
+TEST(CudaOnHost, SeedsShuffleBlocksWarpsAndLanes) {
+  std::set<std::vector<int>> orders;
+  std::set<int> first_blocks;
+  std::set<int> first_lanes;
+  for (std::uint64_t seed = 1; seed <= 8; ++seed) {
+    const std::vector<int> order = arrivals_with(seed);
+    EXPECT_EQ(arrivals_with(seed), order) << "a seed repeats its order";
+    EXPECT_EQ(std::set<int>(order.begin(), order.end()).size(), order.size());
+    orders.insert(order);
+    first_blocks.insert(order.front() / 70);
+    first_lanes.insert(order.front() % 70);
+  }
+  EXPECT_EQ(orders.size(), 8U);
+  EXPECT_GE(first_blocks.size(), 3U);
+  EXPECT_GE(first_lanes.size(), 5U);
 }
 
 TEST(CudaOnHost, RefusesWrongLaunches) {
