@@ -44,7 +44,7 @@ __device__ __forceinline__ T* block_shared_dynamic() {
 /// thread that copied; for others after a barrier as well.
 __device__ __forceinline__ void copy_async_16(void* shared, const void* global) {
 #ifdef AIRA_CUDA_ON_HOST
-  cuda_on_host::copy_async(shared, global, 16);
+  cuda_on_host::copy_async_16(shared, global);
 #elif !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16;"
                :
@@ -94,20 +94,30 @@ __device__ __forceinline__ void grid_dependency_trigger() {
 
 constexpr unsigned kWholeWarp = 0xffffffffU;
 
+// The host build tells collectives apart by where they are called from; one in a function here must
+// pass on where that was called from.
+#ifdef AIRA_CUDA_ON_HOST
+#define AIRA_CALLED_FROM , std::source_location where = std::source_location::current()
+#define AIRA_CALLER , 32, where
+#else
+#define AIRA_CALLED_FROM
+#define AIRA_CALLER
+#endif
+
 /// The sum over the warp, the same bits in every lane. All 32 lanes must call.
-__device__ __forceinline__ float warp_sum(float value) {
+__device__ __forceinline__ float warp_sum(float value AIRA_CALLED_FROM) {
 #pragma unroll
   for (int distance = 16; distance > 0; distance /= 2) {
-    value += __shfl_xor_sync(kWholeWarp, value, distance);
+    value += __shfl_xor_sync(kWholeWarp, value, distance AIRA_CALLER);
   }
   return value;
 }
 
 /// The greatest value of the warp in every lane; a NaN is passed over. All 32 lanes must call.
-__device__ __forceinline__ float warp_max(float value) {
+__device__ __forceinline__ float warp_max(float value AIRA_CALLED_FROM) {
 #pragma unroll
   for (int distance = 16; distance > 0; distance /= 2) {
-    value = fmaxf(value, __shfl_xor_sync(kWholeWarp, value, distance));
+    value = fmaxf(value, __shfl_xor_sync(kWholeWarp, value, distance AIRA_CALLER));
   }
   return value;
 }

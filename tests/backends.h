@@ -32,7 +32,7 @@ struct TestBackend {
   friend void PrintTo(const TestBackend& backend, std::ostream* out) { *out << backend.name; }
 };
 
-/// Defined by each executable: backends_cpu.cpp, cuda_on_host/backends_cuda.cpp.
+/// Defined by each executable: backends_cpu.cpp, cuda/backends_cuda.cpp.
 const std::vector<TestBackend>& test_backends();
 
 }  // namespace aira

@@ -1,6 +1,8 @@
 // cudaMalloc and its family: guarded host memory, counted against the machine's.
 #include "allocations.h"
 
+#include <algorithm>
+#include <iterator>
 #include <map>
 #include <string>
 
@@ -19,8 +21,8 @@ struct Allocation {
   bool ours;  // not registered host memory
 };
 
-std::map<const char*, Allocation>& allocations() {
-  static auto& all = *new std::map<const char*, Allocation>;
+std::map<char*, Allocation>& allocations() {
+  static auto& all = *new std::map<char*, Allocation>;
   return all;
 }
 
@@ -34,7 +36,7 @@ cudaError_t allocate(void** pointer, std::size_t bytes, Place place) {
   }
   void* const memory = guarded_alloc(bytes, kAlignment);
   if (memory == nullptr) return report(cudaErrorMemoryAllocation);
-  allocations()[static_cast<const char*>(memory)] = {bytes, place, true};
+  allocations()[static_cast<char*>(memory)] = {bytes, place, true};
   if (device) {
     total.bytes_allocated += bytes;
     ++total.allocations;
@@ -46,12 +48,11 @@ cudaError_t allocate(void** pointer, std::size_t bytes, Place place) {
 cudaError_t release(void* pointer, Place place) {
   if (pointer == nullptr) return cudaSuccess;
   if (captures_globally()) return report(cudaErrorStreamCaptureUnsupported);
-  const auto found = allocations().find(static_cast<const char*>(pointer));
+  const auto found = allocations().find(static_cast<char*>(pointer));
   if (found == allocations().end() || found->second.place != place || !found->second.ours) {
     return report(cudaErrorInvalidValue);
   }
   synchronize_all();  // as cudaFree does
-  check_guards();
   if (place == Place::kDevice) {
     total.bytes_allocated -= found->second.bytes;
     --total.allocations;
@@ -62,8 +63,9 @@ cudaError_t release(void* pointer, Place place) {
 }
 
 std::string damaged() {
-  for (const auto& [memory, allocation] : allocations()) {
+  for (auto& [memory, allocation] : allocations()) {
     if (allocation.ours && !guards_intact(memory, allocation.bytes)) {
+      set_guards(memory, allocation.bytes);  // the next damage is another's
       return "wrote outside an allocation of " + std::to_string(allocation.bytes) + " bytes";
     }
   }
@@ -73,10 +75,10 @@ std::string damaged() {
 }  // namespace
 
 Place place_of(const void* pointer, std::size_t bytes) {
-  const auto* const first = static_cast<const char*>(pointer);
-  auto next = allocations().upper_bound(first);
+  auto* const first = static_cast<char*>(const_cast<void*>(pointer));
+  const auto next = allocations().upper_bound(first);
   if (next == allocations().begin()) return Place::kHost;
-  const auto& [memory, allocation] = *--next;
+  const auto& [memory, allocation] = *std::prev(next);
   const auto offset = static_cast<std::size_t>(first - memory);
   if (offset >= allocation.bytes) return Place::kHost;
   return offset + bytes <= allocation.bytes ? allocation.place : Place::kBeyond;
@@ -126,13 +128,13 @@ cudaError_t cudaHostRegister(void* pointer, std::size_t bytes, unsigned flags) {
   const Lock lock(api_mutex());
   static_cast<void>(flags);
   if (pointer == nullptr || bytes == 0) return report(cudaErrorInvalidValue);
-  allocations()[static_cast<const char*>(pointer)] = {bytes, Place::kPinned, false};
+  allocations()[static_cast<char*>(pointer)] = {bytes, Place::kPinned, false};
   return cudaSuccess;
 }
 
 cudaError_t cudaHostUnregister(void* pointer) {
   const Lock lock(api_mutex());
-  const auto found = allocations().find(static_cast<const char*>(pointer));
+  const auto found = allocations().find(static_cast<char*>(pointer));
   if (found == allocations().end() || found->second.ours) return report(cudaErrorInvalidValue);
   synchronize_all();
   allocations().erase(found);

@@ -157,7 +157,6 @@ void together(const WarpOperation& operation, unsigned mask, void* frame, bool o
 }
 
 void end_thread() {
-  grid->clocks.done.release();
   Block& block = *thread->block;
   Warp& warp = block.warps[static_cast<std::size_t>(thread->warp)];
   thread->state = State::kEnded;

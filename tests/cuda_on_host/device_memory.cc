@@ -1,7 +1,5 @@
 // Memory as the running thread sees it: the block's shared objects, copies that are on their way,
 // and the wait for the kernels before.
-#include <cstring>
-
 #include "guarded.h"
 #include "scheduler.h"
 #include "vocabulary.h"
@@ -68,9 +66,6 @@ void* dynamic_shared_memory() {
 }
 
 void free_shared(Block& block) {
-  if (block.shared_count == 0) return;
-  const As janitors(janitor());
-  grid->clocks.done.acquire();
   for (int i = 0; i < block.shared_count; ++i) {
     const SharedObject& object = block.shared[i];
     if (!grid->failed && !guards_intact(object.memory, object.bytes)) {
@@ -78,39 +73,37 @@ void free_shared(Block& block) {
       grid->failure = "block " + text(block.index) + " wrote outside its shared memory of " +
                       std::to_string(object.bytes) + " bytes";
     }
+    const As janitors(janitor());
+    grid->clocks.done.acquire();
     guarded_free(object.memory, kSharedAlignment);
   }
   block.shared_count = 0;
 }
 
-// The bytes are read now and again at the wait, and the destination is written now and at the wait,
-// as either may happen at any time between.
-void copy_async(void* shared, const void* global, std::size_t bytes) {
-  if ((reinterpret_cast<std::uintptr_t>(shared) | reinterpret_cast<std::uintptr_t>(global)) %
-          bytes !=
+void remember_copy(CopyEnds ends) {
+  if ((reinterpret_cast<std::uintptr_t>(ends.to) | reinterpret_cast<std::uintptr_t>(ends.from)) %
+          16 !=
       0) {
-    fail(text(*thread) + " starts an asynchronous copy whose addresses are not on " +
-         std::to_string(bytes) + "-byte boundaries");
+    fail(text(*thread) +
+         " starts an asynchronous copy whose addresses are not on 16-byte boundaries");
   }
   AsyncCopies& copies = thread->copies;
   if (copies.end - copies.oldest == AsyncCopies::kMost) {
     fail(text(*thread) + " has more than 64 asynchronous copies on their way");
   }
-  std::memcpy(shared, global, bytes);
-  std::memset(shared, 0xff, bytes);
-  copies.ring[copies.end++ % AsyncCopies::kMost] = {shared, global, static_cast<int>(bytes),
-                                                    copies.open_group};
+  copies.ring[copies.end++ % AsyncCopies::kMost] = {ends, copies.open_group};
 }
 
 void copy_async_commit() { ++thread->copies.open_group; }
 
-void copy_async_wait(int groups) {
+bool next_copy(int groups, CopyEnds& ends) {
   AsyncCopies& copies = thread->copies;
-  for (; copies.oldest != copies.end; ++copies.oldest) {
-    const AsyncCopy& copy = copies.ring[copies.oldest % AsyncCopies::kMost];
-    if (copy.group >= copies.open_group - groups) return;
-    std::memcpy(copy.to, copy.from, static_cast<std::size_t>(copy.bytes));
-  }
+  if (copies.oldest == copies.end) return false;
+  const AsyncCopy& copy = copies.ring[copies.oldest % AsyncCopies::kMost];
+  if (copy.group >= copies.open_group - groups) return false;
+  ends = copy.ends;
+  ++copies.oldest;
+  return true;
 }
 
 void grid_dependency_wait() {

@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <new>
 
@@ -78,6 +79,12 @@ aira_switch_stack:
 #endif
 extern "C" void aira_switch_stack(void** save, void* load);
 
+#ifdef AIRA_TSAN
+// Each fibre has a history of its own, so a short one suffices; there may be a thousand of them. At
+// exit there is no thread to wait for.
+extern "C" const char* __tsan_default_options() { return "history_size=0:atexit_sleep_ms=0"; }
+#endif
+
 namespace cuda_on_host {
 namespace {
 
@@ -86,9 +93,6 @@ constexpr std::size_t kStackBytes = std::size_t{256} << 10;
 #else
 constexpr std::size_t kStackBytes = std::size_t{128} << 10;
 #endif
-
-// Fibres that must rest before one is used again (see FibrePool).
-constexpr std::size_t kResting = kDetectsRaces ? 512 : 0;
 
 Fibre* running = nullptr;
 void* scheduler_pointer = nullptr;
@@ -172,6 +176,17 @@ void Fibre::suspend() {
 #endif
 }
 
+void Fibre::release(Clock& clock) const {
+#ifdef AIRA_TSAN
+  void* const before = __tsan_get_current_fiber();
+  __tsan_switch_to_fiber(race_fibre_, __tsan_switch_to_fiber_no_sync);
+  clock.release();
+  __tsan_switch_to_fiber(before, __tsan_switch_to_fiber_no_sync);
+#else
+  static_cast<void>(clock);
+#endif
+}
+
 void Fibre::loop() {
 #ifdef __SANITIZE_ADDRESS__
   __sanitizer_finish_switch_fiber(nullptr, &scheduler_stack, &scheduler_stack_bytes);
@@ -182,11 +197,12 @@ void Fibre::loop() {
   }
 }
 
-Fibre* FibrePool::take() {
-  if (resting_.size() - oldest_ <= kResting) return new Fibre(body_);
+Fibre* FibrePool::take(std::size_t block_threads) {
+  if constexpr (kDetectsRaces) must_rest_ = std::max(must_rest_, 2 * block_threads);
+  if (resting_.size() - oldest_ <= must_rest_) return new Fibre(body_);
   if constexpr (kDetectsRaces) {
     Fibre* const fibre = resting_[oldest_++];
-    if (oldest_ == 4 * kResting) {
+    if (oldest_ == 4096) {
       resting_.erase(resting_.begin(), resting_.begin() + static_cast<std::ptrdiff_t>(oldest_));
       oldest_ = 0;
     }

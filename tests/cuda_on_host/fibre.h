@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <vector>
 
+#include "order.h"
+
 namespace cuda_on_host {
 
 class Fibre {
@@ -21,6 +23,8 @@ class Fibre {
   void resume();
   /// From the running fibre back to the scheduler's stack.
   static void suspend();
+  /// Adds what the fibre, which does not run, knows.
+  void release(Clock& clock) const;
 
  private:
   static void loop();
@@ -33,21 +37,24 @@ class Fibre {
 };
 
 /// Fibres for reuse. With ThreadSanitizer a fibre knows what it has seen in its earlier lives, so
-/// the one that rested longest is taken, and there are many: neighbouring blocks and consecutive
-/// kernels then share none.
+/// the one that rested longest is taken and a number of them must rest: neighbouring blocks and
+/// consecutive kernels then share none. More would cost: ThreadSanitizer takes a megabyte and a
+/// millisecond for each.
 class FibrePool {
  public:
   explicit FibrePool(void (*body)()) : body_(body) {}
   FibrePool(const FibrePool&) = delete;
   FibrePool& operator=(const FibrePool&) = delete;
 
-  Fibre* take();
+  /// One of a block of this many.
+  Fibre* take(std::size_t block_threads);
   void give_back(Fibre* fibre);
 
  private:
   void (*body_)();
   std::vector<Fibre*> resting_;  // a ring from oldest_ with ThreadSanitizer, else a stack
   std::size_t oldest_ = 0;
+  std::size_t must_rest_ = 0;
 };
 
 }  // namespace cuda_on_host

@@ -10,6 +10,7 @@ namespace cuda_on_host {
 void* guarded_alloc(std::size_t bytes, std::size_t alignment);
 /// Whether the bytes around it are what they were.
 bool guards_intact(const void* memory, std::size_t bytes);
+void set_guards(void* memory, std::size_t bytes);
 void guarded_free(void* memory, std::size_t alignment);
 
 }  // namespace cuda_on_host

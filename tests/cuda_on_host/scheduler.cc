@@ -2,6 +2,7 @@
 #include "scheduler.h"
 
 #include <bit>
+#include <cstdio>
 #include <cstdlib>
 #include <map>
 #include <memory>
@@ -27,17 +28,21 @@ std::uint64_t first_seed() {
 std::uint64_t seed_in_use = first_seed();
 std::uint64_t random_state = seed_in_use;
 
+// Thrown through a kernel by fail().
+struct Abandoned {};
+
 void thread_main() {
   grid->clocks.start.acquire();
   try {
     grid->thread_body();
+    end_thread();
+  } catch (const Abandoned&) {
+    grid->failed = true;
   } catch (...) {
     grid->exception = std::current_exception();
     grid->failed = true;
-    grid->clocks.done.release();
-    return;
   }
-  end_thread();
+  grid->clocks.done.release();
 }
 
 FibrePool& pool() {
@@ -58,7 +63,7 @@ uint3 index_of(std::uint32_t number, const dim3& extent) {
 std::uint32_t volume(const dim3& extent) { return extent.x * extent.y * extent.z; }
 
 void reset_thread(Thread& one, Block& block, std::uint32_t number) {
-  one.fibre = pool().take();
+  one.fibre = pool().take(block.threads.size());
   one.block = &block;
   one.index = index_of(number, grid->shape.block);
   one.warp = static_cast<int>(number / 32);
@@ -105,6 +110,7 @@ void retire(Block& block) {
     if (one.state == State::kEnded && !grid->failed) {
       pool().give_back(one.fibre);
     } else {
+      one.fibre->release(grid->clocks.done);
       delete one.fibre;  // what is on its stack may never end
     }
     one.fibre = nullptr;
@@ -167,7 +173,8 @@ void run_warp(Block& block) {
 
 void run_blocks() {
   const std::uint32_t threads = volume(grid->shape.block);
-  const std::size_t together_at_most = threads >= 1024 ? 1 : (threads > 256 ? 2 : 4);
+  const std::size_t most = kDetectsRaces ? 2 : 4;
+  const std::size_t together_at_most = threads > 512 ? 1 : (threads > 256 ? 2 : most);
   for (;;) {
     while (grid->resident.size() < together_at_most && !grid->order.empty()) {
       start_block(grid->order.back());
@@ -217,10 +224,8 @@ void run(Grid& new_grid) {
 }
 
 void fail(const std::string& sentence) {
-  if (!grid->failed) grid->failure = sentence;
-  grid->failed = true;
-  grid->clocks.done.release();
-  for (;;) Fibre::suspend();
+  grid->failure = sentence;
+  throw Abandoned{};
 }
 
 void make_ready(Block& block, int warp, unsigned lanes) {
@@ -247,8 +252,9 @@ std::string text(Where where) {
 }
 
 std::string text(uint3 index) {
-  return "(" + std::to_string(index.x) + "," + std::to_string(index.y) + "," +
-         std::to_string(index.z) + ")";
+  char numbers[40];
+  std::snprintf(numbers, sizeof numbers, "(%u,%u,%u)", index.x, index.y, index.z);
+  return numbers;
 }
 
 std::string text(const Thread& one) {

@@ -13,6 +13,7 @@
 #include "fibre.h"
 #include "order.h"
 #include "runtime_api.h"
+#include "vocabulary.h"
 
 namespace cuda_on_host {
 
@@ -28,9 +29,7 @@ struct WarpOperation {
 };
 
 struct AsyncCopy {
-  void* to;
-  const void* from;
-  int bytes;
+  CopyEnds ends;
   int group;
 };
 

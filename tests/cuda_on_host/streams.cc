@@ -37,6 +37,13 @@ void follow_streams(CUstream_st& stream) {
   }
 }
 
+// The stream has done what the launch did.
+void collect(CUstream_st& stream, LaunchClocks& clocks) {
+  const As collector(stream.collector);
+  clocks.done.acquire();
+  stream.done.release();
+}
+
 void run_kernel(CUstream_st& stream, const Work& work, bool may_overlap) {
   follow_host(stream);
   const auto before = stream.last_kernel;
@@ -55,12 +62,13 @@ void run_kernel(CUstream_st& stream, const Work& work, bool may_overlap) {
                       .clocks = *clocks,
                       .awaited = overlaps ? before.get() : nullptr,
                       .launcher = launcher};
-  run(grid_to_run);
-  {
-    const As collector(stream.collector);
-    clocks->done.acquire();
-    stream.done.release();
+  try {
+    run(grid_to_run);
+  } catch (...) {
+    collect(stream, *clocks);
+    throw;
   }
+  collect(stream, *clocks);
   check_guards_after(work.shape.name);
 }
 

@@ -90,10 +90,30 @@ void* shared_memory(const void* key, std::size_t bytes, std::size_t alignment);
 /// The running block's memory of the size that the launch gave.
 void* dynamic_shared_memory();
 
-/// Copies that arrive at the wait and not before; until then the destination is 0xff.
-void copy_async(void* shared, const void* global, std::size_t bytes);
+// Asynchronous copies of 16 bytes arrive at the wait and not before; until then the destination is
+// 0xff. Memory is touched here, in instrumented code: both ends at the start and at the wait, as
+// the copy may happen at any time between.
+struct CopyEnds {
+  void* to;
+  const void* from;
+};
+void remember_copy(CopyEnds ends);
+/// Whether one is left to arrive that is not of the last `groups` groups; then it is forgotten.
+bool next_copy(int groups, CopyEnds& ends);
 void copy_async_commit();
-void copy_async_wait(int groups);
+
+inline void copy_async_16(void* shared, const void* global) {
+  remember_copy({shared, global});
+  *static_cast<uint4*>(shared) = *static_cast<const uint4*>(global);
+  *static_cast<uint4*>(shared) = {~0U, ~0U, ~0U, ~0U};
+}
+
+inline void copy_async_wait(int groups) {
+  CopyEnds ends = {};
+  while (next_copy(groups, ends)) {
+    *static_cast<uint4*>(ends.to) = *static_cast<const uint4*>(ends.from);
+  }
+}
 
 void grid_dependency_wait();
 
