@@ -198,7 +198,10 @@ void Fibre::loop() {
 }
 
 Fibre* FibrePool::take(std::size_t block_threads) {
-  if constexpr (kDetectsRaces) must_rest_ = std::max(must_rest_, 2 * block_threads);
+  if constexpr (kDetectsRaces) {
+    const std::size_t enough = std::max<std::size_t>(block_threads, 512);
+    must_rest_ = std::max(must_rest_, std::min(2 * block_threads, enough));
+  }
   if (resting_.size() - oldest_ <= must_rest_) return new Fibre(body_);
   if constexpr (kDetectsRaces) {
     Fibre* const fibre = resting_[oldest_++];
