@@ -4,10 +4,12 @@
 #include <cstdio>
 #include <fstream>
 
+#include "aira/error.h"
 #include "app/interrupt.h"
 #include "app/output.h"
 #include "base/thread_pool.h"
 #include "cpu/cpu_backend.h"
+#include "cuda/load_module.h"
 
 namespace aira {
 namespace {
@@ -38,6 +40,14 @@ int threads_of(const Options& options) {
 }
 
 std::unique_ptr<Backend> make_backend(const Options& options) {
+  if (options.device == DeviceChoice::kCuda) return load_cuda_backend();
+  if (options.device == DeviceChoice::kAuto && can_load_cuda_backend()) {
+    try {
+      return load_cuda_backend();
+    } catch (const Error& error) {
+      if (!options.quiet) note(std::string(error.what()) + " The CPU takes over.");
+    }
+  }
   return make_cpu_backend(threads_of(options));
 }
 

@@ -70,13 +70,15 @@ void Builder::model(bool runs) {
   if (!runs) return;
   value(
       "--device", "DEVICE",
-      [](const std::string& text) {
-        if (text == "cuda") throw UsageError("--device cuda is not built in; use auto or cpu.");
-        if (text != "auto" && text != "cpu") {
-          throw UsageError("--device must be auto or cpu, not " + quote(text) + ".");
+      [&options = options_](const std::string& text) {
+        if (text != "auto" && text != "cpu" && text != "cuda") {
+          throw UsageError("--device must be auto, cpu or cuda, not " + quote(text) + ".");
         }
+        options.device = text == "cpu"    ? DeviceChoice::kCpu
+                         : text == "cuda" ? DeviceChoice::kCuda
+                                          : DeviceChoice::kAuto;
       },
-      "auto or cpu");
+      "auto (a GPU if there is one), cpu or cuda");
   value(
       "--dtype", "TYPE",
       [&options = options_](const std::string& text) {

@@ -10,12 +10,14 @@
 
 namespace aira {
 
+enum class DeviceChoice : std::uint8_t { kAuto, kCpu, kCuda };
 enum class Command : std::uint8_t { kAsk, kTokenize, kScore, kInfo, kBench };
 
 struct Options {
   Command command = Command::kAsk;
   // Model
   std::optional<std::string> model;  // folder or hub id
+  DeviceChoice device = DeviceChoice::kAuto;
   DType dtype = DType::kF16;
   int threads = 0;  // 0 = all usable cores
   // Input

@@ -13,6 +13,7 @@ namespace {
 
 constexpr const char* kModule = "libaira_cuda.so";
 
+/// The module's path; empty when it is not there.
 std::filesystem::path find_module() {
   std::error_code ignored;
   const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", ignored);
@@ -20,23 +21,27 @@ std::filesystem::path find_module() {
        {program.parent_path(), program.parent_path().parent_path() / "lib"}) {
     if (std::filesystem::exists(folder / kModule, ignored)) return folder / kModule;
   }
-  throw Error(std::string("This program was built without its CUDA module (") + kModule +
-              " is not beside it); build with -DAIRA_CUDA=ON, or use --device cpu.");
+  return {};
 }
 
-}  // namespace
-
-bool has_cuda_driver() {
+bool has_driver() {
   // The driver's device file, and the one of Windows' subsystem for Linux.
   return access("/dev/nvidiactl", F_OK) == 0 || access("/dev/dxg", F_OK) == 0;
 }
 
+}  // namespace
+
+bool can_load_cuda_backend() { return has_driver() && !find_module().empty(); }
+
 std::unique_ptr<Backend> load_cuda_backend() {
-  if (!has_cuda_driver()) {
-    throw Error("There is no NVIDIA driver on this machine; use --device cpu.");
+  if (!has_driver()) throw Error("There is no NVIDIA driver on this machine; use --device cpu.");
+  const std::filesystem::path path = find_module();
+  if (path.empty()) {
+    throw Error(std::string("This program was built without its CUDA module (") + kModule +
+                " is not beside it); build with -DAIRA_CUDA=ON, or use --device cpu.");
   }
   // Never closed: its memory's owners may live as long as the program.
-  void* module = dlopen(find_module().c_str(), RTLD_NOW | RTLD_LOCAL);
+  void* module = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (module == nullptr) throw Error(std::string("The CUDA module cannot be loaded: ") + dlerror());
   const auto make = reinterpret_cast<Backend* (*)()>(dlsym(module, "aira_make_cuda_backend"));
   if (make == nullptr) {

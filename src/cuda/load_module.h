@@ -1,5 +1,6 @@
-// Finding and loading the CUDA backend, which is a library of its own: the program starts without it
-// and runs where it, or a GPU, is missing. The only part of src/cuda that the program itself links.
+// Finding and loading the CUDA backend, which is a library of its own: the program starts without
+// it and runs where it, or a GPU, is missing. The only part of src/cuda that the program itself
+// links.
 #pragma once
 
 #include <memory>
@@ -8,8 +9,9 @@
 
 namespace aira {
 
-/// Whether this machine has an NVIDIA driver; costs a look into /dev.
-bool has_cuda_driver();
+/// Whether there is an NVIDIA driver and the module is where load_cuda_backend looks; costs a look
+/// at a few file names.
+bool can_load_cuda_backend();
 
 /// The CUDA backend from libaira_cuda.so, beside the program or in ../lib. Throws Error with a
 /// sentence: no driver, module missing, driver too old, no device, no memory.

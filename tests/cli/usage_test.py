@@ -34,10 +34,16 @@ class Usage(CliTest):
             self.refused(option, says=f'There is no option "{option}"')
 
     def test_what_is_not_built_in(self):
-        self.refused("--device", "cuda", "x", says="cuda")
+        self.refused("--device", "tpu", "x", says="--device must be auto, cpu or cuda")
         self.refused("--dtype", "int8", "x", says="--dtype must be auto, f32 or f16")
         self.refused("pull", "org/name", says="pull")
         self.refused("serve", says="serve")
+
+    def test_a_device_that_is_not_there(self):
+        if os.path.exists("/dev/nvidiactl") or os.path.exists("/dev/dxg"):
+            self.skipTest("this machine has an NVIDIA driver")
+        err = self.fail_with(1, "--device", "cuda", "x")
+        self.assertIn("There is no NVIDIA driver on this machine", err)
 
     def test_bad_values(self):
         table = {
