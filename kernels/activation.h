@@ -9,9 +9,7 @@
 namespace aira::cuda {
 
 /// x / (1 + e^-y).
-__device__ __forceinline__ float times_sigmoid(float x, float y) {
-  return x / (1.0F + expf(-y));
-}
+__device__ __forceinline__ float times_sigmoid(float x, float y) { return x / (1.0F + expf(-y)); }
 
 __device__ __forceinline__ float activate(float x, Activation activation) {
   switch (activation) {

@@ -1,5 +1,7 @@
 """Help, version and everything on a command line that is refused with exit code 2."""
 
+import os
+
 from harness import CliTest, main, model, run, start
 
 

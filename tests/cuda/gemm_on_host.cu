@@ -1,5 +1,5 @@
-// cuda::Gemm where there is no cuBLAS: a thread per output of the product, as plain as it can be. It
-// is launched like any kernel, so that it is recorded, ordered and checked for races like them.
+// cuda::Gemm where there is no cuBLAS: a thread per output of the product, as plain as it can be.
+// It is launched like any kernel, so that it is recorded, ordered and checked for races like them.
 #include "cuda/gemm.h"
 #include "kernels/device.h"
 #include "kernels/storage.h"
