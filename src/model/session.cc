@@ -23,12 +23,9 @@ Session::Session(const Model& model, Backend& backend, Limits limits)
   const std::int64_t rows = backend.padded_rows(limits_.rows);
   const std::int64_t wanted = backend.padded_rows(limits_.wanted);
   const std::pair<Tensor*, Tensor> plan[] = {
-      {&x_, {nullptr, rows, config.width}},
-      {&normed_, {nullptr, rows, config.width}},
-      {&qkv_, {nullptr, rows, 3 * config.width}},
-      {&attended_, {nullptr, rows, config.width}},
-      {&inner_, {nullptr, rows, config.inner}},
-      {&last_, {nullptr, wanted, config.width}},
+      {&x_, {nullptr, rows, config.width}},        {&normed_, {nullptr, rows, config.width}},
+      {&qkv_, {nullptr, rows, 3 * config.width}},  {&attended_, {nullptr, rows, config.width}},
+      {&inner_, {nullptr, rows, config.inner}},    {&last_, {nullptr, wanted, config.width}},
       {&logits_, {nullptr, wanted, config.vocab}},
   };
   // Each tensor begins on a 64-byte boundary.
