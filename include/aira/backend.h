@@ -82,7 +82,7 @@ class Backend {
   // -- Operations, between begin() and end(). --
 
   /// Starts a step over `rows`; `wanted` are the ascending indices of rows that `select` keeps.
-  /// Both spans, and the weights of every operation, must live until end() and what is read after it.
+  /// Both spans, and the weights of every operation, must live until the results are read.
   virtual void begin(std::span<const Row> rows, std::span<const std::int32_t> wanted) = 0;
   /// Ends the step; results may be read afterwards.
   virtual void end() = 0;

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "aira/error.h"
-#include "base/thread_pool.h"
 #include "base/half.h"
+#include "base/thread_pool.h"
 #include "cpu/memory.h"
 
 namespace aira {

@@ -41,6 +41,8 @@ void* Scratch::get_bytes(std::int64_t bytes, bool zeroed) {
     bytes_ = bytes;
     if (zeroed) {
       check(cudaMemset(all_.back().get(), 0, static_cast<std::size_t>(bytes)), "clearing memory");
+      // It went to the default stream, which ours does not wait for.
+      check(cudaDeviceSynchronize(), "clearing memory");
     }
   }
   return all_.back().get();
