@@ -88,7 +88,10 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
 
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) {
   const Lock lock(api_mutex());
+  Clock handed_over;
+  handed_over.release();
   const As janitors(janitor());
+  handed_over.acquire();
   synchronize_all();
   delete exec;
   return cudaSuccess;
@@ -96,7 +99,10 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) {
 
 cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
   const Lock lock(api_mutex());
+  Clock handed_over;
+  handed_over.release();
   const As janitors(janitor());
+  handed_over.acquire();
   synchronize_all();
   delete graph;
   return cudaSuccess;
