@@ -20,8 +20,9 @@
 
 namespace aira {
 
-/// One row of work: `token` stands at `position` of the sequence that owns KV-cache `slot`.
-/// Rows of one slot come in ascending, gapless position order; earlier positions are in the cache.
+/// One row of work: `token` stands at `position` of the sequence whose pages are line `slot` of the
+/// step's PageTable. Rows of one slot come in ascending, gapless position order; earlier positions
+/// are in the cache.
 struct Row {
   std::int32_t token = 0;
   std::int32_t slot = 0;
@@ -37,16 +38,33 @@ struct Epilogue {
   Tensor residual = {};  // [T, out] or null; may be the output itself
 };
 
-/// Keys and values of every layer for `slots` sequences of up to `context` positions. The layout
-/// inside `data` is the backend's own business.
+/// Positions in a page of the KV cache.
+inline constexpr std::int64_t kPagePositions = 32;
+
+/// Where the sequences' keys and values lie: position p of a slot is in page
+/// pages[slot * width + p / kPagePositions], at p % kPagePositions. Slots may share pages that none
+/// of them writes any more; entries of positions that no row reaches may be anything.
+struct PageTable {
+  std::span<const std::int32_t> pages;  // [slots, width]
+  std::int64_t width = 0;
+};
+
+/// Keys and values of every layer in `pages` pages of kPagePositions positions. The layout inside
+/// `data` is the backend's own business.
 struct KvCache {
   std::int64_t layers = 0;
-  std::int64_t slots = 0;
-  std::int64_t context = 0;
+  std::int64_t pages = 0;
   std::int64_t heads = 0;
   std::int64_t head_size = 0;
+  std::int64_t context = 0;   // most positions of one sequence
   DType dtype = DType::kF32;  // how a backend may store them; it may keep more
   Buffer data;
+};
+
+/// A page whose contents are to be had in another as well.
+struct PageCopy {
+  std::int32_t from = 0;
+  std::int32_t to = 0;
 };
 
 class Backend {
@@ -74,6 +92,9 @@ class Backend {
   virtual std::int64_t padded_rows(std::int64_t rows) const { return rows; }
   /// `shape` with memory for it. Contents are undefined; attention writes before it reads.
   virtual KvCache make_cache(KvCache shape) = 0;
+  /// Copies whole pages, of all layers, for sequences that part within one. Between steps; no page
+  /// is both read and written.
+  virtual void copy_pages(const KvCache& cache, std::span<const PageCopy> copies) = 0;
   /// Copies host numbers into a tensor; for tests and tools, no part of a forward pass needs it.
   virtual void write(const Tensor& tensor, std::span<const float> source) = 0;
   /// The tensor in host memory, valid until the next operation.
@@ -82,8 +103,9 @@ class Backend {
   // -- Operations, between begin() and end(). --
 
   /// Starts a step over `rows`; `wanted` are the ascending indices of rows that `select` keeps.
-  /// Both spans, and the weights of every operation, must live until the results are read.
-  virtual void begin(std::span<const Row> rows, std::span<const std::int32_t> wanted) = 0;
+  /// All spans, and the weights of every operation, must live until the results are read.
+  virtual void begin(std::span<const Row> rows, std::span<const std::int32_t> wanted,
+                     const PageTable& table) = 0;
   /// Ends the step; results may be read afterwards.
   virtual void end() = 0;
 

@@ -45,6 +45,7 @@ class Session {
   struct Limits {
     std::int64_t slots = 1;    // sequences held at once
     std::int64_t context = 0;  // positions per slot; 0 = the model's
+    std::int64_t pages = 0;    // of the KV cache; 0 = enough for every slot
     std::int64_t rows = 256;   // most rows in one step
     std::int64_t wanted = 1;   // most rows of a step whose logits are asked for
   };
@@ -53,7 +54,12 @@ class Session {
 
   /// Runs `rows` through the model and returns the logits [wanted, V] of rows[wanted[i]], valid
   /// until the next call. Sizes must keep within limits(); rows must be valid for the model.
+  std::span<const float> forward(std::span<const Row> rows, std::span<const std::int32_t> wanted,
+                                 const PageTable& table);
+  /// The same with the slots' pages one behind the other, for limits().pages = 0.
   std::span<const float> forward(std::span<const Row> rows, std::span<const std::int32_t> wanted);
+
+  void copy_pages(std::span<const PageCopy> copies) { backend_.copy_pages(cache_, copies); }
 
   const Limits& limits() const { return limits_; }
   const Model& model() const { return model_; }
@@ -63,6 +69,7 @@ class Session {
   Backend& backend_;
   Limits limits_;
   KvCache cache_;
+  std::vector<std::int32_t> own_pages_;  // [slots, ceil(context / kPagePositions)]: 0, 1, 2, ...
   Buffer memory_;  // all activations
   Tensor x_, normed_, qkv_, attended_, inner_,
       last_;       // [rows, C | C | 3C | C | inner], [wanted, C]
