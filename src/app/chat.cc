@@ -34,7 +34,7 @@ std::string take_word(std::string_view& text) {
 
 class Chat {
  public:
-  explicit Chat(const Options& options) : options_(options), engine_(options) {
+  explicit Chat(const Options& options) : options_(options), engine_(options, options.batch) {
     engine_.require_markers();
   }
 
@@ -87,7 +87,7 @@ Chat::Next Chat::command(std::string_view line) {
     print_aside("dialogue and settings are forgotten\n");
   } else if (name == "/seed") {
     if (!line.empty()) set("seed", line);
-    print_aside("seed " + std::to_string(engine_.request(settings_).generate.seed) + "\n");
+    print_aside("seed " + std::to_string(engine_.generate_options(settings_).seed) + "\n");
   } else if (name == "/params") {
     if (!line.empty()) {
       const std::string setting = take_word(line);
@@ -108,12 +108,12 @@ void Chat::set(const std::string& name, std::string_view value) {
   } else {
     changed.emplace_back(name, typed_value(value));
   }
-  static_cast<void>(engine_.request(changed));  // refuses what is not legal
+  static_cast<void>(engine_.generate_options(changed));  // refuses what is not legal
   settings_ = std::move(changed);
 }
 
 void Chat::show_params() const {
-  const nlohmann::ordered_json values = to_json(engine_.request(settings_));
+  const nlohmann::ordered_json values = to_json(engine_.generate_options(settings_));
   for (const auto& [name, value] : values.items()) {
     print_aside(name + " " +
                 value.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) +
@@ -122,20 +122,13 @@ void Chat::show_params() const {
 }
 
 void Chat::ask(const std::string& question) {
-  const Request request = engine_.request(settings_);
-  const std::vector<std::int32_t> prompt =
-      options_.history ? engine_.generator().dialogue_prompt(turns_, question)
-                       : engine_.prompt(question);
-  for (std::int64_t i = 0; i < request.answers; ++i) {
-    const Answer answer = engine_.answer(prompt, request, i, print);
-    print("\n");
-    if (answer.finish == FinishReason::kInterrupted) {
-      clear_interrupt();
-      return;
-    }
-    engine_.print_stats(answer, request);
-    if (options_.history && i == 0) turns_.emplace_back(question, answer.text);
+  const std::vector<Answer> answers = engine_.stream(
+      options_.history ? engine_.prompts().dialogue(turns_, question) : engine_.prompt(question),
+      engine_.generate_options(settings_));
+  if (answers.front().finish != FinishReason::kInterrupted && options_.history) {
+    turns_.emplace_back(question, answers.front().text);
   }
+  if (answers.back().finish == FinishReason::kInterrupted) clear_interrupt();
 }
 
 }  // namespace

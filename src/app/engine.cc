@@ -1,6 +1,7 @@
 // Loads in the order in which a bad model is told soonest: small files first, weights last.
 #include "app/engine.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 
@@ -51,38 +52,78 @@ std::unique_ptr<Backend> make_backend(const Options& options) {
   return make_cpu_backend(threads_of(options));
 }
 
-Engine::Engine(const Options& options)
+Engine::Engine(const Options& options, std::int64_t slots)
     : options_(options),
       found_(find_model(options)),
       generation_(read_generation_config(found_.files)),
       backend_(make_backend(options)),
       tokenizer_(Tokenizer::load(found_.files)),
       model_(Model::load(found_.files, *backend_, options.dtype)),
-      generator_(model_, tokenizer_, *backend_, generation_) {}
+      prompts_(tokenizer_, model_.config, generation_),
+      scheduler_(model_, tokenizer_, *backend_, prompts_.end_ids(), slots) {}
 
-Request Engine::request(const Settings& more) const {
+GenerateOptions Engine::generate_options(const Settings& more) const {
   Settings settings = options_.settings;
   settings.insert(settings.end(), more.begin(), more.end());
-  return make_request(settings, default_options(generation_));
+  GenerateOptions result = with_settings(settings, default_options(generation_));
+  result.logprob = options_.jsonl;
+  return result;
 }
 
 void Engine::require_markers() const {
-  if (!options_.raw) static_cast<void>(generator_.question_prompt(""));
+  if (!options_.raw) static_cast<void>(prompts_.question(""));
 }
 
 std::vector<std::int32_t> Engine::prompt(std::string_view text) const {
-  return options_.raw ? generator_.raw_prompt(text) : generator_.question_prompt(text);
+  return options_.raw ? prompts_.raw(text) : prompts_.question(text);
 }
 
-Answer Engine::answer(std::span<const std::int32_t> prompt, const Request& request,
-                      std::int64_t index, const std::function<void(std::string_view)>& on_text) {
-  GenerateOptions options = request.generate;
-  options.answer = static_cast<std::uint32_t>(index);
-  options.logprob = options_.jsonl;
-  return generator_.generate(prompt, options, on_text, &interrupted());
+std::string Engine::numbering(std::size_t answer) const {
+  return options_.numbered ? "Response " + std::to_string(answer + 1) + ": " : "";
 }
 
-void Engine::print_stats(const Answer& answer, const Request& request) const {
+std::vector<Answer> Engine::stream(std::vector<std::int32_t> prompt,
+                                   const GenerateOptions& options) {
+  std::vector<std::string> early;  // text of answers whose turn has not come
+  std::size_t current = 0;
+  bool begun = false;  // something of the current answer is printed
+  const auto show = [&](std::string_view text) {
+    if (!begun) print(numbering(current));
+    begun = true;
+    print(text);
+  };
+  const auto on_text = [&](std::size_t answer, std::string_view text) {
+    if (answer == current) return show(text);
+    if (early.size() <= answer) early.resize(answer + 1);
+    early[answer] += text;
+  };
+  const auto pending = scheduler_.ask({std::move(prompt), options, on_text});
+  std::vector<Answer> answers;
+  const bool streams = options.best_of <= 1;
+  while (!pending->done || answers.size() < pending->result.complete) {
+    if (!pending->done) {
+      interrupted() ? scheduler_.cancel() : static_cast<void>(scheduler_.step());
+    }
+    while (answers.size() < pending->result.complete) {
+      const Answer& answer = pending->result.list[current];
+      show(streams ? "" : answer.text);
+      print("\n");
+      answers.push_back(answer);
+      print_stats(answer, options);
+      begun = false;
+      if (++current < early.size() && !early[current].empty()) show(early[current]);
+    }
+    if (pending->done && pending->problem) throw Error(*pending->problem);
+    if (pending->done && current < pending->result.list.size()) {  // interrupted
+      print("\n");
+      answers.push_back(pending->result.list[current]);
+      return answers;
+    }
+  }
+  return answers;
+}
+
+void Engine::print_stats(const Answer& answer, const GenerateOptions& options) const {
   if (!options_.stats || options_.quiet) return;
   const auto tokens = static_cast<double>(answer.token_ids.size());
   const double speed = answer.decode_seconds > 0 ? (tokens - 1) / answer.decode_seconds : 0;
@@ -93,8 +134,12 @@ void Engine::print_stats(const Answer& answer, const Request& request) const {
                 static_cast<long long>(answer.prompt_tokens), answer.token_ids.size(),
                 answer.first_token_seconds * 1e3, speed, peak_megabytes(),
                 backend_->description().c_str(), name_of(model_.dtype),
-                static_cast<unsigned long long>(request.generate.seed));
+                static_cast<unsigned long long>(options.seed));
   note(line.data());
+}
+
+std::int64_t slots_of(const Options& options, const GenerateOptions& request) {
+  return std::min(options.batch, std::max(request.answers, request.best_of));
 }
 
 }  // namespace aira

@@ -1,4 +1,4 @@
-// Everything that answering needs, loaded in one go: files, tokenizer, backend, weights, generator.
+// Everything that answering needs, loaded in one go: files, tokenizer, backend, weights, scheduler.
 #pragma once
 
 #include <memory>
@@ -8,6 +8,8 @@
 
 #include "aira/backend.h"
 #include "aira/generate.h"
+#include "aira/prompts.h"
+#include "aira/scheduler.h"
 #include "aira/tokenizer.h"
 #include "app/model_lookup.h"
 #include "app/options.h"
@@ -25,25 +27,29 @@ std::unique_ptr<Backend> make_backend(const Options& options);
 /// A loaded model. Members are in the order of loading; it stays where it was made.
 class Engine {
  public:
-  explicit Engine(const Options& options);
+  /// `slots`: most sequences at once.
+  Engine(const Options& options, std::int64_t slots);
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
-  Generator& generator() { return generator_; }
+  Scheduler& scheduler() { return scheduler_; }
+  const Prompts& prompts() const { return prompts_; }
   const std::string& name() const { return found_.name; }
   const Options& options() const { return options_; }
 
   /// The model's defaults changed by the command line's settings and then by `more`.
-  Request request(const Settings& more = {}) const;
+  GenerateOptions generate_options(const Settings& more = {}) const;
   /// Throws Error when the model cannot be asked questions and --raw was not given.
   void require_markers() const;
   /// The prompt of a question, or of a text with --raw.
   std::vector<std::int32_t> prompt(std::string_view text) const;
-  /// Answer number `index` of a request; Ctrl-C gives FinishReason::kInterrupted.
-  Answer answer(std::span<const std::int32_t> prompt, const Request& request, std::int64_t index,
-                const std::function<void(std::string_view)>& on_text = {});
+  /// Answers and prints the answers to stdout while they are written, one after the other. After
+  /// Ctrl-C the last one is FinishReason::kInterrupted, and those behind it are missing.
+  std::vector<Answer> stream(std::vector<std::int32_t> prompt, const GenerateOptions& options);
+  /// What stands before an answer: "Response 1: " with --numbered, else nothing.
+  std::string numbering(std::size_t answer) const;
   /// The line of --stats, if it was asked for.
-  void print_stats(const Answer& answer, const Request& request) const;
+  void print_stats(const Answer& answer, const GenerateOptions& options) const;
 
  private:
   const Options& options_;
@@ -52,7 +58,11 @@ class Engine {
   std::unique_ptr<Backend> backend_;
   Tokenizer tokenizer_;
   Model model_;
-  Generator generator_;
+  Prompts prompts_;
+  Scheduler scheduler_;
 };
+
+/// Sequences that one question needs at once, at most `--batch`.
+std::int64_t slots_of(const Options& options, const GenerateOptions& request);
 
 }  // namespace aira

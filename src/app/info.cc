@@ -4,6 +4,7 @@
 #include <set>
 
 #include "aira/checkpoint.h"
+#include "aira/prompts.h"
 #include "app/commands.h"
 #include "app/engine.h"
 #include "app/output.h"
@@ -74,8 +75,9 @@ ordered_json describe(const Options& options) {
     info["question_markers"] = question_markers(tokenizer).has_value();
   });
   if (problem) info["tokenizer_problem"] = *problem;
-  ordered_json generation = to_json(Request{.generate = defaults});
-  for (const char* own : {"seed", "stop", "num_return_sequences"}) generation.erase(own);
+  ordered_json generation = to_json(defaults);
+  for (const char* own : {"seed", "stop", "stop_on_loop", "num_return_sequences", "best_of"})
+    generation.erase(own);
   info["generation"] = generation;
   return info;
 }

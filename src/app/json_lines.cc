@@ -6,8 +6,8 @@
 #include <cstdint>
 
 #include "aira/error.h"
+#include "app/answer_lines.h"
 #include "app/commands.h"
-#include "app/interrupt.h"
 #include "app/output.h"
 #include "base/json.h"
 #include "base/printable.h"
@@ -33,26 +33,37 @@ std::string dump(const ordered_json& value) {
 
 }  // namespace
 
-int answer_json_lines(LineReader& lines, const JsonAnswer& answer) {
+int answer_json_lines(LineReader& lines, Scheduler* scheduler, Progress& progress,
+                      const std::function<JsonAnswer(const json& line)>& begin) {
   std::int64_t failed = 0;
-  while (const std::optional<std::string> text = lines.next()) {
-    ordered_json result;
+  const auto begin_line = [&](const std::string& text) -> LineAnswer {
     json id;
-    const std::optional<std::string> problem = problem_in([&] {
-      const json line = parse_json(*text, "The line");
+    ordered_json head;
+    JsonAnswer answer;
+    std::optional<std::string> problem = problem_in([&] {
+      const json line = parse_json(text, "The line");
       if (!line.is_object()) throw Error("The line is not a JSON object.");
-      if (line.contains("id")) result["id"] = id = line["id"];
-      result.update(answer(line));
+      if (line.contains("id")) head["id"] = id = line["id"];
+      answer = begin(line);
     });
-    if (interrupted()) return kInterrupted;
-    if (problem) {
-      result = {{"id", id}, {"error", {{"message", *problem}}}};
-      ++failed;
-    }
-    print(dump(result));
-  }
-  if (interrupted()) return kInterrupted;
+    return [&failed, id, head, answer, problem]() mutable {
+      std::optional<ordered_json> body;
+      if (!problem) problem = problem_in([&] { body = answer(); });
+      if (problem) {
+        head = {{"id", id}, {"error", {{"message", *problem}}}};
+        ++failed;
+      } else if (body) {
+        head.update(*body);
+      } else {
+        return false;
+      }
+      print(dump(head));
+      return true;
+    };
+  };
+  if (!answer_lines(lines, scheduler, progress, begin_line)) return kInterrupted;
   if (failed == 0) return kDone;
+  progress.clear();
   report_error(std::to_string(failed) + " of " + std::to_string(lines.number()) +
                " lines failed; their \"error\" says why.");
   return kFailed;

@@ -1,5 +1,4 @@
-// The loop that all JSON-lines commands share: an object in, an object or an error out in its
-// place.
+// What all JSON-lines commands share: an object in, an object or an error out in its place.
 #pragma once
 
 #include <functional>
@@ -9,15 +8,28 @@
 #include <string>
 #include <string_view>
 
+#include "aira/error.h"
+#include "aira/scheduler.h"
 #include "app/line_reader.h"
+#include "app/progress.h"
 
 namespace aira {
 
-using JsonAnswer = std::function<nlohmann::ordered_json(const nlohmann::json& line)>;
+/// A line's answer; nothing as long as it is not there. Throws Error when there will be none.
+using JsonAnswer = std::function<std::optional<nlohmann::ordered_json>()>;
 
-/// Prints answer(line) for every line, the line's "id" first when it has one; for a line that is no
-/// JSON object, or when `answer` throws Error: {"id", "error": {"message"}}. Returns the exit code.
-int answer_json_lines(LineReader& lines, const JsonAnswer& answer);
+/// Prints what begin(line) comes to for every line, in order, the line's "id" first when it has
+/// one; for a line that is no JSON object, or when there is an Error: {"id", "error": {"message"}}.
+/// `scheduler` may be null when answers are there at once. Returns the exit code.
+int answer_json_lines(LineReader& lines, Scheduler* scheduler, Progress& progress,
+                      const std::function<JsonAnswer(const nlohmann::json& line)>& begin);
+
+/// What `pending` has come to. Throws Error when that is a problem.
+template <typename Result>
+const Result* result_of(const Pending<Result>& pending) {
+  if (pending.problem) throw Error(*pending.problem);
+  return pending.done ? &pending.result : nullptr;
+}
 
 /// Throws Error when `line` has a key that is not among `known` (nor "id").
 void refuse_other_keys(const nlohmann::json& line, std::initializer_list<std::string_view> known);

@@ -18,40 +18,72 @@ Settings settings_of(const json& line) {
   return settings;
 }
 
-ordered_json to_json(const Answer& answer) {
-  return {{"text", answer.text},
-          {"token_ids", answer.token_ids},
-          {"finish_reason", answer.finish == FinishReason::kLength ? "length" : "stop"},
-          {"logprob", answer.logprob}};
+const char* reason(FinishReason finish) {
+  switch (finish) {
+    case FinishReason::kLength:
+      return "length";
+    case FinishReason::kLoop:
+      return "loop";
+    default:
+      return "stop";
+  }
 }
 
-ordered_json answer_line(Engine& engine, const json& line) {
+ordered_json to_json(const TokenScore& token) {
+  return {{"id", token.id}, {"logprob", token.logprob}};
+}
+
+ordered_json to_json(const Answer& answer, bool choices) {
+  ordered_json result = {{"text", answer.text},
+                         {"token_ids", answer.token_ids},
+                         {"finish_reason", reason(answer.finish)},
+                         {"logprob", answer.logprob}};
+  if (!choices) return result;
+  ordered_json steps = ordered_json::array();
+  for (const Choice& choice : answer.choices) {
+    ordered_json step = to_json(choice.chosen);
+    step["top"] = ordered_json::array();
+    for (const TokenScore& token : choice.top) step["top"].push_back(to_json(token));
+    steps.push_back(std::move(step));
+  }
+  result["logprobs"] = std::move(steps);
+  return result;
+}
+
+JsonAnswer begin_line(Engine& engine, Progress& progress, const json& line) {
   const std::optional<std::string> question = text_of(line, "question");
   const std::optional<std::string> text = text_of(line, "prompt");
   if (question.has_value() == text.has_value()) {
     throw Error("A line needs \"question\" or \"prompt\", one of them.");
   }
-  const Request request = engine.request(settings_of(line));
-  const std::vector<std::int32_t> prompt =
-      question ? engine.prompt(*question) : engine.generator().raw_prompt(*text);
-  ordered_json answers = ordered_json::array();
-  for (std::int64_t i = 0; i < request.answers; ++i) {
-    const Answer answer = engine.answer(prompt, request, i);
-    if (answer.finish == FinishReason::kInterrupted) break;  // nothing of this line is printed
-    answers.push_back(to_json(answer));
-    engine.print_stats(answer, request);
-  }
-  const char* key = question ? "question" : "prompt";
-  return {{key, question ? *question : *text}, {"answers", std::move(answers)}};
+  const GenerateOptions request = engine.generate_options(settings_of(line));
+  const ordered_json head = {{question ? "question" : "prompt", question ? *question : *text}};
+  const auto pending = engine.scheduler().ask(
+      {question ? engine.prompt(*question) : engine.prompts().raw(*text), request, {}});
+  return [&engine, &progress, request, head, pending]() -> std::optional<ordered_json> {
+    const Answers* answers = result_of(*pending);
+    if (answers == nullptr) return std::nullopt;
+    ordered_json list = ordered_json::array();
+    for (const Answer& answer : answers->list) {
+      list.push_back(to_json(answer, request.logprobs >= 0));
+      progress.add_tokens(static_cast<std::int64_t>(answer.token_ids.size()));
+      engine.print_stats(answer, request);
+    }
+    ordered_json result = head;
+    result["answers"] = std::move(list);
+    return result;
+  };
 }
 
 }  // namespace
 
 int run_json_lines(const Options& options) {
   LineReader lines(options.file.value_or("-"));
-  Engine engine(options);
+  Engine engine(options, options.batch);
   catch_interrupts();
-  return answer_json_lines(lines, [&](const json& line) { return answer_line(engine, line); });
+  Progress progress(!options.quiet);
+  return answer_json_lines(lines, &engine.scheduler(), progress,
+                           [&](const json& line) { return begin_line(engine, progress, line); });
 }
 
 }  // namespace aira

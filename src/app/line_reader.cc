@@ -2,8 +2,11 @@
 #include "app/line_reader.h"
 
 #include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <system_error>
 
@@ -27,6 +30,8 @@ LineReader::LineReader(const std::string& path)
     : name_(path == "-" ? "stdin" : quote(path, 4096)),
       fd_(path == "-" ? STDIN_FILENO : ::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
   if (fd_ < 0) throw failure("Opening", name_);
+  struct stat status {};
+  if (::fstat(fd_, &status) == 0 && S_ISREG(status.st_mode)) size_ = status.st_size;
 }
 
 LineReader::~LineReader() {
@@ -50,7 +55,23 @@ bool LineReader::fill() {
   } while (got < 0 && (errno == EINTR || errno == EAGAIN));
   if (got < 0) throw failure("Reading", name_);
   ended_ = got == 0;
+  read_ += got;
   return !ended_;
+}
+
+bool LineReader::ready() {
+  for (;;) {
+    if (ended_ || interrupted() || pending_.find('\n', position_) != std::string::npos) return true;
+    pollfd input{fd_, POLLIN, 0};
+    if (::poll(&input, 1, 0) <= 0) return false;
+    if (!fill()) return true;
+  }
+}
+
+double LineReader::fraction_read() const {
+  if (size_ == 0) return 0;
+  const auto left = static_cast<std::int64_t>(pending_.size() - position_);
+  return std::min(1.0, static_cast<double>(read_ - left) / static_cast<double>(size_));
 }
 
 std::optional<std::string> LineReader::next() {

@@ -18,6 +18,10 @@ class LineReader {
   /// The next line without its end; nothing at the end of the input or after Ctrl-C. Throws Error
   /// when reading fails or a line is longer than 64 MiB.
   std::optional<std::string> next();
+  /// Whether next() would give something, or the end, without waiting.
+  bool ready();
+  /// How much of a file has been given out, from 0 to 1; 0 for what has no size (a pipe).
+  double fraction_read() const;
   /// The number of the line that next() gave last, from 1.
   std::int64_t number() const { return number_; }
 
@@ -27,6 +31,8 @@ class LineReader {
   std::string name_;  // for messages
   int fd_;
   bool ended_ = false;
+  std::int64_t size_ = 0;     // of a file; 0 when it is none
+  std::int64_t read_ = 0;     // bytes taken in so far
   std::string pending_;       // read, but not given out
   std::size_t position_ = 0;  // what is given out ends here
   std::int64_t number_ = 0;

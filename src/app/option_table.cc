@@ -30,6 +30,7 @@ class Builder {
   void input();
   void sampling();
   void answering();
+  void batch();
   void tokenize();
   void bench();
   void output();
@@ -117,6 +118,7 @@ void Builder::sampling() {
       ->group(group_);
   setting("seed", "--seed", "N", "same seed, same answer (drawn once per run)");
   setting("num_return_sequences", "-n,--num-return-sequences", "N", "answers per question (1)");
+  setting("best_of", "--best-of", "N", "sample N answers, print the most probable");
   value(
       "--stop", "TEXT",
       [&options = options_](const std::string& text) {
@@ -128,13 +130,31 @@ void Builder::sampling() {
         options.settings.emplace_back("stop", texts);
       },
       "also end at this text; may be given again");
+  app_.add_flag_callback(
+          "--stop-on-loop",
+          [&options = options_] { options.settings.emplace_back("stop_on_loop", true); },
+          "end an answer that begins to repeat itself")
+      ->disable_flag_override()
+      ->group(group_);
 }
 
 void Builder::answering() {
   group_ = "Answering";
   flag("--raw", options_.raw, "complete the text as it stands, no question markers");
   flag("--history", options_.history, "chat: earlier turns stay in the prompt");
+  flag("--numbered", options_.numbered, "\"Response 1: \" before each answer");
   flag("--jsonl", options_.jsonl, "JSON lines in and out");
+  setting("logprobs", "--logprobs", "K", "JSON lines: each token's log-probability and the top K");
+  batch();
+}
+
+void Builder::batch() {
+  value(
+      "--batch", "N",
+      [&options = options_](const std::string& text) {
+        options.batch = whole_number("--batch", text, 1, 4096);
+      },
+      "most answers at work at once (32)");
 }
 
 void Builder::tokenize() {
@@ -192,6 +212,7 @@ void add_options(CLI::App& app, Options& options) {
       break;
     case Command::kScore:
       builder.input();
+      builder.batch();
       break;
     case Command::kBench:
       builder.bench();

@@ -124,7 +124,7 @@ void check(const Options& options, bool after_dashes) {
   if (options.history && options.raw) {
     throw UsageError("--history needs the question markers that --raw leaves out.");
   }
-  make_request(options.settings, GenerateOptions{});
+  static_cast<void>(with_settings(options.settings, {}));
   if (!options.question) return;
   if (options.file) throw UsageError("Give a question or a file of questions, not both.");
   if (options.jsonl) throw UsageError("--jsonl reads from stdin or -f FILE; it takes no question.");

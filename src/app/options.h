@@ -27,6 +27,8 @@ struct Options {
   Settings settings;
   bool raw = false;
   bool history = false;
+  bool numbered = false;
+  std::int64_t batch = 32;  // most sequences at once
   // What to print
   bool jsonl = false;
   bool stats = false;

@@ -1,10 +1,12 @@
 // The log-likelihood of given texts, JSON lines in and out.
-#include "aira/generate.h"
+#include <algorithm>
+#include <utility>
 
 #include "app/commands.h"
 #include "app/engine.h"
 #include "app/interrupt.h"
 #include "app/json_lines.h"
+#include "base/printable.h"
 
 namespace aira {
 namespace {
@@ -21,24 +23,59 @@ ordered_json to_json(const Score& score) {
       {"logprob", score.logprob}, {"is_greedy", score.is_greedy}, {"tokens", std::move(tokens)}};
 }
 
-Score score_line(Generator& generator, const json& line) {
-  refuse_other_keys(line, {"context", "continuation", "text"});
+std::vector<std::int32_t> ids_of(const json& line, const char* key) {
+  const auto found = line.find(key);
+  if (found == line.end()) return {};
+  const bool ids =
+      found->is_array() && std::all_of(found->begin(), found->end(), [](const json& id) {
+        return id.is_number_integer() && id >= 0 && id <= 0x7fffffff;
+      });
+  if (!ids) throw Error("The value of " + quote(key) + " must be a list of token ids.");
+  return found->get<std::vector<std::int32_t>>();
+}
+
+/// The ids to score, from texts or from ids.
+ScoreRequest request_of(const Engine& engine, const json& line) {
+  refuse_other_keys(line, {"context", "continuation", "text", "context_ids", "continuation_ids"});
   const std::optional<std::string> context = text_of(line, "context");
   const std::optional<std::string> continuation = text_of(line, "continuation");
   const std::optional<std::string> text = text_of(line, "text");
-  if (text && !context && !continuation) return generator.score("", *text);
-  if (!text && context && continuation) return generator.score(*context, *continuation);
-  throw Error("A line needs \"context\" and \"continuation\", or \"text\" alone.");
+  const bool ids = line.contains("context_ids") || line.contains("continuation_ids");
+  const bool texts = context && continuation && !text && !ids;
+  if (!texts && !(text && !context && !continuation && !ids) &&
+      !(ids && !context && !continuation && !text && line.contains("continuation_ids"))) {
+    throw Error(
+        "A line needs \"context\" and \"continuation\", or \"text\" alone, or \"context_ids\" and "
+        "\"continuation_ids\".");
+  }
+  const Prompts& prompts = engine.prompts();
+  std::vector<std::int32_t> before =
+      ids ? ids_of(line, "context_ids") : prompts.plain(context.value_or(""));
+  const std::vector<std::int32_t> after =
+      ids ? ids_of(line, "continuation_ids") : prompts.plain(text ? *text : *continuation);
+  if (before.empty()) before.push_back(prompts.text_start());
+  const auto first = static_cast<std::int64_t>(before.size());
+  before.insert(before.end(), after.begin(), after.end());
+  return {.ids = std::move(before), .first = first};
 }
 
 }  // namespace
 
 int run_score(const Options& options) {
   LineReader lines(options.file.value_or("-"));
-  Engine engine(options);
+  Engine engine(options, options.batch);
   catch_interrupts();
-  return answer_json_lines(
-      lines, [&](const json& line) { return to_json(score_line(engine.generator(), line)); });
+  Progress progress(!options.quiet);
+  return answer_json_lines(lines, &engine.scheduler(), progress,
+                           [&](const json& line) -> JsonAnswer {
+                             return [pending = engine.scheduler().score(request_of(engine, line)),
+                                     &progress]() -> std::optional<ordered_json> {
+                               const Score* score = result_of(*pending);
+                               if (score == nullptr) return std::nullopt;
+                               progress.add_tokens(static_cast<std::int64_t>(score->tokens.size()));
+                               return to_json(*score);
+                             };
+                           });
 }
 
 }  // namespace aira

@@ -16,6 +16,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::int64_t kMostAnswers = 1'000'000;
+constexpr std::int64_t kMostLogprobs = 1000;
 
 /// "--top-k" of "top_k": messages name options as the command line does.
 std::string flag(std::string_view name) {
@@ -77,8 +78,7 @@ std::vector<std::string> texts(std::string_view name, const json& value) {
 
 constexpr std::int64_t kNoLimit = std::numeric_limits<std::int64_t>::max();
 
-void set(Request& request, std::string_view name, const json& value) {
-  GenerateOptions& generate = request.generate;
+void set(GenerateOptions& generate, std::string_view name, const json& value) {
   SamplingOptions& sampling = generate.sampling;
   if (name == "max_new_tokens") {
     generate.max_new_tokens = integer(name, value, 1, kNoLimit);
@@ -97,7 +97,13 @@ void set(Request& request, std::string_view name, const json& value) {
   } else if (name == "stop") {
     generate.stop = texts(name, value);
   } else if (name == "num_return_sequences") {
-    request.answers = integer(name, value, 1, kMostAnswers);
+    generate.answers = integer(name, value, 1, kMostAnswers);
+  } else if (name == "best_of") {
+    generate.best_of = integer(name, value, 1, kMostAnswers);
+  } else if (name == "stop_on_loop") {
+    generate.stop_on_loop = boolean(name, value);
+  } else if (name == "logprobs") {
+    generate.logprobs = integer(name, value, 0, kMostLogprobs);
   } else {
     throw UsageError("There is no sampling option " + quote(name) + ".");
   }
@@ -120,21 +126,17 @@ json typed_value(std::string_view text) {
   return std::string(text);
 }
 
-Request make_request(const Settings& settings, const GenerateOptions& defaults) {
-  Request request{.generate = defaults};
+GenerateOptions with_settings(const Settings& settings, GenerateOptions options) {
   const auto samples = [](const Setting& setting) {
     return setting.first == "temperature" || setting.first == "top_k" || setting.first == "top_p";
   };
-  if (std::any_of(settings.begin(), settings.end(), samples)) {
-    request.generate.sampling.greedy = false;
-  }
-  for (const auto& [name, value] : settings) set(request, name, value);
-  request.generate.validate();
-  return request;
+  if (std::any_of(settings.begin(), settings.end(), samples)) options.sampling.greedy = false;
+  for (const auto& [name, value] : settings) set(options, name, value);
+  options.validate();
+  return options;
 }
 
-nlohmann::ordered_json to_json(const Request& request) {
-  const GenerateOptions& generate = request.generate;
+nlohmann::ordered_json to_json(const GenerateOptions& generate) {
   const SamplingOptions& sampling = generate.sampling;
   return {{"max_new_tokens", generate.max_new_tokens},
           {"temperature", sampling.temperature},
@@ -144,7 +146,9 @@ nlohmann::ordered_json to_json(const Request& request) {
           {"greedy", sampling.greedy},
           {"seed", generate.seed},
           {"stop", generate.stop},
-          {"num_return_sequences", request.answers}};
+          {"stop_on_loop", generate.stop_on_loop},
+          {"num_return_sequences", generate.answers},
+          {"best_of", generate.best_of}};
 }
 
 }  // namespace aira

@@ -17,21 +17,15 @@ namespace aira {
 using Setting = std::pair<std::string, nlohmann::json>;
 using Settings = std::vector<Setting>;
 
-/// What is asked of the model for one question.
-struct Request {
-  GenerateOptions generate;
-  std::int64_t answers = 1;  // num_return_sequences
-};
-
 /// A value from a command line: a number when it reads as one from end to end, else a string.
 nlohmann::json typed_value(std::string_view text);
 
-/// `defaults` changed by `settings`, the later ones over the earlier. Asking for a temperature,
+/// `options` changed by `settings`, the later ones over the earlier. Asking for a temperature,
 /// top-k or top-p asks for sampling, even from a model whose default is greedy. Throws UsageError
 /// for an unknown name, a wrong type and a value outside its legal range.
-Request make_request(const Settings& settings, const GenerateOptions& defaults);
+GenerateOptions with_settings(const Settings& settings, GenerateOptions options);
 
 /// The values in use, as a JSON object of settings.
-nlohmann::ordered_json to_json(const Request& request);
+nlohmann::ordered_json to_json(const GenerateOptions& options);
 
 }  // namespace aira

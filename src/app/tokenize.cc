@@ -90,8 +90,10 @@ int run_tokenize(const Options& options) {
   const auto added = options.plain ? Tokenizer::Added::kPlainText : Tokenizer::Added::kRecognise;
   catch_interrupts();
   if (!options.jsonl) return convert_lines(tokenizer, options, added, lines);
-  return answer_json_lines(
-      lines, [&](const json& line) { return convert_json(tokenizer, options, added, line); });
+  Progress progress(!options.quiet);
+  return answer_json_lines(lines, nullptr, progress, [&](const json& line) -> JsonAnswer {
+    return [answer = convert_json(tokenizer, options, added, line)] { return answer; };
+  });
 }
 
 }  // namespace aira

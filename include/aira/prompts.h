@@ -1,0 +1,59 @@
+// From a question, a dialogue or a text to the ids that the model goes on from, and the ids that
+// end an answer.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "aira/config.h"
+#include "aira/tokenizer.h"
+
+namespace aira {
+
+/// The tokens that stand before and after a question.
+struct QuestionMarkers {
+  std::int32_t start = 0;
+  std::int32_t end = 0;
+};
+
+/// The model's markers: the two instruction tokens, or by other names its bos and sep; nothing for
+/// a base model, which completes raw text only.
+std::optional<QuestionMarkers> question_markers(const Tokenizer& tokenizer);
+
+class Prompts {
+ public:
+  Prompts(const Tokenizer& tokenizer, const ModelConfig& config,
+          const GenerationConfig& generation);
+
+  /// Whether the tokenizer has question_markers().
+  bool has_markers() const { return markers_.has_value(); }
+  /// Marker + question + marker. Throws Error when the model has no markers (use raw).
+  std::vector<std::int32_t> question(std::string_view question) const;
+  /// A whole dialogue: earlier (question, answer) pairs, each closed by the end token, then
+  /// question.
+  std::vector<std::int32_t> dialogue(std::span<const std::pair<std::string, std::string>> turns,
+                                     std::string_view question) const;
+  /// The text as it stands (text_start() when it is empty).
+  std::vector<std::int32_t> raw(std::string_view text) const;
+  /// The text's own ids; special tokens in it are text.
+  std::vector<std::int32_t> plain(std::string_view text) const;
+  /// The token that stands before a text that has nothing before it: the end-of-text token. Throws
+  /// Error when the model has none.
+  std::int32_t text_start() const;
+
+  /// The ids that end an answer: of both configs, of the tokenizer, of the dialogue.
+  const std::vector<std::int32_t>& end_ids() const { return end_ids_; }
+
+ private:
+  const Tokenizer& tokenizer_;
+  std::optional<QuestionMarkers> markers_;
+  std::vector<std::int32_t> end_ids_;
+  std::vector<std::int32_t> model_ends_;  // of the model's config alone
+};
+
+}  // namespace aira

@@ -1,0 +1,186 @@
+#include "run/answer_task.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "aira/prompts.h"
+
+namespace aira {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+/// The log-probability of an answer's average token.
+double normalised(const Answer& answer) {
+  return answer.logprob / static_cast<double>(std::max<std::size_t>(1, answer.token_ids.size()));
+}
+
+}  // namespace
+
+AnswerTask::AnswerTask(AnswerRequest request, const Surroundings& around,
+                       std::shared_ptr<Pending<Answers>> pending)
+    : request_(std::move(request)),
+      around_(around),
+      pending_(std::move(pending)),
+      count_(
+          static_cast<std::size_t>(std::max(request_.options.answers, request_.options.best_of))),
+      limit_(std::min(request_.options.max_new_tokens,
+                      around.context - static_cast<std::int64_t>(request_.prompt.size()))),
+      stops_(request_.options.stop) {
+  // A model whose vocabulary lacks the end marker spells it out.
+  if (!around_.tokenizer.find(kCompletionEnd)) stops_.emplace_back(kCompletionEnd);
+  pending_->result.list.resize(count_);
+  complete_.resize(count_);
+}
+
+void AnswerTask::advance(Streams& streams) {
+  for (const auto& draft : drafts_) {
+    if (draft->ended && draft->stream != nullptr) {
+      streams.close(*draft->stream);
+      draft->stream = nullptr;
+    }
+  }
+  std::erase_if(drafts_, [](const auto& draft) { return draft->ended; });
+  // Answers for which there was no room when the prompt was computed: what the cache still knows of
+  // it is not computed again.
+  if (begun_ == count_ || prompt_stream_ != nullptr || streams.free() == 0) return;
+  if (!has_started_) {
+    has_started_ = true;
+    started_ = Clock::now();
+  }
+  prompt_stream_ =
+      &streams.start(*this, request_.prompt, static_cast<std::int64_t>(request_.prompt.size()) - 1);
+}
+
+void AnswerTask::take(Stream& stream, std::int64_t /*position*/, std::span<const float> logits,
+                      Streams& streams) {
+  if (!from_prompt(stream)) {
+    const auto draft = std::find_if(drafts_.begin(), drafts_.end(),
+                                    [&](const auto& d) { return d->stream == &stream; });
+    write(**draft, logits);
+    return;
+  }
+  // Every answer that there is room for begins here; the last one takes the prompt's own stream.
+  prompt_stream_ = nullptr;
+  const auto room = std::min(count_ - begun_, static_cast<std::size_t>(streams.free()) + 1);
+  for (std::size_t i = 0; i < room; ++i) {
+    Draft& draft = begin(i + 1 < room ? streams.fork(stream) : stream);
+    write(draft, logits);
+  }
+}
+
+AnswerTask::Draft& AnswerTask::begin(Stream& stream) {
+  drafts_.push_back(std::make_unique<Draft>(Draft{.number = begun_++,
+                                                  .stream = &stream,
+                                                  .text = AnswerText(stops_),
+                                                  .guard = {},
+                                                  .answer = {},
+                                                  .first_token = {}}));
+  Answer& answer = drafts_.back()->answer;
+  answer.prompt_tokens = static_cast<std::int64_t>(request_.prompt.size());
+  return *drafts_.back();
+}
+
+void AnswerTask::tell(const Draft& draft, const std::string& text) const {
+  if (request_.on_text && !text.empty() && request_.options.best_of <= 1) {
+    request_.on_text(draft.number, text);
+  }
+}
+
+/// Draws the draft's next token.
+void AnswerTask::write(Draft& draft, std::span<const float> logits) {
+  const GenerateOptions& options = request_.options;
+  Answer& answer = draft.answer;
+  const std::size_t index = answer.token_ids.size();
+  const std::int32_t token = around_.sampler.sample(
+      logits, draft.stream->ids, options.sampling,
+      {options.seed, static_cast<std::uint32_t>(draft.number), static_cast<std::uint32_t>(index)});
+  if (options.logprob || options.best_of > 1) answer.logprob += log_probability(logits, token);
+  draft.stream->ids.push_back(token);
+  answer.token_ids.push_back(token);
+  if (index == 0) {
+    answer.first_token_seconds = seconds_since(started_);
+    draft.first_token = Clock::now();
+  }
+  const auto& ends = around_.end_ids;
+  if (std::find(ends.begin(), ends.end(), token) != ends.end()) {
+    end(draft, FinishReason::kStop);
+    return;
+  }
+  if (!around_.tokenizer.is_special(token)) {
+    tell(draft, draft.text.push(around_.tokenizer.bytes(token)));
+  }
+  if (draft.text.stopped()) {
+    end(draft, FinishReason::kStop);
+  } else if (options.stop_on_loop && draft.guard.push(answer.token_ids)) {
+    end(draft, FinishReason::kLoop);
+  } else if (static_cast<std::int64_t>(answer.token_ids.size()) == limit_) {
+    end(draft, FinishReason::kLength);
+  }
+}
+
+/// The draft as it stands becomes the answer.
+void AnswerTask::hand_over(Draft& draft, FinishReason finish_reason) {
+  draft.ended = true;
+  draft.answer.finish = finish_reason;
+  draft.answer.decode_seconds =
+      draft.answer.token_ids.empty() ? 0 : seconds_since(draft.first_token);
+  tell(draft, draft.text.finish());
+  draft.answer.text = draft.text.text();
+  pending_->result.list[draft.number] = std::move(draft.answer);
+}
+
+void AnswerTask::end(Draft& draft, FinishReason finish_reason) {
+  hand_over(draft, finish_reason);
+  Answers& answers = pending_->result;
+  complete_[draft.number] = true;
+  ++ended_;
+  if (ended_ == count_) {
+    finish();
+  } else if (request_.options.best_of <= 1) {
+    while (complete_[answers.complete]) ++answers.complete;
+  }
+}
+
+void AnswerTask::finish() {
+  Answers& answers = pending_->result;
+  if (request_.options.best_of > 1) {
+    std::stable_sort(
+        answers.list.begin(), answers.list.end(),
+        [](const Answer& a, const Answer& b) { return normalised(a) > normalised(b); });
+    answers.list.resize(static_cast<std::size_t>(request_.options.answers));
+  }
+  answers.complete = answers.list.size();
+  pending_->done = true;
+}
+
+void AnswerTask::cancel() {
+  if (pending_->done) return;
+  for (std::size_t i = 0; i < complete_.size(); ++i) {
+    if (!complete_[i]) pending_->result.list[i].finish = FinishReason::kInterrupted;
+  }
+  for (const auto& draft : drafts_) {
+    if (!draft->ended) hand_over(*draft, FinishReason::kInterrupted);
+  }
+  pending_->done = true;
+}
+
+void AnswerTask::fail(const std::string& problem) {
+  pending_->problem = problem;
+  pending_->done = true;
+}
+
+void AnswerTask::close(Streams& streams) {
+  for (const auto& draft : drafts_) {
+    if (draft->stream != nullptr) streams.close(*draft->stream);
+  }
+  drafts_.clear();
+  if (prompt_stream_ != nullptr) streams.close(*prompt_stream_);
+  prompt_stream_ = nullptr;
+}
+
+}  // namespace aira

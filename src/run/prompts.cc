@@ -1,0 +1,84 @@
+#include "aira/prompts.h"
+
+#include "aira/error.h"
+
+namespace aira {
+namespace {
+
+constexpr const char* kTextEnd = "<|endoftext|>";
+
+}  // namespace
+
+std::optional<QuestionMarkers> question_markers(const Tokenizer& tokenizer) {
+  const std::optional<std::int32_t> start = tokenizer.find(kStartMarker);
+  const std::optional<std::int32_t> end = tokenizer.find(kEndMarker);
+  if (start && end) return QuestionMarkers{*start, *end};
+  const Tokenizer::Roles& roles = tokenizer.roles();
+  if (roles.bos && roles.sep && roles.bos != roles.sep) {
+    return QuestionMarkers{*roles.bos, *roles.sep};
+  }
+  return std::nullopt;
+}
+
+Prompts::Prompts(const Tokenizer& tokenizer, const ModelConfig& config,
+                 const GenerationConfig& generation)
+    : tokenizer_(tokenizer),
+      markers_(question_markers(tokenizer)),
+      end_ids_(config.eos),
+      model_ends_(config.eos) {
+  end_ids_.insert(end_ids_.end(), generation.eos.begin(), generation.eos.end());
+  for (const auto& id : {tokenizer.roles().eos, tokenizer.find(kCompletionEnd)}) {
+    if (id) end_ids_.push_back(*id);
+  }
+}
+
+std::int32_t Prompts::text_start() const {
+  const Tokenizer::Roles& roles = tokenizer_.roles();
+  if (const auto id = tokenizer_.find(kTextEnd)) return *id;
+  if (roles.eos) return *roles.eos;
+  if (!model_ends_.empty()) return model_ends_.front();
+  if (roles.bos) return *roles.bos;
+  throw Error("The model has no end-of-text token, so an empty text has nothing to start from.");
+}
+
+std::vector<std::int32_t> Prompts::question(std::string_view question) const {
+  return dialogue({}, question);
+}
+
+std::vector<std::int32_t> Prompts::dialogue(
+    std::span<const std::pair<std::string, std::string>> turns, std::string_view question) const {
+  if (!has_markers()) {
+    throw Error(std::string("This model knows no questions and answers (its tokenizer has no ") +
+                kStartMarker + " and " + kEndMarker +
+                "); use --raw to have a text completed as it stands.");
+  }
+  std::vector<std::int32_t> ids;
+  const auto add = [&](std::string_view text) {
+    const std::vector<std::int32_t> part = plain(text);
+    ids.insert(ids.end(), part.begin(), part.end());
+  };
+  const auto ask = [&](std::string_view text) {
+    ids.push_back(markers_->start);
+    add(text);
+    ids.push_back(markers_->end);
+  };
+  for (const auto& [earlier_question, answer] : turns) {
+    ask(earlier_question);
+    add(answer);
+    if (!end_ids_.empty()) ids.push_back(end_ids_.back());
+  }
+  ask(question);
+  return ids;
+}
+
+std::vector<std::int32_t> Prompts::raw(std::string_view text) const {
+  std::vector<std::int32_t> ids = plain(text);
+  if (ids.empty()) ids.push_back(text_start());
+  return ids;
+}
+
+std::vector<std::int32_t> Prompts::plain(std::string_view text) const {
+  return tokenizer_.encode(text, Tokenizer::Added::kPlainText);
+}
+
+}  // namespace aira
