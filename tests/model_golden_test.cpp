@@ -96,8 +96,9 @@ TEST_P(ModelGoldens, LogitsInF32) {
 
 TEST_P(ModelGoldens, LogitsInF16) {
   load(DType::kF16);
-  // Rounding a weight to half precision is off by up to 2^-11 of it; what the layers make of that
-  // stays within a small multiple for these shapes. Files in f16 lose nothing.
+  // Rounding a weight, a key or a value to half precision is off by up to 2^-11 of it; what the
+  // layers make of that stays within a small multiple for these shapes. Files in f16 lose nothing
+  // when keys and values stay as they are.
   const bool stored = std::string(GetParam().model) == "c" || std::string(GetParam().model) == "e";
   const bool exact = stored && !GetParam().backend->half_cache;
   EXPECT_LT(worst_error(), exact ? 1e-4 : 16 * 0x1p-11);

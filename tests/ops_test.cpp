@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 #include <memory>
+#include <numeric>
 #include <random>
 #include <string>
 
@@ -105,6 +106,8 @@ class Ops : public testing::TestWithParam<Target> {
     return all;
   }
 
+  class Sequences;
+
   static constexpr std::int64_t kGuard = 16;  // floats, so that alignment stays
   static constexpr float kPoison = std::numeric_limits<float>::quiet_NaN();
   std::unique_ptr<Backend> backend_;
@@ -200,7 +203,7 @@ TEST_P(Ops, EmbedAndSelect) {
     const Vector position_vector = vector(positions);
     const Tensor x = tensor(9, width);
     const Tensor some = tensor(3, width);
-    backend_->begin(rows, wanted);
+    backend_->begin(rows, wanted, {});
     backend_->embed(matrix, position_vector, x);
     backend_->select(x, some);
     backend_->end();
@@ -209,68 +212,242 @@ TEST_P(Ops, EmbedAndSelect) {
   }
 }
 
+/// Tables of pages for sequences of up to `context` positions, the pages in no order, with some
+/// that nobody uses in between, and entries beyond a sequence's reach that are no page at all.
+class Pages {
+ public:
+  Pages(std::size_t sequences, std::int64_t context)
+      : width_((context + kPagePositions - 1) / kPagePositions + 1),
+        table_(sequences * static_cast<std::size_t>(width_), kNowhere) {}
+
+  /// Gives every sequence pages for positions up to reach[s]; those it has stay.
+  void reach(const std::vector<std::int64_t>& reach, std::mt19937_64& random) {
+    for (std::size_t s = 0; s < reach.size(); ++s) {
+      for (std::int64_t p = 0; p * kPagePositions < reach[s]; ++p) {
+        if (entry(s, p) == kNowhere) entry(s, p) = take(random);
+      }
+    }
+  }
+  std::int32_t& entry(std::size_t sequence, std::int64_t page) {
+    return table_[sequence * static_cast<std::size_t>(width_) + static_cast<std::size_t>(page)];
+  }
+  /// A page that nobody has.
+  std::int32_t take(std::mt19937_64& random) {
+    const std::size_t at = random() % free_.size();
+    const std::int32_t page = free_[at];
+    free_.erase(free_.begin() + static_cast<std::ptrdiff_t>(at));
+    return page;
+  }
+  /// All there can ever be, with room for copies.
+  std::int64_t count() const { return static_cast<std::int64_t>(2 * table_.size()) + 3; }
+  PageTable table() const { return {table_, width_}; }
+
+ private:
+  static constexpr std::int32_t kNowhere = 0x7fffff00;
+  std::int64_t width_;
+  std::vector<std::int32_t> table_;
+  std::vector<std::int32_t> free_ = [this] {
+    std::vector<std::int32_t> all(static_cast<std::size_t>(count()));
+    std::iota(all.begin(), all.end(), 0);
+    return all;
+  }();
+};
+
+/// Sequences that grow, each with all that was put into the cache for it: queries, keys and values
+/// [position][3][C].
+class Ops::Sequences {
+ public:
+  Sequences(Ops& ops, const AttentionCase& shape, DType dtype)
+      : ops_(ops), shape_(shape), history_(shape.sequences.size()) {
+    Pages pages(shape.sequences.size(), shape.context);
+    cache_ = ops.backend_->make_cache({.layers = 2,
+                                       .pages = pages.count(),
+                                       .heads = shape.heads,
+                                       .head_size = shape.head_size,
+                                       .context = shape.context,
+                                       .dtype = dtype,
+                                       .data = {}});
+    pages_ = std::make_unique<Pages>(std::move(pages));
+  }
+
+  /// One step that appends more[s] positions to each sequence, in layer 1 and other numbers in
+  /// layer 0; with `checked`, the result must be the reference's.
+  void grow(const std::vector<std::int64_t>& more, bool checked) {
+    const std::int64_t width = shape_.heads * shape_.head_size;
+    std::vector<Row> rows;
+    std::vector<float> qkv;
+    Result expected;
+    std::vector<std::int64_t> reach;
+    for (std::size_t s = 0; s < history_.size(); ++s) {
+      const std::int64_t begin = length(s);
+      const auto fresh = ops_.random(more[s] * 3 * width, 0.1);
+      qkv.insert(qkv.end(), fresh.begin(), fresh.end());
+      history_[s].insert(history_[s].end(), fresh.begin(), fresh.end());
+      for (std::int64_t p = begin; p < begin + more[s]; ++p) {
+        rows.push_back({0, static_cast<std::int32_t>(s), static_cast<std::int32_t>(p)});
+        if (checked) expect(s, p, expected);
+      }
+      reach.push_back(length(s));
+    }
+    if (rows.empty()) return;
+    pages_->reach(reach, ops_.random_);
+    const auto count = static_cast<std::int64_t>(rows.size());
+    const Tensor out = ops_.tensor(count, width);
+    const auto other = ops_.random(count * 3 * width);
+    ops_.backend_->begin(rows, {}, pages_->table());
+    ops_.backend_->attention(ops_.tensor(other, count), cache_, 0, kScale,
+                             ops_.tensor(count, width));
+    ops_.backend_->attention(ops_.tensor(qkv, count), cache_, 1, kScale, out);
+    ops_.backend_->end();
+    if (checked) ops_.expect_near(out, expected);
+  }
+
+  /// Makes sequence `to`, which is empty, go on from where `from` is: whole pages are shared, the
+  /// last one, if it is not full, is a copy.
+  void fork(std::size_t from, std::size_t to, std::vector<PageCopy>& copies) {
+    ASSERT_EQ(length(to), 0);
+    history_[to] = history_[from];
+    for (std::int64_t p = 0; p * kPagePositions < length(from); ++p) {
+      std::int32_t& page = pages_->entry(to, p);
+      page = pages_->entry(from, p);
+      if ((p + 1) * kPagePositions <= length(from)) continue;
+      copies.push_back({page, pages_->take(ops_.random_)});
+      page = copies.back().to;
+    }
+  }
+  void copy(const std::vector<PageCopy>& copies) { ops_.backend_->copy_pages(cache_, copies); }
+
+  std::int64_t length(std::size_t sequence) const {
+    return static_cast<std::int64_t>(history_[sequence].size()) /
+           (3 * shape_.heads * shape_.head_size);
+  }
+
+ private:
+  void expect(std::size_t sequence, std::int64_t position, Result& expected) const {
+    for (std::int64_t h = 0; h < shape_.heads; ++h) {
+      const auto part = [&](std::int64_t p, std::int64_t which, Numbers& to) {
+        const float* from = history_[sequence].data() +
+                            (p * 3 + which) * shape_.heads * shape_.head_size +
+                            h * shape_.head_size;
+        to.insert(to.end(), from, from + shape_.head_size);
+      };
+      Numbers q;
+      Numbers keys;
+      Numbers values;
+      part(position, 0, q);
+      for (std::int64_t j = 0; j <= position; ++j) {
+        part(j, 1, keys);
+        part(j, 2, values);
+      }
+      const Result head =
+          reference::attention(position + 1, shape_.head_size, q, keys, values, kScale,
+                               cache_.dtype == DType::kF16 ? reference::kHalfUnit : 0);
+      expected.value.insert(expected.value.end(), head.value.begin(), head.value.end());
+      expected.tolerance.insert(expected.tolerance.end(), head.tolerance.begin(),
+                                head.tolerance.end());
+    }
+  }
+
+  static constexpr float kScale = 0.3F;
+  Ops& ops_;
+  const AttentionCase& shape_;
+  KvCache cache_;
+  std::unique_ptr<Pages> pages_;
+  std::vector<std::vector<float>> history_;
+};
+
 TEST_P(Ops, Attention) {
   for (const auto& [c, dtype] : attention_cases()) {
     SCOPED_TRACE(testing::Message() << name_of(dtype) << ", " << c.heads << " heads of "
                                     << c.head_size << ", context " << c.context);
-    const std::int64_t width = c.heads * c.head_size;
-    const auto slots = static_cast<std::int64_t>(c.sequences.size());
-    const KvCache cache = backend_->make_cache({.layers = 2,
-                                                .slots = slots,
-                                                .context = c.context,
-                                                .heads = c.heads,
-                                                .head_size = c.head_size,
+    Sequences sequences(*this, c, dtype);
+    std::vector<std::int64_t> cached;
+    std::vector<std::int64_t> rows;
+    for (const AttentionCase::Sequence& sequence : c.sequences) {
+      cached.push_back(sequence.cached);
+      rows.push_back(sequence.rows);
+    }
+    sequences.grow(cached, false);
+    sequences.grow(rows, true);
+    if (HasFatalFailure()) return;
+  }
+}
+
+TEST_P(Ops, SequencesShareAndCopyPages) {
+  // From what lengths of a prefix others go on, in pages: none whole, one exactly, one and a bit.
+  for (const std::int64_t prefix : {5, 32, 45}) {
+    for (const DType dtype : {DType::kF32, DType::kF16}) {
+      if (dtype == DType::kF16 && !GetParam().backend->half_cache) continue;
+      SCOPED_TRACE(testing::Message() << name_of(dtype) << ", prefix " << prefix);
+      const AttentionCase shape{3, 20, 90, {{0, 0}, {0, 0}, {0, 0}, {0, 0}}};
+      Sequences sequences(*this, shape, dtype);
+      sequences.grow({prefix, 0, 0, 2}, true);
+      std::vector<PageCopy> copies;
+      sequences.fork(0, 1, copies);
+      sequences.fork(0, 2, copies);
+      sequences.copy(copies);
+      // All go on with numbers of their own, so whoever wrote into another's page would be seen.
+      sequences.grow({1, 1, 1, 1}, true);
+      sequences.grow({3, 30, 1, 1}, true);
+      sequences.grow({1, 1, 1, 1}, true);
+      if (HasFatalFailure()) return;
+    }
+  }
+}
+
+TEST_P(Ops, AttentionGivesTheSameBitsHoweverItIsBatched) {
+  if (!GetParam().backend->same_bits) return;
+  constexpr std::int64_t kLength = 530;  // more than two ranges of keys
+  constexpr std::int64_t kWidth = 3 * 20;
+  const auto qkv = random(kLength * 3 * kWidth);
+  const auto company = random(kLength * 3 * kWidth);
+  for (const DType dtype : {DType::kF32, DType::kF16}) {
+    // Slot 1's outputs when its rows come in steps of these sizes, in turn, beside one or two rows
+    // of slot 0.
+    const auto outputs = [&](Backend& backend, const std::vector<std::int64_t>& sizes,
+                             std::int64_t beside) {
+      Pages pages(2, kLength);
+      const KvCache cache = backend.make_cache({.layers = 1,
+                                                .pages = pages.count(),
+                                                .heads = 3,
+                                                .head_size = 20,
+                                                .context = kLength,
                                                 .dtype = dtype,
                                                 .data = {}});
-    const float scale = 0.3F;
-    std::vector<std::vector<float>> history(c.sequences.size());  // each sequence's qkv so far
-    // Two steps: what is cached, then the rows that are looked at; layer 0 gets other numbers.
-    for (const bool looked_at : {false, true}) {
-      std::vector<Row> rows;
-      std::vector<float> qkv;
-      Result expected;
-      for (std::size_t s = 0; s < c.sequences.size(); ++s) {
-        const std::int64_t begin = looked_at ? c.sequences[s].cached : 0;
-        const std::int64_t count = looked_at ? c.sequences[s].rows : c.sequences[s].cached;
-        const auto fresh = random(count * 3 * width, 0.1);
-        qkv.insert(qkv.end(), fresh.begin(), fresh.end());
-        history[s].insert(history[s].end(), fresh.begin(), fresh.end());
-        for (std::int64_t p = begin; p < begin + count; ++p) {
-          rows.push_back({0, static_cast<std::int32_t>(s), static_cast<std::int32_t>(p)});
-          for (std::int64_t h = 0; h < c.heads; ++h) {
-            const auto part = [&](std::int64_t position, std::int64_t which, Numbers& to) {
-              const float* from =
-                  history[s].data() + (position * 3 + which) * width + h * c.head_size;
-              to.insert(to.end(), from, from + c.head_size);
-            };
-            if (!looked_at) continue;
-            Numbers q;
-            Numbers keys;
-            Numbers values;
-            part(p, 0, q);
-            for (std::int64_t j = 0; j <= p; ++j) {
-              part(j, 1, keys);
-              part(j, 2, values);
-            }
-            const Result head =
-                reference::attention(p + 1, c.head_size, q, keys, values, scale,
-                                     dtype == DType::kF16 ? reference::kHalfUnit : 0);
-            expected.value.insert(expected.value.end(), head.value.begin(), head.value.end());
-            expected.tolerance.insert(expected.tolerance.end(), head.tolerance.begin(),
-                                      head.tolerance.end());
-          }
-        }
+      pages.reach({kLength, kLength}, random_);
+      const Buffer memory = backend.alloc((kLength + 2) * 4 * kWidth * 4);
+      const Tensor input{static_cast<float*>(memory.get()), kLength + 2, 3 * kWidth};
+      const Tensor out{input.data + (kLength + 2) * 3 * kWidth, kLength + 2, kWidth};
+      std::vector<float> all;
+      std::int64_t before = 0;  // slot 0's positions
+      for (std::size_t step = 0; all.size() < kLength * kWidth; ++step) {
+        const auto first = static_cast<std::int64_t>(all.size()) / kWidth;
+        const std::int64_t count = std::min(sizes[step % sizes.size()], kLength - first);
+        std::vector<Row> rows;
+        std::vector<float> numbers;
+        const auto add = [&](const std::vector<float>& from, std::int32_t slot, std::int64_t p) {
+          rows.push_back({0, slot, static_cast<std::int32_t>(p)});
+          numbers.insert(numbers.end(), from.begin() + p * 3 * kWidth,
+                         from.begin() + (p + 1) * 3 * kWidth);
+        };
+        for (std::int64_t i = 0; i < beside && before < kLength; ++i) add(company, 0, before++);
+        const auto others = static_cast<std::int64_t>(rows.size());
+        for (std::int64_t i = 0; i < count; ++i) add(qkv, 1, first + i);
+        const auto total = static_cast<std::int64_t>(rows.size());
+        backend.write(input.first(total), numbers);
+        backend.begin(rows, {}, pages.table());
+        backend.attention(input.first(total), cache, 0, 0.3F, out.first(total));
+        backend.end();
+        const auto result = backend.read(out.first(total));
+        all.insert(all.end(), result.begin() + others * kWidth, result.end());
       }
-      if (rows.empty()) continue;
-      const auto count = static_cast<std::int64_t>(rows.size());
-      const Tensor out = tensor(count, width);
-      backend_->begin(rows, {});
-      const auto other = random(count * 3 * width);
-      backend_->attention(tensor(other, count), cache, 0, scale, tensor(count, width));
-      backend_->attention(tensor(qkv, count), cache, 1, scale, out);
-      backend_->end();
-      if (looked_at) expect_near(out, expected);
-    }
+      return all;
+    };
+    const auto at_once = outputs(*backend_, {kLength}, 0);
+    EXPECT_EQ(at_once, outputs(*backend_, {1}, 0));
+    EXPECT_EQ(at_once, outputs(*backend_, {1, 2, 3, 5, 12, 13, 31, 64}, 2));
+    const std::unique_ptr<Backend> fewer = GetParam().backend->make(1);
+    EXPECT_EQ(at_once, outputs(*fewer, {97}, 1));
   }
 }
 

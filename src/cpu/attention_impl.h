@@ -1,155 +1,199 @@
-// Attention of one head for up to kQueryRows consecutive positions of one sequence: scores over the
-// cached keys (lanes are positions), softmax, weighted sum of the cached values (lanes are
-// features). Each row's result is computed in an order that depends on its own position only.
+// Attention of one head for up to kQueryRows consecutive positions of one sequence.
+//
+// A page of keys lies like a panel of weights, [D][32 positions], and so does each 32 features of a
+// page of values, [32 positions][32 features]: scores and weighted sums are tiles of a linear map
+// (linear_impl.h). The keys are taken in ranges of kRangePages pages; each range gives a softmax of
+// its own, and these are merged in order. Where a range ends depends on positions alone, and each
+// row's sums run over its own positions in ascending order, so a row's result does not depend on
+// the rows beside it nor on which thread had which range.
 #pragma once
 
-#include <cstring>
-
 #include "cpu/kernels.h"
+#include "cpu/linear_impl.h"
 
 namespace aira::cpu::AIRA_ISA {
 namespace {
 
-constexpr int kBlockVectors = static_cast<int>(kKeyBlock) / kWidth;
+static_assert(kPagePositions == kPanel && kTileRows <= kQueryRows);
+constexpr std::int64_t kRange = kRangePages * kPagePositions;
 
-inline void append(const AttentionJob& job) {
-  const std::int64_t d = job.head_size;
-  const std::int64_t padded = round_up(d, kKeyBlock);
+/// Keys of page `page` of the sequence; its values follow.
+template <typename Element>
+inline Element* keys_of(const AttentionJob& job, std::int64_t page) {
+  return static_cast<Element*>(job.cells) + job.pages[page] * job.page_stride;
+}
+
+template <typename Element>
+void append(const AttentionJob& job) {
   for (std::int64_t r = 0; r < job.rows; ++r) {
     const float* key = job.qkv + r * 3 * job.width + job.width;
     const float* value = key + job.width;
-    const std::int64_t position = job.position + r;
-    float* column = job.keys + position / kKeyBlock * d * kKeyBlock + position % kKeyBlock;
-    float* row = job.values + position * padded;
-    for (std::int64_t i = 0; i < d; ++i) {
-      column[i * kKeyBlock] = key[i];
-      row[i] = value[i];
+    const std::int64_t at = (job.position + r) % kPagePositions;
+    Element* keys = keys_of<Element>(job, (job.position + r) / kPagePositions);
+    Element* values = keys + job.head_size * kPagePositions;
+    for (std::int64_t i = 0; i < job.head_size; i += kWidth) {
+      const std::int64_t n = job.head_size - i < kWidth ? job.head_size - i : kWidth;
+      Element column[kWidth];
+      store(column, n == kWidth ? load(key + i) : load_some(key + i, n));
+      for (std::int64_t j = 0; j < n; ++j) keys[(i + j) * kPagePositions + at] = column[j];
     }
-    for (std::int64_t i = d; i < padded; ++i) row[i] = 0;
-  }
-}
-
-/// scores[r][16 b + lane] = q_r . k * scale for kRows rows over key blocks [0, blocks).
-template <int kRows>
-inline void score(const AttentionJob& job, std::int64_t blocks, float* scores,
-                  std::int64_t stride) {
-  const float* keys = job.keys;
-  for (std::int64_t b = 0; b < blocks; ++b) {
-    V sum[kRows][kBlockVectors];
-    for (auto& row : sum) {
-      for (V& s : row) s = zero();
-    }
-    for (std::int64_t i = 0; i < job.head_size; ++i, keys += kKeyBlock) {
-      V k[kBlockVectors];
-      for (int v = 0; v < kBlockVectors; ++v) k[v] = load(keys + v * kWidth);
-      for (int r = 0; r < kRows; ++r) {
-        const V q = broadcast(job.qkv[r * 3 * job.width + i]);
-        for (int v = 0; v < kBlockVectors; ++v) sum[r][v] = fma(q, k[v], sum[r][v]);
-      }
-    }
-    for (int r = 0; r < kRows; ++r) {
-      for (int v = 0; v < kBlockVectors; ++v) {
-        store(scores + r * stride + b * kKeyBlock + v * kWidth,
-              mul(sum[r][v], broadcast(job.scale)));
-      }
+    for (std::int64_t i = 0; i < padded_head(job.head_size); i += kWidth) {
+      const std::int64_t n = job.head_size - i;
+      const V some = n >= kWidth ? load(value + i) : load_some(value + i, n > 0 ? n : 0);
+      store(values + i / kPanel * kPanel * kPagePositions + at * kPanel + i % kPanel, some);
     }
   }
 }
 
-/// Turns n scores into e^(score - max), zero in the rest of the last block; returns their sum.
-inline float exponentials(float* scores, std::int64_t n) {
-  const std::int64_t padded = round_up(n, kKeyBlock);
-  for (std::int64_t j = n; j < padded; ++j) scores[j] = -__builtin_inff();
-  V highest = load(scores);
-  for (std::int64_t j = kWidth; j < padded; j += kWidth) highest = max(highest, load(scores + j));
-  const V top = broadcast(max_lane(highest));
+/// The greatest of some scores and the sum of e^(score - greatest).
+struct Softened {
+  float highest;
+  float sum;
+};
+
+/// Turns n scores, 32 in each `stride` floats, into e^(score - greatest). Those behind them in the
+/// last vector become 0.
+inline Softened soften(float* scores, std::int64_t stride, std::int64_t n) {
+  const auto at = [&](std::int64_t j) { return scores + j / kPanel * stride + j % kPanel; };
+  for (std::int64_t j = n; j % kWidth != 0; ++j) *at(j) = -__builtin_inff();
+  V most = load(scores);
+  for (std::int64_t j = kWidth; j < n; j += kWidth) most = max(most, load(at(j)));
+  const float highest = max_lane(most);
+  const V top = broadcast(highest);
   V sum = zero();
-  for (std::int64_t j = 0; j < padded; j += kWidth) {
-    V e = exp(sub(load(scores + j), top));
+  for (std::int64_t j = 0; j < n; j += kWidth) {
+    V e = exp(sub(load(at(j)), top));
     if (j + kWidth > n) e = keep_lanes(e, n - j);
-    store(scores + j, e);
+    store(at(j), e);
     sum = add(sum, e);
   }
-  return sum_lanes(sum);
+  return {highest, sum_lanes(sum)};
 }
 
-/// sums[r][f] += weights[r][j] values[j][f] over positions [begin, end), for kRows rows.
-template <int kRows>
-inline void weigh(const AttentionJob& job, std::int64_t begin, std::int64_t end,
-                  const float* weights, std::int64_t stride, float* sums) {
-  constexpr int kVectors = 4;
-  const std::int64_t padded = round_up(job.head_size, kKeyBlock);
-  for (std::int64_t f = 0; f < padded; f += kVectors * kWidth) {
-    const int vectors =
-        static_cast<int>(padded - f >= kVectors * kWidth ? kVectors : (padded - f) / kWidth);
-    const auto run = [&](auto count) {
-      constexpr int kCount = decltype(count)::value;
-      V sum[kRows][kCount];
-      for (int r = 0; r < kRows; ++r) {
-        for (int v = 0; v < kCount; ++v) sum[r][v] = load(sums + r * padded + f + v * kWidth);
+/// Rows [first, first + rows) of the job and one range of keys, which the last row at least sees.
+struct RangeTile {
+  std::int64_t first = 0;
+  std::int64_t rows = 0;
+  std::int64_t page = 0;  // the range's first
+  std::int64_t seen = 0;  // positions of the range that the first row sees; below 0: none, soon
+
+  /// Positions of the range's page `p` that row `r` of the tile sees.
+  std::int64_t seen_in_page(std::int64_t r, std::int64_t p) const {
+    const std::int64_t n = seen + r - p * kPagePositions;
+    return n < 0 ? 0 : n > kPagePositions ? kPagePositions : n;
+  }
+};
+
+/// sums[r][f] = weights[r] . values of feature f over what each row sees of page `p`, one panel.
+template <typename Element>
+inline void weigh_page(const RangeTile& tile, std::int64_t p, const float* weights,
+                       const Element* values, float* sums) {
+  static constexpr Tiles<Element> kTiles;
+  alignas(64) float some[kTileRows * kPanel];
+  const std::int64_t common = tile.seen_in_page(0, p);  // the first row sees least
+  if (common == kPagePositions) {
+    kTiles.of[tile.rows](weights, values, common, sums);
+    return;
+  }
+  for (std::int64_t r = 0; r < tile.rows; ++r) {
+    for (std::int64_t j = 0; j < common; ++j) some[r * common + j] = weights[r * kPanel + j];
+  }
+  kTiles.of[tile.rows](some, values, common, sums);
+  for (std::int64_t r = 1; r < tile.rows; ++r) {
+    const std::int64_t end = tile.seen_in_page(r, p);
+    for (std::int64_t f = 0; f < kPanel; f += kWidth) {
+      V sum = load(sums + r * kPanel + f);
+      for (std::int64_t j = common; j < end; ++j) {
+        sum = fma(broadcast(weights[r * kPanel + j]), load(values + j * kPanel + f), sum);
       }
-      const float* value = job.values + begin * padded + f;
-      for (std::int64_t j = begin; j < end; ++j, value += padded) {
-        for (int r = 0; r < kRows; ++r) {
-          const V weight = broadcast(weights[r * stride + j]);
-          for (int v = 0; v < kCount; ++v) {
-            sum[r][v] = fma(weight, load(value + v * kWidth), sum[r][v]);
-          }
+      store(sums + r * kPanel + f, sum);
+    }
+  }
+}
+
+template <typename Element>
+inline void attend_tile(const AttentionJob& job, std::int64_t range, const RangeTile& tile) {
+  static constexpr Tiles<Element> kTiles;
+  const std::int64_t d = job.head_size;
+  const std::int64_t padded = padded_head(d);
+  const std::int64_t block = tile.rows * kPanel;  // scores of a page
+  float* queries = job.scratch;
+  float* scores = queries + kTileRows * padded;
+  for (std::int64_t r = 0; r < tile.rows; ++r) {
+    const float* query = job.qkv + (tile.first + r) * 3 * job.width;
+    for (std::int64_t i = 0; i < d; ++i) queries[r * d + i] = query[i] * job.scale;
+  }
+  std::int64_t pages = 0;
+  for (; pages < kRangePages && tile.seen_in_page(tile.rows - 1, pages) > 0; ++pages) {
+    kTiles.of[tile.rows](queries, keys_of<Element>(job, tile.page + pages), d,
+                         scores + pages * block);
+  }
+  float* part = job.partial + (range * job.rows + tile.first) * (padded + kPartTail);
+  for (std::int64_t r = 0; r < tile.rows; ++r, part += padded + kPartTail) {
+    for (std::int64_t f = 0; f < padded; f += kWidth) store(part + f, zero());
+    const std::int64_t n = tile.seen + r;
+    if (n <= 0) continue;
+    const Softened row = soften(scores + r * kPanel, block, n < kRange ? n : kRange);
+    part[padded] = row.highest;
+    part[padded + 1] = row.sum;
+  }
+  alignas(64) float sums[kTileRows * kPanel];
+  for (std::int64_t p = 0; p < pages; ++p) {
+    const Element* values = keys_of<Element>(job, tile.page + p) + d * kPagePositions;
+    for (std::int64_t f = 0; f < padded; f += kPanel, values += kPanel * kPagePositions) {
+      weigh_page(tile, p, scores + p * block, values, sums);
+      part = job.partial + (range * job.rows + tile.first) * (padded + kPartTail) + f;
+      for (std::int64_t r = 0; r < tile.rows; ++r, part += padded + kPartTail) {
+        for (std::int64_t i = 0; i < kPanel; i += kWidth) {
+          store(part + i, add(load(part + i), load(sums + r * kPanel + i)));
         }
       }
-      for (int r = 0; r < kRows; ++r) {
-        for (int v = 0; v < kCount; ++v) store(sums + r * padded + f + v * kWidth, sum[r][v]);
-      }
+    }
+  }
+}
+
+template <typename Element>
+void attend(const AttentionJob& job, std::int64_t range) {
+  std::int64_t tiles = (job.rows + kTileRows - 1) / kTileRows;
+  for (std::int64_t row = 0; tiles > 0; --tiles) {
+    const std::int64_t rows = (job.rows - row + tiles - 1) / tiles;
+    const RangeTile tile{row, rows, range * kRangePages, job.position + row + 1 - range * kRange};
+    if (tile.seen + rows > 1) attend_tile<Element>(job, range, tile);
+    row += rows;
+  }
+}
+
+inline void merge(const AttentionJob& job) {
+  const std::int64_t padded = padded_head(job.head_size);
+  const std::int64_t stride = job.rows * (padded + kPartTail);  // from range to range
+  for (std::int64_t r = 0; r < job.rows; ++r) {
+    const float* parts = job.partial + r * (padded + kPartTail);
+    const std::int64_t ranges = (job.position + r) / kRange + 1;  // that this row sees
+    float highest = parts[padded];
+    for (std::int64_t i = 1; i < ranges; ++i) {
+      const float other = parts[i * stride + padded];
+      highest = other > highest ? other : highest;
+    }
+    const auto share = [&](std::int64_t i) {
+      return exp(broadcast(parts[i * stride + padded] - highest));
     };
-    if (vectors == 4) {
-      run(Count<4>{});
-    } else if (vectors == 3) {
-      run(Count<3>{});
-    } else if (vectors == 2) {
-      run(Count<2>{});
-    } else {
-      run(Count<1>{});
+    V total = zero();
+    for (std::int64_t i = 0; i < ranges; ++i) {
+      total = fma(share(i), broadcast(parts[i * stride + padded + 1]), total);
     }
-  }
-}
-
-template <int kRows>
-inline void attend_rows(const AttentionJob& job) {
-  const std::int64_t last = job.position + kRows;  // positions that the last row sees
-  const std::int64_t stride = round_up(last, kKeyBlock);
-  const std::int64_t padded = round_up(job.head_size, kKeyBlock);
-  float* scores = job.scratch;
-  float* sums = scores + kRows * stride;
-  score<kRows>(job, stride / kKeyBlock, scores, stride);
-  float total[kRows];
-  for (int r = 0; r < kRows; ++r) {
-    total[r] = exponentials(scores + r * stride, job.position + r + 1);
-  }
-  for (std::int64_t i = 0; i < kRows * padded; i += kWidth) store(sums + i, zero());
-  // All rows see what the first one sees; each later row then adds its own few positions.
-  const std::int64_t common = job.position + 1;
-  weigh<kRows>(job, 0, common, scores, stride, sums);
-  for (int r = 1; r < kRows; ++r) {
-    weigh<1>(job, common, common + r, scores + r * stride, stride, sums + r * padded);
-  }
-  for (int r = 0; r < kRows; ++r) {
-    for (std::int64_t i = 0; i < job.head_size; ++i) {
-      job.out[r * job.width + i] = sums[r * padded + i] / total[r];
+    for (std::int64_t f = 0; f < job.head_size; f += kWidth) {
+      V sum = zero();
+      for (std::int64_t i = 0; i < ranges; ++i) {
+        sum = fma(share(i), load(parts + i * stride + f), sum);
+      }
+      const std::int64_t n = job.head_size - f;
+      float* out = job.out + r * job.width + f;
+      if (n >= kWidth) {
+        store(out, div(sum, total));
+      } else {
+        store_some(out, div(sum, total), n);
+      }
     }
-  }
-}
-
-inline void attend(const AttentionJob& job) {
-  static_assert(kQueryRows == 4);
-  switch (job.rows) {
-    case 1:
-      return attend_rows<1>(job);
-    case 2:
-      return attend_rows<2>(job);
-    case 3:
-      return attend_rows<3>(job);
-    default:
-      return attend_rows<4>(job);
   }
 }
 

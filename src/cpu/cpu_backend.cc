@@ -16,8 +16,8 @@ namespace aira {
 namespace {
 
 using cpu::AttentionJob;
+using cpu::AttentionKernels;
 using cpu::Kernels;
-using cpu::kKeyBlock;
 using cpu::kPanel;
 using cpu::kQueryRows;
 using cpu::LinearJob;
@@ -26,6 +26,8 @@ using cpu::round_up;
 
 /// Rows from which row-wise operations are worth waking the team.
 constexpr std::int64_t kParallelRows = 8;
+/// Pieces of attention for each thread, below which heads alone would leave some idle at the end.
+constexpr std::int64_t kJobsPerMember = 4;
 
 /// Consecutive rows of a step with consecutive positions of one slot, at most kQueryRows.
 struct RowGroup {
@@ -33,18 +35,18 @@ struct RowGroup {
   std::int64_t count = 0;
 };
 
-/// Floats of one head's keys and of its values in one slot of the cache.
-std::int64_t key_floats(const KvCache& cache) {
-  return round_up(cache.context, kKeyBlock) * cache.head_size;
-}
-std::int64_t value_floats(const KvCache& cache) {
-  return cache.context * round_up(cache.head_size, kKeyBlock);
+/// Bytes of one page in one layer.
+std::int64_t page_bytes(const KvCache& cache) {
+  return cache.heads * cpu::page_numbers(cache.head_size) * size_of(cache.dtype);
 }
 
 class CpuBackend final : public Backend {
  public:
   CpuBackend(int threads, const Kernels& kernels)
-      : pool_(threads), kernels_(kernels), scratch_(static_cast<std::size_t>(pool_.size())) {}
+      : pool_(threads),
+        kernels_(kernels),
+        scratch_(static_cast<std::size_t>(pool_.size())),
+        ranges_done_(static_cast<std::size_t>(most_split())) {}
 
   std::string description() const override {
     return "cpu (" + std::string(kernels_.name) + ", " + std::to_string(pool_.size()) +
@@ -56,6 +58,7 @@ class CpuBackend final : public Backend {
   Vector load_vector(const std::shared_ptr<const std::byte>& source, DType dtype,
                      std::int64_t size) override;
   KvCache make_cache(KvCache shape) override;
+  void copy_pages(const KvCache& cache, std::span<const PageCopy> copies) override;
   void write(const Tensor& tensor, std::span<const float> source) override {
     assert(static_cast<std::int64_t>(source.size()) == tensor.rows * tensor.cols);
     std::copy(source.begin(), source.end(), tensor.data);
@@ -64,7 +67,8 @@ class CpuBackend final : public Backend {
     return {tensor.data, static_cast<std::size_t>(tensor.rows * tensor.cols)};
   }
 
-  void begin(std::span<const Row> rows, std::span<const std::int32_t> wanted) override;
+  void begin(std::span<const Row> rows, std::span<const std::int32_t> wanted,
+             const PageTable& table) override;
   void end() override {}
   void embed(const Matrix& tokens, const Vector& positions, Tensor out) override;
   void layernorm(Tensor x, const Vector& gain, const Vector& bias, float epsilon,
@@ -87,6 +91,19 @@ class CpuBackend final : public Backend {
       pool_.split(rows, some);
     }
   }
+  /// What attention() was called with.
+  struct Attention {
+    Tensor qkv;
+    const KvCache* cache = nullptr;
+    std::int64_t layer = 0;
+    float scale = 1;
+    Tensor out;
+  };
+  AttentionJob attention_job(std::int64_t index, const Attention& all) const;
+  void attention_by_ranges(const Attention& all, const AttentionKernels& kernels);
+  /// Jobs up to which ranges of keys are dealt out, not heads; none for a single thread.
+  std::int64_t most_split() const { return pool_.size() > 1 ? kJobsPerMember * pool_.size() : 0; }
+
   /// Scratch memory for each member of the team; grows while loading only.
   void reserve_scratch(std::int64_t floats);
   float* scratch(int member) {
@@ -98,10 +115,15 @@ class CpuBackend final : public Backend {
   cpu::HugePageArena weights_;
   std::vector<Buffer> scratch_;
   std::int64_t scratch_floats_ = 0;
+  Buffer partial_;  // of the jobs whose ranges are dealt out
+  std::int64_t partial_floats_ = 0;
+  std::vector<std::atomic<std::int64_t>> ranges_done_;  // of each of these jobs
   std::span<const Row> rows_;
   std::span<const std::int32_t> wanted_;
+  PageTable table_;
   std::vector<RowGroup> groups_;
-  bool shared_slots_ = false;  // some slot has rows in more than one group
+  std::int64_t most_ranges_ = 0;  // of keys, of any group
+  bool shared_slots_ = false;     // some slot has rows in more than one group
 };
 
 void CpuBackend::reserve_scratch(std::int64_t floats) {
@@ -154,19 +176,41 @@ Vector CpuBackend::load_vector(const std::shared_ptr<const std::byte>& source, D
 }
 
 KvCache CpuBackend::make_cache(KvCache shape) {
-  const std::int64_t head = key_floats(shape) + value_floats(shape);
-  shape.data =
-      cpu::allocate(shape.layers * shape.slots * shape.heads * head * size_of(DType::kF32));
-  reserve_scratch(cpu::attention_scratch(shape.context, shape.head_size));
+  assert(shape.dtype == DType::kF32 || shape.dtype == DType::kF16);
+  shape.data = weights_.allocate(shape.layers * shape.pages * page_bytes(shape));
+  const std::int64_t partial = cpu::attention_partial(shape.context, shape.head_size);
+  reserve_scratch(cpu::attention_scratch(shape.head_size) + partial);
+  if (partial * most_split() > partial_floats_) {
+    partial_floats_ = partial * most_split();
+    partial_ = cpu::allocate(partial_floats_ * size_of(DType::kF32));
+  }
   return shape;
 }
 
-void CpuBackend::begin(std::span<const Row> rows, std::span<const std::int32_t> wanted) {
+void CpuBackend::copy_pages(const KvCache& cache, std::span<const PageCopy> copies) {
+  const std::int64_t bytes = page_bytes(cache);
+  const auto count = static_cast<std::int64_t>(copies.size());
+  pool_.split(cache.layers * count, [&](std::int64_t begin, std::int64_t end, int /*member*/) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      const PageCopy& copy = copies[static_cast<std::size_t>(i % count)];
+      std::byte* layer =
+          static_cast<std::byte*>(cache.data.get()) + i / count * cache.pages * bytes;
+      std::memcpy(layer + copy.to * bytes, layer + copy.from * bytes,
+                  static_cast<std::size_t>(bytes));
+    }
+  });
+}
+
+void CpuBackend::begin(std::span<const Row> rows, std::span<const std::int32_t> wanted,
+                       const PageTable& table) {
   rows_ = rows;
   wanted_ = wanted;
+  table_ = table;
   groups_.clear();
+  most_ranges_ = 0;
   shared_slots_ = false;
   for (std::size_t i = 0; i < rows.size(); ++i) {
+    most_ranges_ = std::max(most_ranges_, cpu::key_ranges(rows[i].position));
     const bool follows =
         i > 0 && rows[i].slot == rows[i - 1].slot && rows[i].position == rows[i - 1].position + 1;
     if (follows && groups_.back().count < kQueryRows) {
@@ -223,42 +267,75 @@ void CpuBackend::linear(Tensor x, const Matrix& weights, const Epilogue& epilogu
   });
 }
 
+/// The job of one group of rows and one head; `partial` and `scratch` are the caller's to set.
+AttentionJob CpuBackend::attention_job(std::int64_t index, const Attention& all) const {
+  const KvCache& cache = *all.cache;
+  const RowGroup& group = groups_[static_cast<std::size_t>(index / cache.heads)];
+  const Row& row = rows_[static_cast<std::size_t>(group.first)];
+  const std::int64_t head = index % cache.heads;
+  const std::int64_t numbers = cpu::page_numbers(cache.head_size);
+  const std::int64_t first = (all.layer * cache.pages * cache.heads + head) * numbers;
+  return {.qkv = all.qkv.data + group.first * all.qkv.cols + head * cache.head_size,
+          .width = all.out.cols,
+          .rows = group.count,
+          .position = row.position,
+          .cells = static_cast<std::byte*>(cache.data.get()) + first * size_of(cache.dtype),
+          .page_stride = cache.heads * numbers,
+          .pages = table_.pages.data() + row.slot * table_.width,
+          .head_size = cache.head_size,
+          .scale = all.scale,
+          .out = all.out.data + group.first * all.out.cols + head * cache.head_size};
+}
+
 void CpuBackend::attention(Tensor qkv, const KvCache& cache, std::int64_t layer, float scale,
                            Tensor out) {
-  const std::int64_t heads = cache.heads;
-  const auto jobs = static_cast<std::int64_t>(groups_.size()) * heads;
-  const auto make_job = [&](std::int64_t index, int member) {
-    const RowGroup& group = groups_[static_cast<std::size_t>(index / heads)];
-    const Row& row = rows_[static_cast<std::size_t>(group.first)];
-    const std::int64_t head = index % heads;
-    const std::int64_t cell = (layer * cache.slots + row.slot) * heads + head;
-    float* keys =
-        static_cast<float*>(cache.data.get()) + cell * (key_floats(cache) + value_floats(cache));
-    return AttentionJob{.qkv = qkv.data + group.first * qkv.cols + head * cache.head_size,
-                        .width = out.cols,
-                        .rows = group.count,
-                        .position = row.position,
-                        .keys = keys,
-                        .values = keys + key_floats(cache),
-                        .head_size = cache.head_size,
-                        .scale = scale,
-                        .out = out.data + group.first * out.cols + head * cache.head_size,
-                        .scratch = scratch(member)};
-  };
+  const Attention all{qkv, &cache, layer, scale, out};
+  const AttentionKernels& kernels =
+      cache.dtype == DType::kF32 ? kernels_.attention_f32 : kernels_.attention_f16;
+  const auto jobs = static_cast<std::int64_t>(groups_.size()) * cache.heads;
+  if (jobs < most_split() && most_ranges_ > 1) return attention_by_ranges(all, kernels);
   const auto each_job = [&](const auto& body) {
     pool_.split(jobs, [&](std::int64_t begin, std::int64_t end, int member) {
-      for (std::int64_t i = begin; i < end; ++i) body(make_job(i, member));
+      for (std::int64_t i = begin; i < end; ++i) {
+        AttentionJob job = attention_job(i, all);
+        job.scratch = scratch(member);
+        job.partial = job.scratch + cpu::attention_scratch(cache.head_size);
+        body(job);
+      }
     });
   };
   if (shared_slots_) {  // a group reads what others append
-    each_job([&](const AttentionJob& job) { kernels_.append(job); });
-    each_job([&](const AttentionJob& job) { kernels_.attend(job); });
-  } else {
-    each_job([&](const AttentionJob& job) {
-      kernels_.append(job);
-      kernels_.attend(job);
-    });
+    each_job([&](const AttentionJob& job) { kernels.append(job); });
   }
+  each_job([&](const AttentionJob& job) {
+    if (!shared_slots_) kernels.append(job);
+    for (std::int64_t range = 0; range < cpu::key_ranges(job.position + job.rows - 1); ++range) {
+      kernels.attend(job, range);
+    }
+    kernels_.merge(job);
+  });
+}
+
+/// With fewer heads than the team has use for: whoever computes the last range of a job merges it.
+void CpuBackend::attention_by_ranges(const Attention& all, const AttentionKernels& kernels) {
+  const auto jobs = static_cast<std::int64_t>(groups_.size()) * all.cache->heads;
+  const std::int64_t floats = cpu::attention_partial(all.cache->context, all.cache->head_size);
+  for (std::int64_t i = 0; i < jobs; ++i) kernels.append(attention_job(i, all));
+  pool_.split(jobs * most_ranges_, [&](std::int64_t begin, std::int64_t end, int member) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      const std::int64_t index = i / most_ranges_;
+      AttentionJob job = attention_job(index, all);
+      const std::int64_t ranges = cpu::key_ranges(job.position + job.rows - 1);
+      if (i % most_ranges_ >= ranges) continue;
+      job.scratch = scratch(member);
+      job.partial = static_cast<float*>(partial_.get()) + index * floats;
+      kernels.attend(job, i % most_ranges_);
+      std::atomic<std::int64_t>& done = ranges_done_[static_cast<std::size_t>(index)];
+      if (done.fetch_add(1, std::memory_order_acq_rel) + 1 < ranges) continue;
+      done.store(0, std::memory_order_relaxed);
+      kernels_.merge(job);
+    }
+  });
 }
 
 void CpuBackend::select(Tensor x, Tensor out) {

@@ -16,9 +16,10 @@
 
 namespace aira::cpu {
 
-constexpr std::int64_t kPanel = 32;     // outputs in a panel
-constexpr std::int64_t kKeyBlock = 16;  // positions in a block of cached keys
-constexpr std::int64_t kQueryRows = 4;  // most rows of one sequence in an attention job
+constexpr std::int64_t kPanel = 32;      // outputs in a panel
+constexpr std::int64_t kQueryRows = 12;  // most rows of one sequence in an attention job
+constexpr std::int64_t kRangePages = 8;  // pages of keys that have a softmax of their own
+constexpr std::int64_t kPartTail = 2;    // what follows the sums in AttentionJob::partial
 
 constexpr std::int64_t round_up(std::int64_t n, std::int64_t to) { return (n + to - 1) / to * to; }
 
@@ -46,27 +47,54 @@ struct PackJob {
   DType dtype = DType::kF32;  // kF32 or kF16
 };
 
+/// Features of a head's values in the cache, the last ones zero.
+constexpr std::int64_t padded_head(std::int64_t head_size) { return round_up(head_size, kPanel); }
+/// Ranges of keys that positions 0..position lie in.
+constexpr std::int64_t key_ranges(std::int64_t position) {
+  return position / (kRangePages * kPagePositions) + 1;
+}
+
 /// One head of up to kQueryRows consecutive positions of one sequence.
 ///
-/// Keys lie in blocks of kKeyBlock positions, [S / kKeyBlock][D][kKeyBlock], so that the lanes of a
-/// vector are positions; values lie as [S][padded D], so that the lanes are features.
+/// A head's part of a page is its keys as [D][32 positions], so that the lanes of a vector are
+/// positions, and then its values as [padded D / 32][32 positions][32 features], so that they are
+/// features.
 struct AttentionJob {
-  const float* qkv = nullptr;  // first row's query of this head; key C, value 2 C floats further
-  std::int64_t width = 0;      // C
-  std::int64_t rows = 0;       // 1..kQueryRows
-  std::int64_t position = 0;   // of the first row
-  float* keys = nullptr;
-  float* values = nullptr;
-  std::int64_t head_size = 0;  // D
+  const float* qkv = nullptr;    // first row's query of this head; key C, value 2 C floats further
+  std::int64_t width = 0;        // C
+  std::int64_t rows = 0;         // 1..kQueryRows
+  std::int64_t position = 0;     // of the first row
+  void* cells = nullptr;         // the head's part of page 0; float or half
+  std::int64_t page_stride = 0;  // numbers from page to page
+  const std::int32_t* pages = nullptr;  // the sequence's
+  std::int64_t head_size = 0;           // D
   float scale = 1;
-  float* out = nullptr;      // first row's output of this head; rows are C apart
+  float* out = nullptr;  // first row's output of this head; rows are C apart
+  /// [ranges][rows][padded D + kPartTail]: the weighted sum of values, the greatest score, and the
+  /// sum of e^(score - greatest).
+  float* partial = nullptr;
   float* scratch = nullptr;  // attention_scratch() floats
 };
 
-/// Floats of scratch memory that an attention job needs.
-constexpr std::int64_t attention_scratch(std::int64_t context, std::int64_t head_size) {
-  return kQueryRows * (round_up(context, kKeyBlock) + round_up(head_size, kKeyBlock));
+/// Numbers of a head's part of a page.
+constexpr std::int64_t page_numbers(std::int64_t head_size) {
+  return kPagePositions * (head_size + padded_head(head_size));
 }
+/// Floats of AttentionJob::partial in a context, and of scratch memory.
+constexpr std::int64_t attention_partial(std::int64_t context, std::int64_t head_size) {
+  return key_ranges(context - 1) * kQueryRows * (padded_head(head_size) + kPartTail);
+}
+constexpr std::int64_t attention_scratch(std::int64_t head_size) {
+  return kQueryRows * (padded_head(head_size) + kRangePages * kPagePositions);
+}
+
+/// Attention over a cache of one type.
+struct AttentionKernels {
+  /// Copies the keys and values of a job's rows into the cache.
+  void (*append)(const AttentionJob& job);
+  /// The softmaxes over one range of keys; the rows' own are in the cache already.
+  void (*attend)(const AttentionJob& job, std::int64_t range);
+};
 
 struct Kernels {
   const char* name;
@@ -74,10 +102,9 @@ struct Kernels {
   /// floats.
   void (*linear_f32)(const LinearJob& job, std::int64_t begin, std::int64_t end, float* scratch);
   void (*linear_f16)(const LinearJob& job, std::int64_t begin, std::int64_t end, float* scratch);
-  /// Copies the keys and values of a job's rows into the cache.
-  void (*append)(const AttentionJob& job);
-  /// Attends; the rows' own keys and values are in the cache already.
-  void (*attend)(const AttentionJob& job);
+  AttentionKernels attention_f32, attention_f16;
+  /// What the softmaxes of all ranges come to.
+  void (*merge)(const AttentionJob& job);
   /// One row: y = (x - mean) / sqrt(variance + epsilon) * gain + bias.
   void (*layernorm)(const float* x, const float* gain, const float* bias, float epsilon,
                     std::int64_t width, float* y);

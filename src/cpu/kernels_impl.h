@@ -17,8 +17,9 @@ constexpr Kernels make_kernels(const char* name) {
   return {.name = name,
           .linear_f32 = &linear<float>,
           .linear_f16 = &linear<std::uint16_t>,
-          .append = &append,
-          .attend = &attend,
+          .attention_f32 = {&append<float>, &attend<float>},
+          .attention_f16 = {&append<std::uint16_t>, &attend<std::uint16_t>},
+          .merge = &merge,
           .layernorm = &layernorm,
           .pack = &pack};
 }

@@ -21,6 +21,14 @@ float attention_scale(const ModelConfig& config, std::int64_t layer) {
 
 std::span<const float> Session::forward(std::span<const Row> rows,
                                         std::span<const std::int32_t> wanted) {
+  assert(!own_pages_.empty());
+  return forward(rows, wanted,
+                 {own_pages_, static_cast<std::int64_t>(own_pages_.size()) / limits_.slots});
+}
+
+std::span<const float> Session::forward(std::span<const Row> rows,
+                                        std::span<const std::int32_t> wanted,
+                                        const PageTable& table) {
   const ModelConfig& config = model_.config;
   const auto count = static_cast<std::int64_t>(rows.size());
   const auto wanted_count = static_cast<std::int64_t>(wanted.size());
@@ -34,7 +42,7 @@ std::span<const float> Session::forward(std::span<const Row> rows,
   const Tensor logits = logits_.first(wanted_count);
   const float epsilon = config.epsilon;
 
-  backend_.begin(rows, wanted);
+  backend_.begin(rows, wanted, table);
   backend_.embed(model_.token_embedding, model_.position_embedding, x);
   for (std::int64_t l = 0; l < config.layers; ++l) {
     const LayerWeights& layer = model_.layers[static_cast<std::size_t>(l)];

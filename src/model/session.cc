@@ -1,6 +1,7 @@
 // Memory of a Session: the KV cache and one stretch for all activations.
 #include <algorithm>
 #include <cassert>
+#include <numeric>
 #include <utility>
 
 #include "aira/model.h"
@@ -13,12 +14,18 @@ Session::Session(const Model& model, Backend& backend, Limits limits)
   if (limits_.context == 0) limits_.context = config.context;
   assert(limits_.slots > 0 && limits_.rows > 0 && limits_.wanted > 0);
   assert(limits_.context > 0 && limits_.context <= config.context);
+  const std::int64_t width = (limits_.context + kPagePositions - 1) / kPagePositions;
+  if (limits_.pages == 0) {
+    limits_.pages = limits_.slots * width;
+    own_pages_.resize(static_cast<std::size_t>(limits_.pages));
+    std::iota(own_pages_.begin(), own_pages_.end(), 0);
+  }
   cache_ = backend.make_cache({.layers = config.layers,
-                               .slots = limits_.slots,
-                               .context = limits_.context,
+                               .pages = limits_.pages,
                                .heads = config.heads,
                                .head_size = config.head_size(),
-                               .dtype = model.dtype,
+                               .context = limits_.context,
+                               .dtype = model.dtype == DType::kF32 ? DType::kF32 : DType::kF16,
                                .data = {}});
   const std::int64_t rows = backend.padded_rows(limits_.rows);
   const std::int64_t wanted = backend.padded_rows(limits_.wanted);
