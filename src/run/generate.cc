@@ -198,7 +198,7 @@ Answer Generator::generate(std::span<const std::int32_t> prompt, const GenerateO
   auto first = started;
   for (std::int64_t i = 0; i < limit && !logits.empty(); ++i) {
     const std::int32_t token =
-        sampler_.sample(logits, history, options.sampling,
+        sampler_.sample(logits, {history, answer.prompt_tokens, end_ids_}, options.sampling,
                         {options.seed, options.answer, static_cast<std::uint32_t>(i)});
     if (options.logprob) answer.logprob += log_probability(logits, token);
     history.push_back(token);
