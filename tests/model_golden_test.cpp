@@ -120,7 +120,7 @@ TEST_P(ModelGoldens, GreedyIds) {
         session.forward(rows(history), Ids{static_cast<std::int32_t>(history.size()) - 1});
     Ids generated;
     while (true) {
-      generated.push_back(sampler.sample(logits, history, options, {}));
+      generated.push_back(sampler.sample(logits, {.ids = history}, options, {}));
       if (generated.size() == expected.size()) break;
       history.push_back(generated.back());
       logits = session.forward(

@@ -22,11 +22,39 @@ namespace {
 
 using nlohmann::json;
 
+/// The golden's options; what it does not name is off.
 SamplingOptions options_of(const json& golden) {
-  return {.temperature = golden["temperature"],
-          .top_k = golden["top_k"],
-          .top_p = golden["top_p"],
-          .repetition_penalty = golden["repetition_penalty"]};
+  SamplingOptions options{.temperature = golden.value("temperature", 1.0),
+                          .top_k = golden.value("top_k", std::int64_t{0}),
+                          .top_p = golden.value("top_p", 1.0),
+                          .min_p = golden.value("min_p", 0.0),
+                          .typical_p = golden.value("typical_p", 1.0),
+                          .repetition_penalty = golden.value("repetition_penalty", 1.0)};
+  options.no_repeat_ngram_size = golden.value("no_repeat_ngram_size", std::int64_t{0});
+  options.min_new_tokens = golden.value("min_new_tokens", std::int64_t{0});
+  options.bad_words = golden.value("bad_words", options.bad_words);
+  options.logit_bias = golden.value("logit_bias", options.logit_bias);
+  options.renormalize_logits = golden.value("renormalize_logits", false);
+  return options;
+}
+
+void expect_distribution(std::span<const Candidate> got, const json& warped) {
+  std::map<std::int32_t, double> expected;
+  for (std::size_t i = 0; i < warped["ids"].size(); ++i) {
+    expected[warped["ids"][i]] = warped["probabilities"][i];
+  }
+  double previous = 1;
+  for (const Candidate& candidate : got) {
+    EXPECT_LE(candidate.probability, previous) << "most probable first";
+    previous = candidate.probability;
+    if (candidate.probability == 0) continue;  // beyond double's range; the golden leaves it out
+    ASSERT_TRUE(expected.contains(candidate.token)) << candidate.token;
+    // Scores are processed in float32, as in transformers; then divided by the temperature.
+    EXPECT_NEAR(candidate.probability, expected[candidate.token],
+                1e-5 * expected[candidate.token] + 1e-12);
+    expected.erase(candidate.token);
+  }
+  for (const auto& [token, probability] : expected) EXPECT_LT(probability, 1e-300) << token;
 }
 
 TEST(Sampler, DistributionsEqualTransformers) {
@@ -34,32 +62,58 @@ TEST(Sampler, DistributionsEqualTransformers) {
   int cases = 0;
   for (const json& golden : json::parse(file)) {
     const std::vector<float> logits = golden["logits"];
-    const std::vector<std::int32_t> history = golden["history"];
+    const std::vector<std::int32_t> ids = golden["history"];
+    const std::vector<std::int32_t> end_ids = golden["end_ids"];
+    const History history{ids, golden["prompt"], end_ids};
     Sampler sampler(static_cast<std::int64_t>(logits.size()));
     for (const json& warped : golden["cases"]) {
       SCOPED_TRACE(golden["name"].get<std::string>() + " " + warped.dump());
-      const auto got = sampler.distribution(logits, history, options_of(warped));
-      std::map<std::int32_t, double> expected;
-      for (std::size_t i = 0; i < warped["ids"].size(); ++i) {
-        expected[warped["ids"][i]] = warped["probabilities"][i];
-      }
-      double previous = 1;
-      for (const Candidate& candidate : got) {
-        EXPECT_LE(candidate.probability, previous) << "most probable first";
-        previous = candidate.probability;
-        if (candidate.probability == 0)
-          continue;  // beyond double's range; the golden leaves it out
-        ASSERT_TRUE(expected.contains(candidate.token)) << candidate.token;
-        // Scores are penalised in float32, as in transformers; then divided by the temperature.
-        EXPECT_NEAR(candidate.probability, expected[candidate.token],
-                    1e-5 * expected[candidate.token] + 1e-12);
-        expected.erase(candidate.token);
-      }
-      for (const auto& [token, probability] : expected) EXPECT_LT(probability, 1e-300) << token;
+      const SamplingOptions options = options_of(warped);
+      EXPECT_NO_THROW(options.validate());
+      expect_distribution(sampler.distribution(logits, history, options), warped);
       ++cases;
     }
   }
-  EXPECT_GT(cases, 100);
+  EXPECT_GT(cases, 600);
+}
+
+/// Logits as a language model's: few large ones, a long tail, some equal.
+std::vector<float> long_tailed(std::size_t vocab) {
+  std::mt19937 random(11);
+  std::normal_distribution<float> normal(0, 2.5);
+  std::vector<float> logits(vocab);
+  for (float& logit : logits) logit = std::round(normal(random) * 512) / 512;
+  logits[7] += 6;
+  return logits;
+}
+
+// With many candidates the vocabulary is cut by bins before it is sorted, and a draw sorts only
+// what it can reach; neither may change anything.
+TEST(Sampler, ALargeVocabularyIsCutWhereSortingItWouldCutIt) {
+  const std::vector<float> logits = long_tailed(50257);
+  Sampler sampler(50257);
+  const SamplingOptions off{.temperature = 0.8, .top_k = 0, .top_p = 1, .repetition_penalty = 1};
+  const auto whole = sampler.distribution(logits, {}, off);
+  const std::vector<Candidate> sorted(whole.begin(), whole.end());
+  ASSERT_EQ(sorted.size(), logits.size());
+  for (const double top_p : {0.01, 0.3, 0.77, 0.95, 0.9999}) {
+    std::size_t kept = sorted.size();
+    for (double tail = 0; kept > 1; --kept) {
+      tail += sorted[kept - 1].probability;
+      if (tail > 1 - top_p) break;
+    }
+    SamplingOptions options = off;
+    options.top_p = top_p;
+    const auto got = sampler.distribution(logits, {}, options);
+    ASSERT_EQ(got.size(), kept) << top_p;
+    for (std::size_t i = 0; i < kept; ++i) ASSERT_EQ(got[i].token, sorted[i].token) << top_p;
+  }
+  for (std::uint32_t i = 0; i < 300; ++i) {
+    double left = uniform({3, 0, i});
+    std::size_t at = 0;
+    while (left -= sorted[at].probability, left >= 0) ++at;
+    ASSERT_EQ(sampler.sample(logits, {}, off, {3, 0, i}), sorted[at].token);
+  }
 }
 
 // Random123's kat_vectors, philox4x32 with 10 rounds.
@@ -94,11 +148,27 @@ TEST(Sampler, FrequenciesMatchTheDistribution) {
   std::normal_distribution<float> normal(0, 2);
   std::vector<float> logits(211);
   for (float& logit : logits) logit = normal(random);
-  const std::vector<std::int32_t> history = {3, 3, 17, 90};
+  const std::vector<std::int32_t> ids = {3, 3, 17, 90};
+  const std::vector<std::int32_t> end_ids = {20, 21};
+  const History history{ids, 3, end_ids};
   for (const SamplingOptions& options :
        {SamplingOptions{.temperature = 0.9, .top_k = 40, .top_p = 0.95, .repetition_penalty = 1.3},
         SamplingOptions{.temperature = 1.5, .top_k = 0, .top_p = 1, .repetition_penalty = 1},
-        SamplingOptions{.temperature = 0.7, .top_k = 0, .top_p = 0.8, .repetition_penalty = 0.8}}) {
+        SamplingOptions{.temperature = 0.7, .top_k = 0, .top_p = 0.8, .repetition_penalty = 0.8},
+        SamplingOptions{
+            .temperature = 1.2, .top_k = 0, .top_p = 1, .min_p = 0.02, .repetition_penalty = 1},
+        SamplingOptions{
+            .temperature = 1.8, .top_k = 0, .top_p = 1, .typical_p = 0.7, .repetition_penalty = 1},
+        SamplingOptions{.temperature = 1.1,
+        .top_k = 80,
+        .top_p = 0.97,
+        .min_p = 0.01,
+        .typical_p = 0.9,
+        .repetition_penalty = 1.1,
+        .no_repeat_ngram_size = 2,
+        .min_new_tokens = 2,
+        .bad_words = {{5}, {90, 11}},
+        .logit_bias = {{8, 2.5F}, {12, -1}}}}) {
     Sampler sampler(211);
     constexpr int kDraws = 100000;
     std::vector<int> counts(logits.size());
@@ -125,13 +195,65 @@ TEST(Sampler, FrequenciesMatchTheDistribution) {
   }
 }
 
-TEST(Sampler, GreedyTakesTheFirstOfEqualsAfterThePenalty) {
+using Ids = std::vector<std::int32_t>;
+
+std::int32_t greedy_choice(const std::vector<float>& logits, const Ids& ids,
+                           SamplingOptions options) {
+  options.greedy = true;
+  Sampler sampler(static_cast<std::int64_t>(logits.size()));
+  return sampler.sample(logits, {.ids = ids}, options, {});
+}
+
+TEST(Sampler, GreedyTakesTheFirstOfEqualsAfterTheProcessors) {
   const std::vector<float> logits = {1, 5, 5, 4.9F, -3};
+  const SamplingOptions penalty{.repetition_penalty = 1.2};
+  EXPECT_EQ(greedy_choice(logits, {}, penalty), 1);
+  EXPECT_EQ(greedy_choice(logits, {1, 1}, penalty), 2);
+  EXPECT_EQ(greedy_choice(logits, {2, 1}, penalty), 3);
+  // What comes after the processors does not apply.
+  EXPECT_EQ(greedy_choice(logits, {}, {.typical_p = 0.01, .repetition_penalty = 1}), 1);
+  EXPECT_EQ(greedy_choice(logits, {}, {.repetition_penalty = 1, .bad_words = {{1}, {2}}}), 3);
+  const SamplingOptions bias{.repetition_penalty = 1, .logit_bias = {{4, 90}, {4, 9}, {0, 4.5F}}};
+  EXPECT_EQ(greedy_choice(logits, {}, bias), 4) << "-3 + 9: the last bias of a token counts";
+  EXPECT_EQ(greedy_choice(logits, {4}, {.repetition_penalty = 2, .logit_bias = {{4, 12}}}), 1)
+      << "the penalty comes after the bias";
+}
+
+TEST(Sampler, EndTokensWaitForMinNewTokens) {
+  const std::vector<float> logits = {1, 5, 4, 3, -3};
+  const Ids ids = {0, 0, 3};
+  const Ids end_ids = {1, 2, 70000};  // a checkpoint's end id beyond its vocabulary
   Sampler sampler(5);
-  const SamplingOptions greedy{.repetition_penalty = 1.2, .greedy = true};
-  EXPECT_EQ(sampler.sample(logits, std::vector<std::int32_t>{}, greedy, {}), 1);
-  EXPECT_EQ(sampler.sample(logits, std::vector<std::int32_t>{1, 1}, greedy, {}), 2);
-  EXPECT_EQ(sampler.sample(logits, std::vector<std::int32_t>{2, 1}, greedy, {}), 3);
+  for (const std::int64_t least : {0, 1, 2}) {
+    const SamplingOptions options{.greedy = true, .min_new_tokens = least};
+    EXPECT_EQ(sampler.sample(logits, {ids, 2, end_ids}, options, {}), least == 2 ? 3 : 1);
+  }
+}
+
+TEST(Sampler, OptionsThatForbidEveryTokenAreAnError) {
+  const std::vector<float> logits = {1, 5, 4};
+  Sampler sampler(3);
+  const Ids ids = {0, 1, 2};
+  for (const bool greedy : {false, true}) {
+    for (const std::int64_t top_k : {0, 2}) {
+      const SamplingOptions options{.top_k = top_k, .greedy = greedy, .no_repeat_ngram_size = 1};
+      EXPECT_THAT([&] { sampler.sample(logits, {.ids = ids}, options, {}); },
+                  testing::ThrowsMessage<Error>(testing::HasSubstr("--no-repeat-ngram-size")));
+    }
+  }
+}
+
+TEST(Sampler, TokensBeyondTheVocabularyAreAUsageError) {
+  const std::vector<float> logits = {1, 5, 4};
+  Sampler sampler(3);
+  const auto refuses = [&](const SamplingOptions& options, const std::string& sentence) {
+    EXPECT_THAT([&] { sampler.sample(logits, {}, options, {}); },
+                testing::ThrowsMessage<UsageError>(sentence));
+  };
+  refuses({.bad_words = {{1, 2}, {3, 0}}},
+          "--bad-words names token id 3, but the model's ids go from 0 to 2.");
+  refuses({.logit_bias = {{7, 1}}},
+          "--logit-bias names token id 7, but the model's ids go from 0 to 2.");
 }
 
 TEST(Sampler, OutputThatIsNoNumberIsAnError) {
@@ -143,12 +265,11 @@ TEST(Sampler, OutputThatIsNoNumberIsAnError) {
                                            {1, infinity, 2},
                                            {-infinity, -infinity, -infinity}}) {
     for (const bool greedy : {false, true}) {
-      EXPECT_THROW(sampler.sample(logits, std::vector<std::int32_t>{}, {.greedy = greedy}, {}),
-                   Error);
+      EXPECT_THROW(sampler.sample(logits, {}, {.greedy = greedy}, {}), Error);
     }
   }
   const std::vector<float> one_left = {-infinity, 3, -infinity};
-  EXPECT_EQ(sampler.sample(one_left, std::vector<std::int32_t>{}, {}, {}), 1);
+  EXPECT_EQ(sampler.sample(one_left, {}, {}, {}), 1);
 }
 
 TEST(SamplingOptions, NamesTheOptionAndTheLegalRange) {
@@ -167,7 +288,17 @@ TEST(SamplingOptions, NamesTheOptionAndTheLegalRange) {
     refuses({.repetition_penalty = bad}, "repetition-penalty");
   }
   refuses({.top_k = -1}, "top-k");
-  for (const double bad : {0.0, -0.1, 1.01, nan}) refuses({.top_p = bad}, "top-p");
+  for (const double bad : {0.0, -0.1, 1.01, nan}) {
+    refuses({.top_p = bad}, "top-p");
+    refuses({.typical_p = bad}, "typical-p");
+  }
+  for (const double bad : {-0.1, 1.01, nan}) refuses({.min_p = bad}, "min-p");
+  refuses({.no_repeat_ngram_size = -1}, "no-repeat-ngram-size");
+  refuses({.min_new_tokens = -1}, "min-new-tokens");
+  refuses({.bad_words = {{1}, {}}}, "bad-words");
+  refuses({.bad_words = {{1, -1}}}, "bad-words");
+  refuses({.logit_bias = {{-1, 2}}}, "logit-bias");
+  refuses({.logit_bias = {{1, std::numeric_limits<float>::infinity()}}}, "logit-bias");
   EXPECT_NO_THROW(
       (SamplingOptions{.temperature = 1e-3, .top_k = 0, .top_p = 1, .repetition_penalty = 1}
            .validate()));
@@ -177,6 +308,41 @@ TEST(LogProbability, IsALogSoftmax) {
   const std::vector<float> logits = {1, 2, 3};
   const double sum = std::exp(1.0) + std::exp(2.0) + std::exp(3.0);
   for (int i = 0; i < 3; ++i) EXPECT_NEAR(log_probability(logits, i), i + 1 - std::log(sum), 1e-12);
+}
+
+TEST(LogSoftmax, TopIsMostProbableFirstThenById) {
+  const std::vector<float> logits = {0.5F, 3, -2, 3, 0.5F, 0, 3};
+  const LogSoftmax distribution(logits);
+  const auto ids = [&](std::int64_t k) {
+    Ids found;
+    for (const auto& [token, logprob] : distribution.top(k)) {
+      EXPECT_EQ(logprob, log_probability(logits, token));
+      EXPECT_EQ(logprob, distribution[token]);
+      found.push_back(token);
+    }
+    return found;
+  };
+  EXPECT_EQ(ids(0), Ids{});
+  EXPECT_EQ(ids(1), Ids{1});
+  EXPECT_EQ(ids(2), (Ids{1, 3}));
+  EXPECT_EQ(ids(4), (Ids{1, 3, 6, 0}));
+  EXPECT_EQ(ids(7), (Ids{1, 3, 6, 0, 4, 5, 2}));
+  EXPECT_EQ(ids(1000), (Ids{1, 3, 6, 0, 4, 5, 2}));
+}
+
+// Neighbouring floats far below the best have log-probabilities that differ in double only.
+TEST(LogSoftmax, TopTellsNeighbouringLogitsApart) {
+  std::vector<float> logits = long_tailed(20011);
+  logits[20000] = 5e4F;
+  logits[90] = std::nextafter(4e4F, 5e4F);
+  logits[80] = 4e4F;
+  const auto top = LogSoftmax(logits).top(3);
+  ASSERT_EQ(top.size(), 3U);
+  EXPECT_EQ(top[0].token, 20000);
+  EXPECT_EQ(top[1].token, 90);
+  EXPECT_EQ(top[2].token, 80);
+  EXPECT_EQ(top[0].log_probability, 0);
+  EXPECT_EQ(top[2].log_probability, -1e4);
 }
 
 }  // namespace

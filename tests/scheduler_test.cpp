@@ -324,10 +324,10 @@ TEST_F(SchedulerTest, ScoresWhatTheForwardPassSays) {
   double sum = 0;
   for (std::size_t i = 0; i < scored.tokens.size(); ++i) {
     const std::size_t before = static_cast<std::size_t>(first) + i - 1;
-    EXPECT_EQ(scored.tokens[i].id, ids[before + 1]);
-    EXPECT_EQ(scored.tokens[i].logprob,
+    EXPECT_EQ(scored.tokens[i].token, ids[before + 1]);
+    EXPECT_EQ(scored.tokens[i].log_probability,
               log_probability(logits.subspan(before * 509, 509), ids[before + 1]));
-    sum += scored.tokens[i].logprob;
+    sum += scored.tokens[i].log_probability;
   }
   EXPECT_EQ(scored.logprob, sum);
   EXPECT_FALSE(scored.is_greedy);
@@ -345,7 +345,7 @@ TEST_F(SchedulerTest, LongTextsAreScoredInWindows) {
   const auto part = [&](std::size_t begin, std::size_t end) {
     return Ids(ids.begin() + static_cast<long>(begin), ids.begin() + static_cast<long>(end));
   };
-  std::vector<TokenScore> expected;
+  std::vector<TokenLogProbability> expected;
   const auto add = [&](const Ids& window, std::int64_t first) {
     const Score one = score(window, first);
     expected.insert(expected.end(), one.tokens.begin(), one.tokens.end());
@@ -357,8 +357,8 @@ TEST_F(SchedulerTest, LongTextsAreScoredInWindows) {
   add(part(n - 1 - kContext, n), kContext - 10);  // eleven are left
   ASSERT_EQ(expected.size(), scored.tokens.size());
   for (std::size_t i = 0; i < expected.size(); ++i) {
-    EXPECT_EQ(scored.tokens[i].id, expected[i].id) << i;
-    EXPECT_EQ(scored.tokens[i].logprob, expected[i].logprob) << i;
+    EXPECT_EQ(scored.tokens[i].token, expected[i].token) << i;
+    EXPECT_EQ(scored.tokens[i].log_probability, expected[i].log_probability) << i;
   }
 }
 

@@ -17,6 +17,9 @@ struct GenerateOptions {
   std::int64_t answers = 1;       // num_return_sequences
   std::int64_t best_of = 1;       // sample so many, return the best; at least `answers`, or 1 = off
   std::vector<std::string> stop;  // texts that end the answer and are not printed
+  /// Texts that an answer must not contain, at the beginning of a word or within: their ids are
+  /// added to sampling.bad_words.
+  std::vector<std::string> bad_words;
   bool stop_on_loop = false;      // end an answer that repeats itself
   bool logprob = false;           // also compute Answer::logprob
   std::int64_t logprobs = -1;     // also Answer::choices, with so many others each; -1 = no
@@ -35,15 +38,10 @@ enum class FinishReason : std::uint8_t {
   kInterrupted,  // the caller asked to stop
 };
 
-struct TokenScore {
-  std::int32_t id = 0;
-  double logprob = 0;
-};
-
 /// A generated token and the most probable ones in its place, under the model's own distribution.
 struct Choice {
-  TokenScore chosen;
-  std::vector<TokenScore> top;  // most probable first
+  TokenLogProbability chosen;
+  std::vector<TokenLogProbability> top;  // most probable first
 };
 
 struct Answer {
@@ -63,7 +61,7 @@ struct Answer {
 struct Score {
   double logprob = 0;     // sum over tokens
   bool is_greedy = true;  // each token was the most probable one
-  std::vector<TokenScore> tokens;
+  std::vector<TokenLogProbability> tokens;
 };
 
 }  // namespace aira

@@ -29,8 +29,8 @@ const char* reason(FinishReason finish) {
   }
 }
 
-ordered_json to_json(const TokenScore& token) {
-  return {{"id", token.id}, {"logprob", token.logprob}};
+ordered_json to_json(const TokenLogProbability& token) {
+  return {{"id", token.token}, {"logprob", token.log_probability}};
 }
 
 ordered_json to_json(const Answer& answer, bool choices) {
@@ -43,7 +43,7 @@ ordered_json to_json(const Answer& answer, bool choices) {
   for (const Choice& choice : answer.choices) {
     ordered_json step = to_json(choice.chosen);
     step["top"] = ordered_json::array();
-    for (const TokenScore& token : choice.top) step["top"].push_back(to_json(token));
+    for (const TokenLogProbability& token : choice.top) step["top"].push_back(to_json(token));
     steps.push_back(std::move(step));
   }
   result["logprobs"] = std::move(steps);

@@ -21,6 +21,27 @@ std::int64_t whole_number(const std::string& option, const std::string& text, st
                    std::to_string(to) + ", not " + quote(text) + ".");
 }
 
+/// What `name` is set to so far.
+nlohmann::json given(const Settings& settings, const std::string& name, nlohmann::json otherwise) {
+  for (const auto& [other, value] : settings) {
+    if (other == name) otherwise = value;
+  }
+  return otherwise;
+}
+
+/// "17=-1.5" on top of the biases given before.
+void add_bias(Settings& settings, const std::string& text) {
+  const auto equals = text.find('=');
+  const nlohmann::json bias =
+      equals == std::string::npos ? nlohmann::json() : typed_value(text.substr(equals + 1));
+  if (!bias.is_number()) {
+    throw UsageError("--logit-bias must be a token id, = and a number, not " + quote(text) + ".");
+  }
+  nlohmann::json all = given(settings, "logit_bias", nlohmann::json::object());
+  all[text.substr(0, equals)] = bias;
+  settings.emplace_back("logit_bias", all);
+}
+
 /// Adds options to one CLI11 application, which may outlive this.
 class Builder {
  public:
@@ -53,6 +74,18 @@ class Builder {
         names.c_str(), placeholder,
         [&options = options_, name](const std::string& text) {
           options.settings.emplace_back(name, typed_value(text));
+        },
+        help);
+  }
+
+  /// An option that may be given again: each adds a text to the setting's list.
+  void texts(const std::string& name, const char* names, const char* help) {
+    value(
+        names, "TEXT",
+        [&options = options_, name](const std::string& text) {
+          nlohmann::json list = given(options.settings, name, nlohmann::json::array());
+          list.push_back(text);
+          options.settings.emplace_back(name, list);
         },
         help);
   }
@@ -110,7 +143,17 @@ void Builder::sampling() {
   setting("temperature", "--temperature", "T", "above 0; low is sober, high is wild (0.2)");
   setting("top_k", "--top-k", "K", "only the K most probable tokens; 0 is off (30)");
   setting("top_p", "--top-p", "P", "only the most probable ones up to P; 1 is off (0.3)");
+  setting("min_p", "--min-p", "P", "at least P times as probable as the best one (0)");
+  setting("typical_p", "--typical-p", "P", "the most typical tokens up to P; 1 is off (1)");
   setting("repetition_penalty", "--repetition-penalty", "R", "above 1 avoids repeating (1.2)");
+  setting("no_repeat_ngram_size", "--no-repeat-ngram-size", "N",
+          "no N tokens twice in the same order; 0 is off (0)");
+  setting("min_new_tokens", "--min-new-tokens", "N", "no end before these (0)");
+  texts("bad_words", "--bad-words", "a text that must not come up; may be given again");
+  value(
+      "--logit-bias", "ID=BIAS",
+      [&options = options_](const std::string& text) { add_bias(options.settings, text); },
+      "added to a token's score; may be given again");
   app_.add_flag_callback(
           "--greedy", [&options = options_] { options.settings.emplace_back("greedy", true); },
           "always the most probable token")
@@ -119,17 +162,7 @@ void Builder::sampling() {
   setting("seed", "--seed", "N", "same seed, same answer (drawn once per run)");
   setting("num_return_sequences", "-n,--num-return-sequences", "N", "answers per question (1)");
   setting("best_of", "--best-of", "N", "sample N answers, print the most probable");
-  value(
-      "--stop", "TEXT",
-      [&options = options_](const std::string& text) {
-        nlohmann::json texts = nlohmann::json::array();
-        for (const auto& [name, value] : options.settings) {
-          if (name == "stop") texts = value;
-        }
-        texts.push_back(text);
-        options.settings.emplace_back("stop", texts);
-      },
-      "also end at this text; may be given again");
+  texts("stop", "--stop", "also end at this text; may be given again");
   app_.add_flag_callback(
           "--stop-on-loop",
           [&options = options_] { options.settings.emplace_back("stop_on_loop", true); },

@@ -16,8 +16,8 @@ using nlohmann::ordered_json;
 
 ordered_json to_json(const Score& score) {
   ordered_json tokens = ordered_json::array();
-  for (const TokenScore& token : score.tokens) {
-    tokens.push_back({{"id", token.id}, {"logprob", token.logprob}});
+  for (const TokenLogProbability& token : score.tokens) {
+    tokens.push_back({{"id", token.token}, {"logprob", token.log_probability}});
   }
   return {
       {"logprob", score.logprob}, {"is_greedy", score.is_greedy}, {"tokens", std::move(tokens)}};

@@ -3,6 +3,7 @@
 #include "app/settings.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <limits>
 #include <optional>
@@ -76,6 +77,28 @@ std::vector<std::string> texts(std::string_view name, const json& value) {
   return result;
 }
 
+template <typename Number>
+std::optional<Number> parse_whole(std::string_view text) {
+  Number number{};
+  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (problem != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+/// {"17": -1.5, ...}
+std::vector<std::pair<std::int32_t, float>> biases(std::string_view name, const json& value) {
+  if (!value.is_object()) fail(name, "an object of token ids and numbers", value);
+  std::vector<std::pair<std::int32_t, float>> result;
+  for (const auto& [key, bias] : value.items()) {
+    const auto id = parse_whole<std::int32_t>(key);
+    if (!id || *id < 0 || !bias.is_number()) {
+      fail(name, "an object of token ids and numbers", value);
+    }
+    result.emplace_back(*id, bias.get<float>());
+  }
+  return result;
+}
+
 constexpr std::int64_t kNoLimit = std::numeric_limits<std::int64_t>::max();
 
 void set(GenerateOptions& generate, std::string_view name, const json& value) {
@@ -90,6 +113,20 @@ void set(GenerateOptions& generate, std::string_view name, const json& value) {
     sampling.top_p = number(name, value);
   } else if (name == "repetition_penalty") {
     sampling.repetition_penalty = number(name, value);
+  } else if (name == "min_p") {
+    sampling.min_p = number(name, value);
+  } else if (name == "typical_p") {
+    sampling.typical_p = number(name, value);
+  } else if (name == "no_repeat_ngram_size") {
+    sampling.no_repeat_ngram_size = integer(name, value, 0, kNoLimit);
+  } else if (name == "min_new_tokens") {
+    sampling.min_new_tokens = integer(name, value, 0, kNoLimit);
+  } else if (name == "renormalize_logits") {
+    sampling.renormalize_logits = boolean(name, value);
+  } else if (name == "logit_bias") {
+    sampling.logit_bias = biases(name, value);
+  } else if (name == "bad_words") {
+    generate.bad_words = texts(name, value);
   } else if (name == "greedy") {
     sampling.greedy = boolean(name, value);
   } else if (name == "seed") {
@@ -109,14 +146,6 @@ void set(GenerateOptions& generate, std::string_view name, const json& value) {
   }
 }
 
-template <typename Number>
-std::optional<Number> parse_whole(std::string_view text) {
-  Number number{};
-  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (problem != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return number;
-}
-
 }  // namespace
 
 json typed_value(std::string_view text) {
@@ -128,7 +157,9 @@ json typed_value(std::string_view text) {
 
 GenerateOptions with_settings(const Settings& settings, GenerateOptions options) {
   const auto samples = [](const Setting& setting) {
-    return setting.first == "temperature" || setting.first == "top_k" || setting.first == "top_p";
+    constexpr std::array<std::string_view, 5> kNames = {"temperature", "top_k", "top_p", "min_p",
+                                                        "typical_p"};
+    return std::find(kNames.begin(), kNames.end(), setting.first) != kNames.end();
   };
   if (std::any_of(settings.begin(), settings.end(), samples)) options.sampling.greedy = false;
   for (const auto& [name, value] : settings) set(options, name, value);
@@ -142,7 +173,11 @@ nlohmann::ordered_json to_json(const GenerateOptions& generate) {
           {"temperature", sampling.temperature},
           {"top_k", sampling.top_k},
           {"top_p", sampling.top_p},
+          {"min_p", sampling.min_p},
+          {"typical_p", sampling.typical_p},
           {"repetition_penalty", sampling.repetition_penalty},
+          {"no_repeat_ngram_size", sampling.no_repeat_ngram_size},
+          {"min_new_tokens", sampling.min_new_tokens},
           {"greedy", sampling.greedy},
           {"seed", generate.seed},
           {"stop", generate.stop},

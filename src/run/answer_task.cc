@@ -91,15 +91,29 @@ void AnswerTask::tell(const Draft& draft, const std::string& text) const {
   }
 }
 
+void AnswerTask::note_probability(Answer& answer, std::int32_t token,
+                                  std::span<const float> logits) const {
+  const GenerateOptions& options = request_.options;
+  if (!options.logprob && options.best_of <= 1 && options.logprobs < 0) return;
+  const LogSoftmax distribution(logits);
+  answer.logprob += distribution[token];
+  if (options.logprobs < 0) return;
+  answer.choices.push_back({{token, distribution[token]}, distribution.top(options.logprobs)});
+}
+
 /// Draws the draft's next token.
 void AnswerTask::write(Draft& draft, std::span<const float> logits) {
   const GenerateOptions& options = request_.options;
   Answer& answer = draft.answer;
   const std::size_t index = answer.token_ids.size();
   const std::int32_t token = around_.sampler.sample(
-      logits, draft.stream->ids, options.sampling,
+      logits,
+      {.ids = draft.stream->ids,
+       .prompt = answer.prompt_tokens,
+       .end_ids = around_.end_ids},
+      options.sampling,
       {options.seed, static_cast<std::uint32_t>(draft.number), static_cast<std::uint32_t>(index)});
-  if (options.logprob || options.best_of > 1) answer.logprob += log_probability(logits, token);
+  note_probability(answer, token, logits);
   draft.stream->ids.push_back(token);
   answer.token_ids.push_back(token);
   if (index == 0) {

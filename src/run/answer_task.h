@@ -52,6 +52,7 @@ class AnswerTask final : public Task {
   bool from_prompt(const Stream& stream) const { return &stream == prompt_stream_; }
   Draft& begin(Stream& stream);
   void write(Draft& draft, std::span<const float> logits);
+  void note_probability(Answer& answer, std::int32_t token, std::span<const float> logits) const;
   void hand_over(Draft& draft, FinishReason finish);
   void end(Draft& draft, FinishReason finish);
   void finish();

@@ -1,51 +1,40 @@
-// Repetition penalty -> temperature -> top-k -> top-p -> draw, as transformers' logits processors
-// do it (RepetitionPenalty-, Temperature-, TopK-, TopPLogitsWarper), in double precision after the
-// penalty.
+// Temperature -> top-k -> top-p -> min-p -> typical-p -> draw, as transformers' logits warpers do
+// it (Temperature-, TopK-, TopP-, MinP-, TypicalLogitsWarper), in double precision. What a step
+// drops by its place in an order is first cut coarsely by bins, so that a vocabulary is never
+// sorted as a whole for the sake of a few tokens.
 #include "aira/sampler.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
-#include <sstream>
-#include <string>
 
-#include "aira/error.h"
+#include "run/keep_best.h"
 #include "run/philox.h"
+#include "run/processors.h"
 
 namespace aira {
 namespace {
-
-template <typename Number>
-[[noreturn]] void out_of_range(const char* option, Number value, const char* range) {
-  std::ostringstream sentence;
-  sentence << "--" << option << " must be " << range << ", not " << value << ".";
-  throw UsageError(sentence.str());
-}
 
 /// More probable first; ties go to the lower id, so that the order is total.
 bool ranks_before(const Candidate& a, const Candidate& b) {
   return a.probability != b.probability ? a.probability > b.probability : a.token < b.token;
 }
 
-[[noreturn]] void no_number() {
-  throw Error(
-      "The model's output is not a number; its weights are damaged, or too large for the chosen "
-      "--dtype (try f32).");
+/// So many candidates are sorted sooner than cut by bins.
+constexpr std::size_t kFew = 512;
+/// Bins of drop_far, over at most so many nats: e^-64 of the mass is nothing.
+constexpr std::size_t kBins = 1024;
+constexpr double kDeepest = 64;
+
+/// Throws when the best processed score is no number.
+void check_best(double best, std::span<const float> logits) {
+  if (std::isfinite(best)) return;
+  if (*std::max_element(logits.begin(), logits.end()) > best) throw_nothing_left();
+  throw_not_a_number();
 }
 
 }  // namespace
-
-void SamplingOptions::validate() const {
-  if (!(temperature > 0) || !std::isfinite(temperature)) {
-    out_of_range("temperature", temperature,
-                 "a number above 0 (for the most probable token use --greedy)");
-  }
-  if (top_k < 0) out_of_range("top-k", top_k, "a whole number from 0 (off)");
-  if (!(top_p > 0 && top_p <= 1)) out_of_range("top-p", top_p, "above 0 and at most 1 (off)");
-  if (!(repetition_penalty > 0) || !std::isfinite(repetition_penalty)) {
-    out_of_range("repetition-penalty", repetition_penalty, "a number above 0 (1 is off)");
-  }
-}
 
 double uniform(const DrawPlace& place) {
   const auto bits = philox4x32(
@@ -55,103 +44,179 @@ double uniform(const DrawPlace& place) {
   return static_cast<double>(wide >> 11) * 0x1p-53;
 }
 
-Sampler::Sampler(std::int64_t vocab) : scores_(static_cast<std::size_t>(vocab)) {
+Sampler::Sampler(std::int64_t vocab)
+    : scores_(static_cast<std::size_t>(vocab)), seen_(static_cast<std::size_t>(vocab)) {
   candidates_.reserve(static_cast<std::size_t>(vocab));
 }
 
-void Sampler::penalise(std::span<const float> logits, std::span<const std::int32_t> history,
-                       double penalty) {
-  std::copy(logits.begin(), logits.end(), scores_.begin());
-  if (penalty == 1) return;
-  const auto factor = static_cast<float>(penalty);
-  for (const std::int32_t id : history) {
-    // From the logit, not from the score: a token counts once, however often it occurs.
-    const float logit = logits[static_cast<std::size_t>(id)];
-    scores_[static_cast<std::size_t>(id)] = logit < 0 ? logit * factor : logit / factor;
+/// The k-th best score.
+float Sampler::top_k_threshold(std::int64_t top_k) {
+  const auto k = static_cast<std::size_t>(top_k);
+  float threshold = -std::numeric_limits<float>::infinity();
+  candidates_.clear();  // the k best so far
+  for (std::size_t i = 0; i < scores_.size(); ++i) {
+    const float score = scores_[i];
+    if (!(score > threshold)) continue;
+    keep_best(candidates_, k, {static_cast<std::int32_t>(i), score}, ranks_before);
+    if (candidates_.size() == k) threshold = static_cast<float>(candidates_.front().probability);
   }
+  return threshold;
 }
 
-/// Fills candidates_ with the k best scores and whatever ties with the k-th, unordered.
-void Sampler::keep_top_k(std::int64_t top_k) {
-  const auto count = static_cast<std::int64_t>(scores_.size());
-  float threshold = -std::numeric_limits<float>::infinity();
-  if (top_k > 0 && top_k < count) {
-    // The k best so far as a heap with the worst on top.
-    candidates_.clear();
-    const auto worse = [](const Candidate& a, const Candidate& b) {
-      return a.probability > b.probability;
-    };
-    for (std::int64_t i = 0; i < count; ++i) {
-      const float score = scores_[static_cast<std::size_t>(i)];
-      if (static_cast<std::int64_t>(candidates_.size()) == top_k) {
-        if (!(score > threshold)) continue;
-        std::pop_heap(candidates_.begin(), candidates_.end(), worse);
-        candidates_.back() = {static_cast<std::int32_t>(i), score};
-      } else {
-        candidates_.push_back({static_cast<std::int32_t>(i), score});
-      }
-      std::push_heap(candidates_.begin(), candidates_.end(), worse);
-      if (static_cast<std::int64_t>(candidates_.size()) == top_k) {
-        threshold = static_cast<float>(candidates_.front().probability);
-      }
+/// Fills candidates_ with the scores that can survive top-k (whatever ties with the k-th stays),
+/// and min-p when nothing before it counts the mass; best_ is the best of them.
+void Sampler::take_candidates(const SamplingOptions& options) {
+  constexpr double kNone = -std::numeric_limits<double>::infinity();
+  double threshold = kNone;
+  if (options.top_k > 0 && options.top_k < static_cast<std::int64_t>(scores_.size())) {
+    threshold = top_k_threshold(options.top_k);
+    best_ = kNone;
+    for (const Candidate& candidate : candidates_) best_ = std::max(best_, candidate.probability);
+  } else {
+    best_ = *std::max_element(scores_.begin(), scores_.end());
+    if (options.min_p > 0 && options.top_p == 1) {  // coarsely: the exact test comes later
+      threshold = best_ + options.temperature * (std::log(options.min_p) - 1);
     }
   }
   candidates_.clear();
-  for (std::int64_t i = 0; i < count; ++i) {
-    const float score = scores_[static_cast<std::size_t>(i)];
-    if (score >= threshold) candidates_.push_back({static_cast<std::int32_t>(i), score});
+  for (std::size_t i = 0; i < scores_.size(); ++i) {
+    const double score = scores_[i];
+    if (score >= threshold && score > kNone) {
+      candidates_.push_back({static_cast<std::int32_t>(i), score});
+    }
   }
+}
+
+/// How many nats a candidate is less probable than the best.
+double Sampler::depth(const Candidate& candidate) const {
+  const double score = scores_[static_cast<std::size_t>(candidate.token)];
+  return (best_ - score) / temperature_;
+}
+
+double Sampler::total() const {
+  double sum = 0;
+  for (const Candidate& candidate : candidates_) sum += candidate.probability;
+  return sum;
+}
+
+void Sampler::rank() {
+  if (!ranked_) std::sort(candidates_.begin(), candidates_.end(), ranks_before);
+  ranked_ = true;
+}
+
+/// Drops candidates from the far end of an order by `key` (from 0, in nats) as long as all that was
+/// dropped weighs at most `droppable`: whole bins, so that some stay which only sorting can tell
+/// from those that must stay. Returns the weight that was dropped.
+template <typename Key>
+double Sampler::drop_far(const Key& key, double droppable) {
+  if (candidates_.size() <= kFew) return 0;
+  double farthest = 0;
+  for (const Candidate& candidate : candidates_) farthest = std::max(farthest, key(candidate));
+  if (farthest == 0) return 0;
+  const double bins_per_nat = static_cast<double>(kBins) / std::min(farthest, kDeepest);
+  const auto bin = [&](const Candidate& candidate) {
+    const double place = key(candidate) * bins_per_nat;
+    return place < static_cast<double>(kBins) ? static_cast<std::size_t>(place) : kBins - 1;
+  };
+  std::array<double, kBins> weight{};
+  for (const Candidate& candidate : candidates_) weight[bin(candidate)] += candidate.probability;
+  std::size_t kept = kBins;
+  double dropped = 0;
+  while (kept > 1 && dropped + weight[kept - 1] <= droppable) dropped += weight[--kept];
+  std::erase_if(candidates_, [&](const Candidate& candidate) { return bin(candidate) >= kept; });
+  return dropped;
+}
+
+/// Drops from the improbable end while what is dropped stays within 1 - top_p, and keeps the first
+/// in any case.
+void Sampler::keep_top_p(double top_p) {
+  const double droppable = (1 - top_p) * total();
+  double dropped = drop_far([this](const Candidate& c) { return depth(c); }, droppable);
+  rank();
+  while (candidates_.size() > 1 && dropped + candidates_.back().probability <= droppable) {
+    dropped += candidates_.back().probability;
+    candidates_.pop_back();
+  }
+}
+
+/// Keeps those whose surprise is nearest to the expected one until they weigh `mass`, and what ties
+/// with the last of them.
+void Sampler::keep_typical(double mass) {
+  const double sum = total();
+  double expected = 0;
+  for (const Candidate& candidate : candidates_) {
+    if (candidate.probability > 0) expected += candidate.probability / sum * depth(candidate);
+  }
+  const auto key = [&](const Candidate& candidate) {
+    return std::abs(depth(candidate) - expected);
+  };
+  drop_far(key, (1 - mass) * sum);
+  std::sort(candidates_.begin(), candidates_.end(),
+            [&](const Candidate& a, const Candidate& b) { return key(a) < key(b); });
+  ranked_ = false;
+  double kept = 0;
+  std::size_t last = 0;
+  while (kept += candidates_[last].probability,
+         kept < mass * sum && last + 1 < candidates_.size()) {
+    ++last;
+  }
+  const double farthest = key(candidates_[last]);
+  while (key(candidates_.back()) > farthest) candidates_.pop_back();
+}
+
+/// Fills candidates_ with the distribution; those that make up the first `wanted` of the mass are
+/// enough.
+void Sampler::prepare(std::span<const float> logits, const History& history,
+                      const SamplingOptions& options, double wanted) {
+  bool damaged = false;
+  for (const float logit : logits) damaged |= std::isnan(logit);  // no early way out: vectorises
+  if (damaged) throw_not_a_number();
+  std::copy(logits.begin(), logits.end(), scores_.begin());
+  process_scores(scores_, seen_, history, options);
+  if (options.greedy) {
+    const auto best = std::max_element(scores_.begin(), scores_.end());  // the first of equals
+    check_best(*best, logits);
+    candidates_.assign(1, {static_cast<std::int32_t>(best - scores_.begin()), 1});
+    return;
+  }
+  temperature_ = options.temperature;
+  take_candidates(options);
+  check_best(best_, logits);
+  ranked_ = false;
+  if (candidates_.size() <= kFew) rank();
+  for (Candidate& candidate : candidates_) {
+    candidate.probability = std::exp((candidate.probability - best_) / temperature_);
+  }
+  if (options.top_p < 1) keep_top_p(options.top_p);
+  if (options.min_p > 0) {  // of the best, whose weight is 1
+    std::erase_if(candidates_, [&](const Candidate& c) { return c.probability < options.min_p; });
+  }
+  if (options.typical_p < 1) keep_typical(options.typical_p);
+  const double sum = total();
+  if (!ranked_ && wanted < 1) {
+    drop_far([this](const Candidate& c) { return depth(c); }, (1 - wanted) * sum);
+  }
+  rank();
+  for (Candidate& candidate : candidates_) candidate.probability /= sum;
 }
 
 std::span<const Candidate> Sampler::distribution(std::span<const float> logits,
-                                                 std::span<const std::int32_t> history,
+                                                 const History& history,
                                                  const SamplingOptions& options) {
-  bool damaged = false;
-  for (const float logit : logits) damaged |= std::isnan(logit);  // no early way out: vectorises
-  if (damaged) no_number();
-  penalise(logits, history, options.repetition_penalty);
-  keep_top_k(options.greedy ? 1 : options.top_k);
-  std::sort(candidates_.begin(), candidates_.end(), ranks_before);
-  if (options.greedy) candidates_.resize(1);
-  const double best = candidates_.front().probability;
-  if (!std::isfinite(best)) no_number();
-  double sum = 0;
-  for (Candidate& candidate : candidates_) {
-    candidate.probability = std::exp((candidate.probability - best) / options.temperature);
-    sum += candidate.probability;
-  }
-  // top-p drops from the improbable end while what is dropped stays within 1 - top_p, and keeps the
-  // first in any case.
-  if (options.top_p < 1) {
-    const double droppable = (1 - options.top_p) * sum;
-    double dropped = 0;
-    while (candidates_.size() > 1 && dropped + candidates_.back().probability <= droppable) {
-      dropped += candidates_.back().probability;
-      candidates_.pop_back();
-    }
-    sum = 0;
-    for (const Candidate& candidate : candidates_) sum += candidate.probability;
-  }
-  for (Candidate& candidate : candidates_) candidate.probability /= sum;
+  prepare(logits, history, options, 1);
   return candidates_;
 }
 
-std::int32_t Sampler::sample(std::span<const float> logits, std::span<const std::int32_t> history,
+std::int32_t Sampler::sample(std::span<const float> logits, const History& history,
                              const SamplingOptions& options, const DrawPlace& place) {
-  const std::span<const Candidate> candidates = distribution(logits, history, options);
   double left = uniform(place);
-  for (const Candidate& candidate : candidates) {
+  constexpr double kSlack = 1e-9;  // far more than rounding
+  prepare(logits, history, options, left + kSlack);
+  for (const Candidate& candidate : candidates_) {
     left -= candidate.probability;
     if (left < 0) return candidate.token;
   }
-  return candidates.back().token;  // rounding left a remainder
-}
-
-double log_probability(std::span<const float> logits, std::int32_t token) {
-  const double highest = *std::max_element(logits.begin(), logits.end());
-  double sum = 0;
-  for (const float logit : logits) sum += std::exp(static_cast<double>(logit) - highest);
-  return static_cast<double>(logits[static_cast<std::size_t>(token)]) - highest - std::log(sum);
+  return candidates_.back().token;  // rounding left a remainder
 }
 
 }  // namespace aira

@@ -63,6 +63,13 @@ std::shared_ptr<const Pending<Answers>> Scheduler::ask(AnswerRequest request) {
                 std::to_string(context) + " including at least one of the answer.");
   }
   check_ids(request.prompt);
+  // A word's ids at the beginning of a text and after a space are not the same.
+  for (const std::string& word : request.options.bad_words) {
+    for (const std::string& form : {word, " " + word}) {
+      request.options.sampling.bad_words.push_back(
+          tokenizer_.encode(form, Tokenizer::Added::kPlainText));
+    }
+  }
   auto pending = std::make_shared<Pending<Answers>>();
   waiting_.push_back(std::make_unique<AnswerTask>(
       std::move(request), AnswerTask::Surroundings{tokenizer_, end_ids_, sampler_, context},

@@ -100,7 +100,8 @@ class Score(CliTest):
     def test_bad_lines_keep_their_place(self):
         good = {"text": "a", "id": 1}
         bad = ["x", "{}", {"text": 1}, {"context": "a"}, {"continuation": "a"},
-               {"text": "a", "context": "b"}, {"text": "a", "top_k": 3}, {"text": "x" * 1000}]
+               {"text": "a", "context": "b"}, {"text": "a", "top_k": 3}, {"context_ids": [1]},
+               {"continuation_ids": [260]}, {"context": "x", "continuation": "x" * 1000}]
         lines = self.score(*[line for pair in zip(bad, [good] * len(bad)) for line in pair], code=1)
         for error, result in zip(lines[::2], lines[1::2]):
             self.assertIn("message", error["error"])

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Makes tests/data/sampler/goldens.json: logits, history and options to a distribution.
 
-transformers' own processors in float64, in the order of its `generate`: repetition penalty,
-temperature, top-k, top-p. A combination is left out when rounding could decide it: when the top-p
-cut runs between two equal scores or the cumulative probability is within 1e-6 of it.
+transformers' own processors in float64, built and ordered by its own `_get_logits_processor`. A
+combination is left out when rounding could decide it: when a cut by mass runs between two equal
+scores or the cumulative probability is within 1e-6 of it, or a probability is that near to min-p's
+bound. So is one that forbids every token.
 
   pip install -r tools/goldens/requirements.txt && python tools/goldens/sampler.py
 """
@@ -12,38 +13,72 @@ import json
 import pathlib
 
 import torch
+from transformers import GenerationConfig, GPT2Config, GPT2LMHeadModel
 from transformers.generation.logits_process import (
-    RepetitionPenaltyLogitsProcessor,
-    TemperatureLogitsWarper,
-    TopKLogitsWarper,
+    MinPLogitsWarper,
     TopPLogitsWarper,
+    TypicalLogitsWarper,
 )
 
 OUT = pathlib.Path(__file__).resolve().parents[2] / "tests" / "data" / "sampler"
 MARGIN = 1e-6
+OFF = dict(repetition_penalty=1.0, temperature=1.0, top_k=0, top_p=1.0)
 
-# (repetition_penalty, temperature, top_k, top_p); 1, 1, 0 and 1 switch a step off.
+# Every step alone, then combinations. What is not named is off.
 SETTINGS = [
-    (1.0, 1.0, 0, 1.0),
-    (1.2, 1.0, 0, 1.0),
-    (0.8, 1.0, 0, 1.0),
-    (1.0, 0.2, 0, 1.0),
-    (1.0, 2.5, 0, 1.0),
-    (1.0, 0.01, 0, 1.0),
-    (1.0, 1.0, 1, 1.0),
-    (1.0, 1.0, 3, 1.0),
-    (1.0, 1.0, 10, 1.0),
-    (1.0, 1.0, 100000, 1.0),
-    (1.0, 1.0, 0, 1e-9),
-    (1.0, 1.0, 0, 0.3),
-    (1.0, 1.0, 0, 0.9),
-    (1.0, 1.0, 0, 0.999999),
-    (1.0, 1.0, 4, 0.5),
-    (1.0, 3.0, 7, 0.6),
-    (1.2, 0.2, 30, 0.3),
-    (1.2, 0.7, 5, 0.95),
-    (5.0, 1.5, 12, 0.8),
-    (0.5, 0.9, 6, 0.7),
+    dict(),
+    dict(repetition_penalty=1.2),
+    dict(repetition_penalty=0.8),
+    dict(temperature=0.2),
+    dict(temperature=2.5),
+    dict(temperature=0.01),
+    dict(top_k=1),
+    dict(top_k=3),
+    dict(top_k=10),
+    dict(top_k=100000),
+    dict(top_p=1e-9),
+    dict(top_p=0.3),
+    dict(top_p=0.9),
+    dict(top_p=0.999999),
+    dict(top_k=4, top_p=0.5),
+    dict(temperature=3.0, top_k=7, top_p=0.6),
+    dict(repetition_penalty=1.2, temperature=0.2, top_k=30, top_p=0.3),
+    dict(repetition_penalty=1.2, temperature=0.7, top_k=5, top_p=0.95),
+    dict(repetition_penalty=5.0, temperature=1.5, top_k=12, top_p=0.8),
+    dict(repetition_penalty=0.5, temperature=0.9, top_k=6, top_p=0.7),
+    dict(min_p=1e-4),
+    dict(min_p=0.07),
+    dict(min_p=0.5),
+    dict(min_p=1.0),
+    dict(typical_p=1e-6),
+    dict(typical_p=0.2),
+    dict(typical_p=0.7),
+    dict(typical_p=0.95),
+    dict(no_repeat_ngram_size=1),
+    dict(no_repeat_ngram_size=2),
+    dict(no_repeat_ngram_size=3),
+    dict(no_repeat_ngram_size=6),
+    dict(min_new_tokens=1),
+    dict(min_new_tokens=3),
+    dict(min_new_tokens=4),
+    dict(bad_words=0),
+    dict(bad_words=1),
+    dict(bad_words=2),
+    dict(logit_bias=0),
+    dict(logit_bias=1),
+    dict(min_p=0.05, typical_p=0.8),
+    dict(top_p=0.9, min_p=0.1),
+    dict(top_p=0.95, typical_p=0.6),
+    dict(temperature=1.7, top_k=20, top_p=0.97, min_p=0.02, typical_p=0.9),
+    dict(temperature=0.3, min_p=0.01),
+    dict(temperature=4.0, typical_p=0.5),
+    dict(repetition_penalty=1.4, logit_bias=0),
+    dict(repetition_penalty=1.4, logit_bias=1, bad_words=0, temperature=0.6),
+    dict(repetition_penalty=1.1, no_repeat_ngram_size=2, min_new_tokens=9, top_p=0.8),
+    dict(logit_bias=1, no_repeat_ngram_size=3, bad_words=1, min_new_tokens=9, temperature=1.3,
+         top_k=9, top_p=0.9, min_p=0.01, typical_p=0.95),
+    dict(repetition_penalty=1.2, temperature=0.8, top_k=15, typical_p=0.7, bad_words=2,
+         renormalize_logits=True),
 ]
 
 
@@ -66,34 +101,100 @@ def vectors():
         ("one token", torch.tensor([-2.0]), [0, 0]),
         ("two tokens", torch.tensor([0.25, -0.125]), [1]),
         ("whole history", normal(9, 2), list(range(9)) * 2),
+        ("n-grams", normal(31, 2), [7, 8, 9, 7, 8, 4, 8, 9, 7, 8, 9, 30, 9, 7, 8]),
+        ("same again", normal(29, 2), [6, 6, 6, 6, 6, 6]),
+        ("many", normal(3001, 2), [5, 2999, 3000, 5, 2999]),
+        ("many flat", normal(1237, 0.3), [1, 2, 1, 2, 1]),
+        ("many ties", normal(2003, 1.5).mul(4).round().div(4), [11, 12]),
     ]
 
 
-def top_p_is_clear(scores, top_p):
-    """Whether the cut at `top_p` is decided by more than rounding."""
-    values, _ = torch.sort(scores[0])
-    cumulative = values.softmax(dim=-1).cumsum(dim=-1)
-    if bool(((cumulative - (1 - top_p)).abs() < MARGIN)[:-1].any()):
+def shape_of(logits, history):
+    """How many ids of the history are the prompt, and the end ids."""
+    vocab = len(logits)
+    return max(0, len(history) - 3), sorted({vocab - 1, vocab // 2})
+
+
+def filled_in(setting, logits, history):
+    """The setting with its lists of ids chosen for this vocabulary and history."""
+    vocab = len(logits)
+    end_ids = shape_of(logits, history)[1]
+    best = int(logits.argmax())
+    tail = history[-2:]
+    setting = dict(setting)
+    if "bad_words" in setting:
+        words = [
+            [[best], [0], [end_ids[0]]],  # an end id is no bad word
+            [[*tail, best], [*tail[1:], (best + 1) % vocab], [(best + 2) % vocab, best]],
+            [[best, *history, 1 % vocab], [*history, 0], [*end_ids, best], *[[i % vocab, i % vocab]
+             for i in range(5, 9)]],
+        ]
+        setting["bad_words"] = words[setting["bad_words"]]
+    if "logit_bias" in setting:
+        some = [0, vocab // 3, vocab - 1, *(history[-1:])]
+        biases = [{best: -1.5}, {i: 0.75 * n - 1.0 for n, i in enumerate(some)}]
+        setting["logit_bias"] = sorted(biases[setting["logit_bias"]].items())
+    return setting
+
+
+def processors(setting, prompt, end_ids):
+    """transformers' list for these options."""
+    options = {**OFF, **setting}
+    bias = options.pop("logit_bias", None)
+    words = options.pop("bad_words", None)
+    config = GenerationConfig(do_sample=True, eos_token_id=end_ids, pad_token_id=0, **options,
+                              sequence_bias=bias and [[[i], b] for i, b in bias],
+                              bad_words_ids=words)
+    MODEL._prepare_special_tokens(config)
+    return MODEL._get_logits_processor(config, input_ids_seq_length=prompt, device="cpu")
+
+
+MODEL = GPT2LMHeadModel(GPT2Config(vocab_size=8, n_embd=8, n_head=1, n_layer=1, n_positions=8,
+                                    bos_token_id=None, eos_token_id=None))
+
+
+def cut_is_clear(cumulative, values, bound, removed_first):
+    """Whether a cut of sorted values at a cumulative bound is decided by more than rounding."""
+    if bool(((cumulative - bound).abs() < MARGIN)[:-1].any()):
         return False
-    removed = int((cumulative[:-1] <= 1 - top_p).sum())
-    return removed == 0 or bool(values[removed] > values[removed - 1])
+    at = int((cumulative[:-1] <= bound).sum())
+    gap = abs(float(values[at] - values[at - 1])) if at > 0 else 1.0
+    return gap > MARGIN or (not removed_first and gap == 0)
+
+
+def is_clear(processor, scores):
+    scores = scores[0]
+    if isinstance(processor, TopPLogitsWarper):
+        values = torch.sort(scores).values
+        return cut_is_clear(values.softmax(-1).cumsum(-1), values, 1 - processor.top_p, True)
+    if isinstance(processor, MinPLogitsWarper):
+        ratio = scores.softmax(-1) / scores.softmax(-1).max()
+        near = (ratio - processor.min_p).abs() < MARGIN * processor.min_p
+        return not bool((near & (ratio != 1)).any())
+    if isinstance(processor, TypicalLogitsWarper):
+        normalized = torch.log_softmax(scores, -1)
+        entropy = -(normalized * normalized.exp()).nansum()
+        shifted, order = torch.sort((-normalized - entropy).abs())
+        cumulative = scores[order].softmax(-1).cumsum(-1)
+        if bool(((cumulative - processor.mass).abs() < MARGIN)[:-1].any()):
+            return False
+        last = min(int((cumulative < processor.mass).sum()), len(scores) - 1)
+        gaps = (shifted - shifted[last]).abs()
+        return not bool(((gaps < MARGIN) & (scores[order] != scores[order[last]])).any())
+    return True
 
 
 def warped(logits, history, setting):
     """Scores after all steps, or None when rounding could change which tokens stay."""
-    penalty, temperature, top_k, top_p = setting
+    prompt, end_ids = shape_of(logits, history)
     scores = logits.double()[None]
     ids = torch.tensor([history], dtype=torch.long)
-    if penalty != 1.0 and history:
-        scores = RepetitionPenaltyLogitsProcessor(penalty)(ids, scores)
-    if temperature != 1.0:
-        scores = TemperatureLogitsWarper(temperature)(ids, scores)
-    if top_k != 0:
-        scores = TopKLogitsWarper(top_k)(ids, scores)
-    if top_p < 1.0:
-        if not top_p_is_clear(scores, top_p):
+    for processor in processors(setting, prompt, end_ids):
+        if not is_clear(processor, scores):
             return None
-        scores = TopPLogitsWarper(top_p)(ids, scores)
+        scores = processor(ids, scores)
+        if bool((scores == -float("inf")).all()):
+            return None
     assert scores.dtype == torch.float64
     return scores[0]
 
@@ -103,30 +204,37 @@ def case(setting, scores):
     scores, probabilities = scores.tolist(), scores.softmax(dim=-1).tolist()
     ids = [i for i, score in enumerate(scores) if score > -float("inf")]
     ids.sort(key=lambda i: (-scores[i], i))
-    return {"repetition_penalty": setting[0], "temperature": setting[1], "top_k": setting[2],
-            "top_p": setting[3], "ids": ids,
-            "probabilities": [float(f"{probabilities[i]:.9g}") for i in ids]}
+    return {**setting, "ids": ids, "probabilities": [float(f"{probabilities[i]:.9g}") for i in ids]}
 
 
 def main():
     records, count = [], 0
+    kept = [0] * len(SETTINGS)
     for name, logits, history in vectors():
         cases = []
-        for setting in SETTINGS:
+        for number, setting in enumerate(SETTINGS):
+            setting = filled_in(setting, logits, history)
             scores = warped(logits, history, setting)
-            if scores is not None:
-                cases.append(case(setting, scores))
-        assert len(cases) >= len(SETTINGS) // 2, name
+            if scores is None:
+                continue
+            left = int((scores > -float("inf")).sum())
+            if left > 1300 or (left > 200 and number > 0):  # keeps the file small
+                continue
+            cases.append(case(setting, scores))
+            kept[number] += 1
+        assert len(cases) >= 12, (name, len(cases))
         count += len(cases)
         exact = [float(f"{v:.9g}") for v in logits.tolist()]  # nine digits give a float back
         assert torch.equal(torch.tensor(exact), logits)
-        head = json.dumps({"name": name, "logits": exact, "history": history},
-                          separators=(",", ":"))
+        prompt, end_ids = shape_of(logits, history)
+        head = json.dumps({"name": name, "logits": exact, "history": history, "prompt": prompt,
+                           "end_ids": end_ids}, separators=(",", ":"))
         lines = ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases)
         records.append(f'{head[:-1]},"cases":[\n{lines}\n]}}')
+    assert min(kept) >= 5, kept
     OUT.mkdir(parents=True, exist_ok=True)
     (OUT / "goldens.json").write_text("[\n" + ",\n".join(records) + "\n]\n")
-    print(f"{len(records)} vectors, {count} cases")
+    print(f"{len(records)} vectors, {count} cases, per setting {kept}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,63 @@
+// The legal ranges of the sampling options.
+#include <algorithm>
+#include <cmath>
+#include <sstream>
+
+#include "aira/error.h"
+#include "aira/sampler.h"
+
+namespace aira {
+namespace {
+
+template <typename Value>
+[[noreturn]] void out_of_range(const char* option, const Value& value, const char* range) {
+  std::ostringstream sentence;
+  sentence << "--" << option << " must be " << range << ", not " << value << ".";
+  throw UsageError(sentence.str());
+}
+
+void check_bad_words(const std::vector<std::vector<std::int32_t>>& words) {
+  const char* range = "lists of at least one token id from 0";
+  for (const std::vector<std::int32_t>& word : words) {
+    if (word.empty()) out_of_range("bad-words", "an empty list", range);
+    for (const std::int32_t id : word) {
+      if (id < 0) out_of_range("bad-words", id, range);
+    }
+  }
+}
+
+void check_logit_bias(const std::vector<std::pair<std::int32_t, float>>& biases) {
+  const char* range = "token ids from 0, each with a finite number";
+  for (const auto& [id, bias] : biases) {
+    if (id < 0) out_of_range("logit-bias", id, range);
+    if (!std::isfinite(bias)) out_of_range("logit-bias", bias, range);
+  }
+}
+
+}  // namespace
+
+void SamplingOptions::validate() const {
+  if (!(temperature > 0) || !std::isfinite(temperature)) {
+    out_of_range("temperature", temperature,
+                 "a number above 0 (for the most probable token use --greedy)");
+  }
+  if (top_k < 0) out_of_range("top-k", top_k, "a whole number from 0 (off)");
+  if (!(top_p > 0 && top_p <= 1)) out_of_range("top-p", top_p, "above 0 and at most 1 (off)");
+  if (!(min_p >= 0 && min_p <= 1)) out_of_range("min-p", min_p, "from 0 (off) to 1");
+  if (!(typical_p > 0 && typical_p <= 1)) {
+    out_of_range("typical-p", typical_p, "above 0 and at most 1 (off)");
+  }
+  if (!(repetition_penalty > 0) || !std::isfinite(repetition_penalty)) {
+    out_of_range("repetition-penalty", repetition_penalty, "a number above 0 (1 is off)");
+  }
+  if (no_repeat_ngram_size < 0) {
+    out_of_range("no-repeat-ngram-size", no_repeat_ngram_size, "a whole number from 0 (off)");
+  }
+  if (min_new_tokens < 0) {
+    out_of_range("min-new-tokens", min_new_tokens, "a whole number from 0 (off)");
+  }
+  check_bad_words(bad_words);
+  check_logit_bias(logit_bias);
+}
+
+}  // namespace aira
