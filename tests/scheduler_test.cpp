@@ -110,8 +110,8 @@ class SchedulerTest : public testing::Test {
   Answer run(const Ids& prompt, const GenerateOptions& options) {
     return run_with(*scheduler_, prompt, options).front();
   }
-  Score score(const Ids& ids, std::int64_t first) {
-    const auto pending = scheduler_->score({ids, first});
+  Score score(const Ids& ids, std::int64_t first, bool rolling = false) {
+    const auto pending = scheduler_->score({ids, first, rolling});
     while (!pending->done) scheduler_->step();
     if (pending->problem) throw Error(*pending->problem);
     return pending->result;
@@ -340,7 +340,7 @@ TEST_F(SchedulerTest, LongTextsAreScoredInWindows) {
   // What lm-evaluation-harness's get_rolling_token_windows gives, spelled out.
   Ids ids;
   for (int i = 0; i < 3 * kContext + 12; ++i) ids.push_back(kFirstByte + i * i % 251);
-  const Score scored = score(ids, 1);
+  const Score scored = score(ids, 1, true);
   ASSERT_EQ(scored.tokens.size(), ids.size() - 1);
   const auto part = [&](std::size_t begin, std::size_t end) {
     return Ids(ids.begin() + static_cast<long>(begin), ids.begin() + static_cast<long>(end));

@@ -20,9 +20,9 @@ struct GenerateOptions {
   /// Texts that an answer must not contain, at the beginning of a word or within: their ids are
   /// added to sampling.bad_words.
   std::vector<std::string> bad_words;
-  bool stop_on_loop = false;      // end an answer that repeats itself
-  bool logprob = false;           // also compute Answer::logprob
-  std::int64_t logprobs = -1;     // also Answer::choices, with so many others each; -1 = no
+  bool stop_on_loop = false;   // end an answer that repeats itself
+  bool logprob = false;        // also compute Answer::logprob
+  std::int64_t logprobs = -1;  // also Answer::choices, with so many others each; -1 = no
 
   /// Throws UsageError that names the option and its legal range.
   void validate() const;

@@ -70,7 +70,7 @@ class Session {
   Limits limits_;
   KvCache cache_;
   std::vector<std::int32_t> own_pages_;  // [slots, ceil(context / kPagePositions)]: 0, 1, 2, ...
-  Buffer memory_;  // all activations
+  Buffer memory_;                        // all activations
   Tensor x_, normed_, qkv_, attended_, inner_,
       last_;       // [rows, C | C | 3C | C | inner], [wanted, C]
   Tensor logits_;  // [wanted, V]

@@ -52,6 +52,9 @@ struct AnswerRequest {
 struct ScoreRequest {
   std::vector<std::int32_t> ids;
   std::int64_t first = 1;  // at least 1
+  /// A text longer than the context is scored in windows as lm-evaluation-harness's
+  /// loglikelihood_rolling does it, instead of being refused; only with first = 1.
+  bool rolling = false;
 };
 
 class Scheduler {
@@ -66,8 +69,6 @@ class Scheduler {
   /// Puts a request behind those that wait already. Throws Error when it cannot be done at all: the
   /// prompt does not fit (naming both lengths), ids are none of the model's, more beams than slots.
   std::shared_ptr<const Pending<Answers>> ask(AnswerRequest request);
-  /// A text that is longer than the context is scored in windows as lm-evaluation-harness's
-  /// loglikelihood_rolling does it.
   std::shared_ptr<const Pending<Score>> score(ScoreRequest request);
 
   /// Runs one step for everything that runs and lets waiting requests begin where there is room.

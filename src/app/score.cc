@@ -53,10 +53,11 @@ ScoreRequest request_of(const Engine& engine, const json& line) {
       ids ? ids_of(line, "context_ids") : prompts.plain(context.value_or(""));
   const std::vector<std::int32_t> after =
       ids ? ids_of(line, "continuation_ids") : prompts.plain(text ? *text : *continuation);
-  if (before.empty()) before.push_back(prompts.text_start());
+  const bool rolling = before.empty();
+  if (rolling) before.push_back(prompts.text_start());
   const auto first = static_cast<std::int64_t>(before.size());
   before.insert(before.end(), after.begin(), after.end());
-  return {.ids = std::move(before), .first = first};
+  return {.ids = std::move(before), .first = first, .rolling = rolling};
 }
 
 }  // namespace

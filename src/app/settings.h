@@ -21,8 +21,8 @@ using Settings = std::vector<Setting>;
 nlohmann::json typed_value(std::string_view text);
 
 /// `options` changed by `settings`, the later ones over the earlier. Asking for a temperature,
-/// top-k, top-p, min-p or typical-p asks for sampling, even from a model whose default is greedy. Throws UsageError
-/// for an unknown name, a wrong type and a value outside its legal range.
+/// top-k, top-p, min-p or typical-p asks for sampling, even from a model whose default is greedy.
+/// Throws UsageError for an unknown name, a wrong type and a value outside its legal range.
 GenerateOptions with_settings(const Settings& settings, GenerateOptions options);
 
 /// The values in use, as a JSON object of settings.

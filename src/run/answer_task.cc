@@ -108,9 +108,7 @@ void AnswerTask::write(Draft& draft, std::span<const float> logits) {
   const std::size_t index = answer.token_ids.size();
   const std::int32_t token = around_.sampler.sample(
       logits,
-      {.ids = draft.stream->ids,
-       .prompt = answer.prompt_tokens,
-       .end_ids = around_.end_ids},
+      {.ids = draft.stream->ids, .prompt = answer.prompt_tokens, .end_ids = around_.end_ids},
       options.sampling,
       {options.seed, static_cast<std::uint32_t>(draft.number), static_cast<std::uint32_t>(index)});
   note_probability(answer, token, logits);

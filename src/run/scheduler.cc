@@ -79,7 +79,7 @@ std::shared_ptr<const Pending<Answers>> Scheduler::ask(AnswerRequest request) {
 
 std::shared_ptr<const Pending<Score>> Scheduler::score(ScoreRequest request) {
   const auto rows = static_cast<std::int64_t>(request.ids.size()) - 1;  // the last predicts nothing
-  if (request.first > 1 && rows > model_.config.context) {
+  if (!request.rolling && rows > model_.config.context) {
     throw Error("The text is too long to score: it takes " + std::to_string(rows) +
                 " tokens, but the model's context holds " + std::to_string(model_.config.context) +
                 ".");

@@ -109,6 +109,19 @@ class Score(CliTest):
         self.assertIn("too long", lines[-2]["error"]["message"])
 
 
+    def test_a_long_text_is_scored_in_windows(self):
+        [line] = self.score({"text": "aé" * 300})
+        self.assertEqual(len(line["tokens"]), 900)
+
+    def test_ids(self):
+        by_text, by_ids, bare = self.score(
+            {"context": "a", "continuation": "b"},
+            {"context_ids": [64 + 33], "continuation_ids": [64 + 34]},
+            {"continuation_ids": [64 + 34]})
+        self.assertEqual(len(by_ids["tokens"]), 1)
+        self.assertNotEqual(by_ids["logprob"], bare["logprob"])
+
+
 class Info(CliTest):
     def test_json(self):
         info = json.loads(self.succeed("info", "--json", "-m", model()))
