@@ -2,6 +2,7 @@
 // features of all heads, keys then values. Fillers of a bucket write nothing.
 #include "kernels/device.h"
 #include "kernels/kernels.h"
+#include "kernels/pages.h"
 #include "kernels/storage.h"
 
 namespace aira::cuda {
@@ -16,6 +17,8 @@ __global__ void __launch_bounds__(kThreads) append_block_per_row(AttentionJob jo
   const auto t = static_cast<std::int64_t>(blockIdx.x);
   const std::int64_t slot = job.rows.slot[t];
   if (slot < 0) return;
+  const std::int64_t position = job.rows.position[t];
+  const std::int64_t page = page_of(job.pages, slot, position);
   const std::int64_t width = job.heads * job.head_size;
   const std::int64_t padded = padded_head(job.head_size);
   const float* key = job.qkv + t * 3 * width + width;
@@ -23,8 +26,7 @@ __global__ void __launch_bounds__(kThreads) append_block_per_row(AttentionJob jo
     const std::int64_t head = i / padded;
     const std::int64_t feature = i % padded;
     const std::int64_t from = head * job.head_size + feature;
-    const std::int64_t to =
-        ((slot * job.heads + head) * job.context + job.rows.position[t]) * padded + feature;
+    const std::int64_t to = cell_in(job, page, head, position) + feature;
     const bool there = feature < job.head_size;
     from_float(there ? key[from] : 0.0F, static_cast<Storage*>(job.keys)[to]);
     from_float(there ? key[width + from] : 0.0F, static_cast<Storage*>(job.values)[to]);

@@ -8,6 +8,7 @@
 // the row's position alone, and parts are merged in order, so a result does not depend on timing.
 #include "kernels/device.h"
 #include "kernels/kernels.h"
+#include "kernels/pages.h"
 #include "kernels/storage.h"
 
 namespace aira::cuda {
@@ -17,6 +18,8 @@ constexpr unsigned kThreads = 128;
 constexpr int kFeatures = 8;        // of a lane
 constexpr float kNothing = -1e30F;  // maximum of no scores; e^(kNothing - anything) is 0
 
+static_assert(kSplitKeys % kPagePositions == 0);
+
 /// A softmax in the making: the greatest score, and relative to it the sum of exponentials and
 /// (kept elsewhere) the values weighted with them.
 struct Running {
@@ -25,17 +28,19 @@ struct Running {
 };
 
 struct DecodeShared {
-  float maximum[kThreads];            // [group]
-  float sum[kThreads];                // [group]
-  float value[kThreads * kFeatures];  // [group][lane of group * 8 + feature]
+  float maximum[kThreads];                         // [group]
+  float sum[kThreads];                             // [group]
+  float value[kThreads * kFeatures];               // [group][lane of group * 8 + feature]
+  std::int64_t cell[kSplitKeys / kPagePositions];  // where each page's features begin
   bool last;
 };
 
 template <typename Storage, int kGroup>
 __device__ __forceinline__ void attend_keys(const AttentionJob& job, const float* query,
-                                            const Storage* keys, const Storage* values,
                                             std::int64_t begin, std::int64_t end,
                                             DecodeShared& shared) {
+  const auto* keys = static_cast<const Storage*>(job.keys);
+  const auto* values = static_cast<const Storage*>(job.values);
   const std::int64_t padded = padded_head(job.head_size);
   const unsigned group = threadIdx.x / kGroup;
   const std::int64_t feature = threadIdx.x % kGroup * kFeatures;
@@ -53,8 +58,10 @@ __device__ __forceinline__ void attend_keys(const AttentionJob& job, const float
     float k[kFeatures] = {};
     float v[kFeatures] = {};
     if (there) {
-      load_8(keys + j * padded + feature, k);
-      load_8(values + j * padded + feature, v);
+      const std::int64_t at =
+          shared.cell[(j - begin) / kPagePositions] + j % kPagePositions * padded + feature;
+      load_8(keys + at, k);
+      load_8(values + at, v);
     }
     float score = 0;
 #pragma unroll
@@ -116,19 +123,22 @@ __global__ void __launch_bounds__(kThreads) decode_block_per_split(AttentionJob 
   const std::int64_t width = job.heads * job.head_size;
   const std::int64_t padded = padded_head(job.head_size);
   const float* query = job.qkv + row * 3 * width + head * job.head_size;
-  const std::int64_t cell = (slot * job.heads + head) * job.context * padded;
-  Storage* keys = static_cast<Storage*>(job.keys) + cell;
-  Storage* values = static_cast<Storage*>(job.values) + cell;
+  DecodeShared& shared = block_shared<DecodeShared>();
+  for (std::int64_t first = begin + static_cast<std::int64_t>(threadIdx.x) * kPagePositions;
+       first < end; first += kThreads * kPagePositions) {
+    shared.cell[(first - begin) / kPagePositions] =
+        cell_in(job, page_of(job.pages, slot, first), head, first);
+  }
   if (append && split == splits - 1) {
+    const std::int64_t cell = cell_in(job, page_of(job.pages, slot, position), head, position);
     for (std::int64_t i = threadIdx.x; i < padded; i += kThreads) {
       const bool there = i < job.head_size;
-      from_float(there ? query[width + i] : 0.0F, keys[position * padded + i]);
-      from_float(there ? query[2 * width + i] : 0.0F, values[position * padded + i]);
+      from_float(there ? query[width + i] : 0.0F, static_cast<Storage*>(job.keys)[cell + i]);
+      from_float(there ? query[2 * width + i] : 0.0F, static_cast<Storage*>(job.values)[cell + i]);
     }
-    __syncthreads();
   }
-  DecodeShared& shared = block_shared<DecodeShared>();
-  attend_keys<Storage, kGroup>(job, query, keys, values, begin, end, shared);
+  __syncthreads();
+  attend_keys<Storage, kGroup>(job, query, begin, end, shared);
   __syncthreads();
 
   float* out = job.out + row * width + head * job.head_size;

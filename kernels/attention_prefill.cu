@@ -9,6 +9,7 @@
 // zeros.
 #include "kernels/device.h"
 #include "kernels/kernels.h"
+#include "kernels/pages.h"
 #include "kernels/storage.h"
 
 namespace aira::cuda {
@@ -31,21 +32,27 @@ struct PrefillShared {
   alignas(16) __half values[kKeys][kPitch<kHead>];
 };
 
-/// Keys or values [first, first + kKeys) into shared memory; zeros beyond `end` and beyond the
-/// head.
+/// Keys and values [first, first + kKeys) of a slot into shared memory; zeros beyond `end` and
+/// beyond the head.
 template <int kHead, int kKeys>
-__device__ __forceinline__ void fetch_tile(const __half* from, std::int64_t padded,
-                                           std::int64_t first, std::int64_t end,
-                                           __half (&tile)[kKeys][kPitch<kHead>]) {
+__device__ __forceinline__ void fetch_tiles(const AttentionJob& job, std::int64_t slot,
+                                            std::int64_t head, std::int64_t first, std::int64_t end,
+                                            PrefillShared<kHead, kKeys>& shared) {
   constexpr int kPieces = kHead / 8;
+  const std::int64_t padded = padded_head(job.head_size);
   for (int i = static_cast<int>(threadIdx.x); i < kKeys * kPieces; i += kWarps * 32) {
     const int key = i / kPieces;
     const int feature = i % kPieces * 8;
-    __half* to = &tile[key][feature];
+    __half* to_key = &shared.keys[key][feature];
+    __half* to_value = &shared.values[key][feature];
     if (first + key < end && feature < padded) {
-      copy_async_16(to, from + (first + key) * padded + feature);
+      const std::int64_t from =
+          cell_in(job, page_of(job.pages, slot, first + key), head, first + key) + feature;
+      copy_async_16(to_key, static_cast<const __half*>(job.keys) + from);
+      copy_async_16(to_value, static_cast<const __half*>(job.values) + from);
     } else {
-      *reinterpret_cast<uint4*>(to) = make_uint4(0, 0, 0, 0);
+      *reinterpret_cast<uint4*>(to_key) = make_uint4(0, 0, 0, 0);
+      *reinterpret_cast<uint4*>(to_value) = make_uint4(0, 0, 0, 0);
     }
   }
 }
@@ -166,10 +173,6 @@ __global__ void __launch_bounds__(kWarps * 32) prefill_block_per_group(Attention
   const RowGroup group = job.groups[blockIdx.x];
   const auto head = static_cast<std::int64_t>(blockIdx.y);
   const std::int64_t width = job.heads * job.head_size;
-  const std::int64_t padded = padded_head(job.head_size);
-  const std::int64_t cell = (group.slot * job.heads + head) * job.context * padded;
-  const auto* keys = static_cast<const __half*>(job.keys) + cell;
-  const auto* values = static_cast<const __half*>(job.values) + cell;
   for (int i = static_cast<int>(threadIdx.x); i < kGroupRows * kHead; i += kWarps * 32) {
     const int row = i / kHead;
     const int feature = i % kHead;
@@ -183,8 +186,7 @@ __global__ void __launch_bounds__(kWarps * 32) prefill_block_per_group(Attention
   const unsigned lane = threadIdx.x % 32;
   const std::int64_t end = group.position + group.rows;  // keys that the last row sees
   for (std::int64_t first = 0; first < end; first += kKeys) {
-    fetch_tile<kHead, kKeys>(keys, padded, first, end, shared.keys);
-    fetch_tile<kHead, kKeys>(values, padded, first, end, shared.values);
+    fetch_tiles<kHead, kKeys>(job, group.slot, head, first, end, shared);
     copy_async_commit();
     copy_async_wait<0>();
     __syncthreads();

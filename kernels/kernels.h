@@ -3,8 +3,8 @@
 // V vocabulary.
 //
 // Matrices lie as [out, stride] in f32 or f16, an output's weights next to each other; stride is
-// `in` rounded up to 16 bytes, the rest zero. Cached keys and values lie as [slot, H, S, padded D],
-// padded D being a multiple of 8, the rest zero.
+// `in` rounded up to 16 bytes, the rest zero. Cached keys and values of a layer lie as [pages, H,
+// 32 positions, padded D], padded D being a multiple of 8, the rest zero.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +20,12 @@ struct RowArrays {
   const std::int32_t* token = nullptr;
   const std::int32_t* slot = nullptr;
   const std::int32_t* position = nullptr;
+};
+
+/// Where a step's sequences have their pages (PageTable).
+struct PageArray {
+  const std::int32_t* page = nullptr;  // [slots, width]
+  std::int64_t width = 0;
 };
 
 /// Up to kGroupRows rows of one slot at consecutive positions.
@@ -116,12 +122,13 @@ struct AttentionJob {
   RowArrays rows;
   const RowGroup* groups = nullptr;  // [group_count], for attention_prefill
   std::int64_t group_count = 0;
-  void* keys = nullptr;  // [slots, H, S, padded D] of this layer
+  PageArray pages;
+  void* keys = nullptr;  // [pages, H, 32, padded D] of this layer
   void* values = nullptr;
   DType dtype = DType::kF32;  // of the cache
   std::int64_t heads = 0;
   std::int64_t head_size = 0;
-  std::int64_t context = 0;
+  std::int64_t context = 0;  // most positions of a sequence
   float scale = 1;
   float* out = nullptr;         // [T, C]
   float* partial = nullptr;     // attention_partial_floats()
@@ -129,6 +136,10 @@ struct AttentionJob {
 };
 constexpr std::int64_t kLargestHead = 128;
 constexpr std::int64_t padded_head(std::int64_t head_size) { return (head_size + 7) / 8 * 8; }
+/// Bytes of a page's keys, or of its values, in one layer; a multiple of 16.
+constexpr std::int64_t page_bytes(std::int64_t heads, std::int64_t head_size, DType dtype) {
+  return heads * kPagePositions * padded_head(head_size) * size_of(dtype);
+}
 /// Positions that one block of attention_decode goes through.
 constexpr std::int64_t kSplitKeys = 128;
 constexpr std::int64_t attention_partial_floats(std::int64_t rows, std::int64_t heads,
@@ -142,5 +153,19 @@ void attention_append(const AttentionJob& job, Stream stream);
 void attention_decode(const AttentionJob& job, bool append, Stream stream);
 /// The same for groups of rows, on tensor cores; cache in f16, everything in it already.
 void attention_prefill(const AttentionJob& job, Stream stream);
+
+// -- copy_pages.cu --
+
+/// A few pages to copy, of all the arrays [pages, page_bytes] that lie one behind the other.
+struct CopyPagesJob {
+  static constexpr std::int64_t kMost = 64;
+  void* data = nullptr;
+  std::int64_t arrays = 0;
+  std::int64_t pages = 0;
+  std::int64_t page_bytes = 0;  // a multiple of 16
+  std::int64_t count = 0;
+  PageCopy copies[kMost] = {};
+};
+void copy_pages(const CopyPagesJob& job, Stream stream);
 
 }  // namespace aira::cuda

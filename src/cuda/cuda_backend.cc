@@ -38,10 +38,12 @@ class CudaBackend final : public Backend {
   }
   std::int64_t padded_rows(std::int64_t rows) const override { return Step::bucket(rows); }
   KvCache make_cache(KvCache shape) override;
+  void copy_pages(const KvCache& cache, std::span<const PageCopy> copies) override;
   void write(const Tensor& tensor, std::span<const float> source) override;
   std::span<const float> read(const Tensor& tensor) override;
 
-  void begin(std::span<const Row> rows, std::span<const std::int32_t> wanted) override;
+  void begin(std::span<const Row> rows, std::span<const std::int32_t> wanted,
+             const PageTable& table) override;
   void end() override;
   void embed(const Matrix& tokens, const Vector& positions, Tensor out) override;
   void layernorm(Tensor x, const Vector& gain, const Vector& bias, float epsilon,
@@ -88,9 +90,23 @@ KvCache CudaBackend::make_cache(KvCache shape) {
                 " features; the GPU's attention takes up to " + std::to_string(kLargestHead) +
                 ". Use --device cpu.");
   }
-  shape.data = allocate_device(2 * shape.layers * shape.slots * shape.heads * shape.context *
-                               padded_head(shape.head_size) * size_of(shape.dtype));
+  shape.data = allocate_device(2 * shape.layers * shape.pages *
+                               page_bytes(shape.heads, shape.head_size, shape.dtype));
   return shape;
+}
+
+void CudaBackend::copy_pages(const KvCache& cache, std::span<const PageCopy> copies) {
+  CopyPagesJob job{.data = cache.data.get(),
+                   .arrays = 2 * cache.layers,
+                   .pages = cache.pages,
+                   .page_bytes = page_bytes(cache.heads, cache.head_size, cache.dtype)};
+  while (!copies.empty()) {
+    const auto part = copies.first(std::min<std::size_t>(copies.size(), CopyPagesJob::kMost));
+    copies = copies.subspan(part.size());
+    job.count = static_cast<std::int64_t>(part.size());
+    std::copy(part.begin(), part.end(), job.copies);
+    cuda::copy_pages(job, stream());
+  }
 }
 
 void CudaBackend::write(const Tensor& tensor, std::span<const float> source) {
@@ -118,10 +134,11 @@ std::span<const float> CudaBackend::read(const Tensor& tensor) {
   return {static_cast<const float*>(host_.get()), static_cast<std::size_t>(count)};
 }
 
-void CudaBackend::begin(std::span<const Row> rows, std::span<const std::int32_t> wanted) {
+void CudaBackend::begin(std::span<const Row> rows, std::span<const std::int32_t> wanted,
+                        const PageTable& table) {
   norm_waits_ = false;
   replays_ = false;
-  step_.begin(rows, wanted);
+  step_.begin(rows, wanted, table);
   step_rows_ = static_cast<std::int64_t>(rows.size());
   step_wanted_ = static_cast<std::int64_t>(wanted.size());
   in_step_ = true;
@@ -222,17 +239,17 @@ void CudaBackend::attention(Tensor qkv, const KvCache& cache, std::int64_t layer
                             Tensor out) {
   if (replays_) return;
   run_norm();
-  const std::int64_t features = cache.slots * cache.heads * cache.context *
-                                padded_head(cache.head_size);  // of a layer's keys
-  auto* keys =
-      static_cast<std::byte*>(cache.data.get()) + 2 * layer * features * size_of(cache.dtype);
+  const std::int64_t bytes =  // of a layer's keys
+      cache.pages * page_bytes(cache.heads, cache.head_size, cache.dtype);
+  auto* keys = static_cast<std::byte*>(cache.data.get()) + 2 * layer * bytes;
   AttentionJob job{.qkv = qkv.data,
                    .count = rows_of(qkv),
                    .rows = step_.arrays(),
                    .groups = step_.groups(),
                    .group_count = step_.group_count(),
+                   .pages = step_.pages(),
                    .keys = keys,
-                   .values = keys + features * size_of(cache.dtype),
+                   .values = keys + bytes,
                    .dtype = cache.dtype,
                    .heads = cache.heads,
                    .head_size = cache.head_size,

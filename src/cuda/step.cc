@@ -56,8 +56,10 @@ void Step::group(std::span<const Row> rows) {
   }
 }
 
-void Step::begin(std::span<const Row> rows, std::span<const std::int32_t> wanted) {
+void Step::begin(std::span<const Row> rows, std::span<const std::int32_t> wanted,
+                 const PageTable& table) {
   abandon();
+  table_ = table;
   group(rows);
   const bool recordable = decodes_ && static_cast<std::int64_t>(rows.size()) <= kMostRecorded;
   rows_ = static_cast<std::int64_t>(rows.size());
@@ -71,10 +73,10 @@ void Step::begin(std::span<const Row> rows, std::span<const std::int32_t> wanted
 }
 
 void Step::send(std::span<const Row> rows, std::span<const std::int32_t> wanted) {
-  const std::int64_t ints = 3 * rows_ + wanted_ + 3 + kGroupInts * group_count();
+  const std::int64_t ints = groups_at() + kGroupInts * group_count();
   if (ints > capacity_) {
     // The first size is enough for every recorded step, so their arguments stay what they are.
-    capacity_ = std::max(2 * ints, 4 * kMostRecorded + 3 + kGroupInts * kMostRecorded);
+    capacity_ = std::max(2 * ints, groups_at() + (4 + kGroupInts) * kMostRecorded);
     if (device_) retired_.push_back(device_);
     check(cudaStreamSynchronize(stream_), "finishing a step");
     host_ = allocate_pinned(capacity_ * static_cast<std::int64_t>(sizeof(std::int32_t)));
@@ -98,12 +100,11 @@ void Step::send(std::span<const Row> rows, std::span<const std::int32_t> wanted)
     const bool there = i < static_cast<std::int64_t>(wanted.size());
     host[3 * rows_ + i] = there ? wanted[static_cast<std::size_t>(i)] : 0;
   }
-  const std::int64_t groups_at = (3 * rows_ + wanted_ + 3) / 4 * 4;
-  std::memcpy(host + groups_at, groups_.data(), groups_.size() * sizeof(RowGroup));
-  check(cudaMemcpyAsync(
-            device_.get(), host_.get(),
-            static_cast<std::size_t>(groups_at + kGroupInts * group_count()) * sizeof(std::int32_t),
-            cudaMemcpyHostToDevice, stream_),
+  std::copy(table_.pages.begin(), table_.pages.end(), host + pages_at());
+  std::memcpy(host + groups_at(), groups_.data(), groups_.size() * sizeof(RowGroup));
+  check(cudaMemcpyAsync(device_.get(), host_.get(),
+                        static_cast<std::size_t>(ints) * sizeof(std::int32_t),
+                        cudaMemcpyHostToDevice, stream_),
         "sending rows");
   check(cudaEventRecord(sent_, stream_), "sending rows");
 }
@@ -113,13 +114,13 @@ RowArrays Step::arrays() const {
 }
 
 const RowGroup* Step::groups() const {
-  return reinterpret_cast<const RowGroup*>(device_ints() + (3 * rows_ + wanted_ + 3) / 4 * 4);
+  return reinterpret_cast<const RowGroup*>(device_ints() + groups_at());
 }
 
 bool Step::replays(const void* memory) {
   mode_ = Mode::kDirect;
   if (!decodes_ || rows_ > kMostRecorded) return false;
-  current_ = &recordings_[{rows_, wanted_, memory}];
+  current_ = &recordings_[{rows_, wanted_, table_.width, memory}];
   ++current_->seen;
   if (current_->graph != nullptr) {
     mode_ = Mode::kReplaying;

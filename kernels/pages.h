@@ -1,0 +1,26 @@
+// Finding a position's cell in the paged cache.
+#pragma once
+
+#include "kernels/device.h"
+#include "kernels/kernels.h"
+
+#if defined(__CUDACC__) || defined(AIRA_CUDA_ON_HOST)
+
+namespace aira::cuda {
+
+/// The page that holds `position` of a slot.
+__device__ __forceinline__ std::int64_t page_of(const PageArray& pages, std::int64_t slot,
+                                                std::int64_t position) {
+  return pages.page[slot * pages.width + position / kPagePositions];
+}
+
+/// Where a head's features at `position`, which is in `page`, begin in a layer's keys or values.
+__device__ __forceinline__ std::int64_t cell_in(const AttentionJob& job, std::int64_t page,
+                                                std::int64_t head, std::int64_t position) {
+  return ((page * job.heads + head) * kPagePositions + position % kPagePositions) *
+         padded_head(job.head_size);
+}
+
+}  // namespace aira::cuda
+
+#endif
