@@ -15,6 +15,9 @@ namespace aira::cuda {
 namespace {
 
 constexpr unsigned kWarps = 4;
+/// Of a multiprocessor: lets ptxas take up to 128 registers. Left to itself it aims at 72 and
+/// spills.
+constexpr unsigned kLeastBlocks = 4;
 constexpr int kOutputs = 2;
 constexpr int kAhead = 3;  // pieces fetched early: all of an output's weights at in = 768, f16
 constexpr int kMostRows = 8;
@@ -67,7 +70,7 @@ __device__ __forceinline__ void stage(const LinearJob& job, std::int64_t first_r
 }
 
 template <typename Weight, int kRows>
-__global__ void __launch_bounds__(kWarps * 32)
+__global__ void __launch_bounds__(kWarps * 32, kLeastBlocks)
     linear_warp_per_outputs(LinearJob job, std::int64_t padded) {
   constexpr int kPiece = 16 / static_cast<int>(sizeof(Weight));
   const unsigned lane = threadIdx.x % 32;

@@ -170,6 +170,7 @@ TEST_P(Ops, LayerNorm) {
     backend_->layernorm(tensor(x, c.rows), gain_vector, bias_vector, 1e-5F, out);
     expect_near(out, reference::layernorm(c.rows, c.width, doubles(x), doubles(gain), doubles(bias),
                                           1e-5F));
+    if (HasFatalFailure()) return;
   }
 }
 

@@ -12,9 +12,9 @@
 
 #include "aira/error.h"
 #include "aira/prompts.h"
+#include "byte_model.h"
 #include "cpu/cpu_backend.h"
 #include "model_fixtures.h"
-#include "text/byte_alphabet.h"
 
 namespace aira {
 namespace {
@@ -22,57 +22,22 @@ namespace {
 using nlohmann::json;
 using Ids = std::vector<std::int32_t>;
 
-// Model a: 509 ids, context 67, end ids 2 and 3.
-const std::string kFolder = std::string(AIRA_TEST_DATA) + "/models/a";
-constexpr std::int32_t kContext = 67;
-constexpr std::int32_t kFirstByte = 100;  // id of byte 0
-constexpr std::int32_t kStart = 500;
-constexpr std::int32_t kEnd = 501;
-constexpr std::int32_t kCompletionEnd = 502;
-
-/// A vocabulary of the 256 bytes and, if wanted, Aira's markers.
-std::string vocabulary(bool markers) {
-  json vocab;
-  for (int byte = 0; byte < 256; ++byte) {
-    vocab[std::string(letter_of_byte(static_cast<unsigned char>(byte)))] = kFirstByte + byte;
-  }
-  // Ids must be gapless: the rest stands for letters that no text here has.
-  for (std::int32_t id = 0; id < kStart; ++id) {
-    if (id < kFirstByte || id >= kFirstByte + 256) vocab["Ā" + std::to_string(id)] = id;
-  }
-  if (markers) {
-    vocab["<|startofinstruction|>"] = kStart;
-    vocab["<|endofinstruction|>"] = kEnd;
-    vocab["<|endofcompletion|>"] = kCompletionEnd;
-  }
-  return vocab.dump();
-}
-
-ModelFiles files(bool markers) {
-  const ModelFiles model = ModelFiles::from_folder(kFolder);
-  return ModelFiles::from_memory("test", [=](const std::string& name) -> std::optional<File> {
-    if (name == "vocab.json") return memory_file(name, vocabulary(markers));
-    if (name == "merges.txt") return memory_file(name, "#version: 0.2\n");
-    if (name == "added_tokens.json") {
-      return memory_file(name, markers ? R"({"<|startofinstruction|>": 500,
-                                            "<|endofinstruction|>": 501,
-                                            "<|endofcompletion|>": 502})"
-                                       : "{}");
-    }
-    return model.find(name);
-  });
-}
+constexpr std::int32_t kContext = kByteModelContext;
+constexpr std::int32_t kFirstByte = kByteModelFirstByte;
+constexpr std::int32_t kStart = kByteModelStart;
+constexpr std::int32_t kEnd = kByteModelEnd;
+constexpr std::int32_t kCompletionEnd = kByteModelCompletionEnd;
 
 class SchedulerTest : public testing::Test {
  protected:
   explicit SchedulerTest(bool markers = true)
-      : files_(files(markers)),
+      : files_(byte_model(markers)),
         backend_(make_cpu_backend(2)),
         model_(Model::load(files_, *backend_, DType::kF32)),
         tokenizer_(Tokenizer::load(files_)),
         prompts_(tokenizer_, model_.config, read_generation_config(files_)),
         scheduler_(make()) {
-    std::ifstream file(kFolder + "/goldens.json");
+    std::ifstream file(byte_model_folder() + "/goldens.json");
     goldens_ = json::parse(file);
   }
   std::unique_ptr<Scheduler> make(std::int64_t slots = 3) {

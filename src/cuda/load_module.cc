@@ -13,10 +13,14 @@ namespace {
 
 constexpr const char* kModule = "libaira_cuda.so";
 
-/// The module's path; empty when it is not there.
-std::filesystem::path find_module() {
+std::filesystem::path this_program() {
   std::error_code ignored;
-  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", ignored);
+  return std::filesystem::read_symlink("/proc/self/exe", ignored);
+}
+
+/// The module's path; empty when it is not there.
+std::filesystem::path find_module(const std::filesystem::path& program) {
+  std::error_code ignored;
   for (const std::filesystem::path& folder :
        {program.parent_path(), program.parent_path().parent_path() / "lib"}) {
     if (std::filesystem::exists(folder / kModule, ignored)) return folder / kModule;
@@ -31,11 +35,15 @@ bool has_driver() {
 
 }  // namespace
 
-bool can_load_cuda_backend() { return has_driver() && !find_module().empty(); }
+bool can_load_cuda_backend() { return has_driver() && !find_module(this_program()).empty(); }
 
 std::unique_ptr<Backend> load_cuda_backend() {
   if (!has_driver()) throw Error("There is no NVIDIA driver on this machine; use --device cpu.");
-  const std::filesystem::path path = find_module();
+  return load_cuda_module(this_program());
+}
+
+std::unique_ptr<Backend> load_cuda_module(const std::filesystem::path& program) {
+  const std::filesystem::path path = find_module(program);
   if (path.empty()) {
     throw Error(std::string("This program was built without its CUDA module (") + kModule +
                 " is not beside it); build with -DAIRA_CUDA=ON, or use --device cpu.");

@@ -3,6 +3,7 @@
 // links.
 #pragma once
 
+#include <filesystem>
 #include <memory>
 
 #include "aira/backend.h"
@@ -16,5 +17,8 @@ bool can_load_cuda_backend();
 /// The CUDA backend from libaira_cuda.so, beside the program or in ../lib. Throws Error with a
 /// sentence: no driver, module missing, driver too old, no device, no memory.
 std::unique_ptr<Backend> load_cuda_backend();
+
+/// The same for the program at this path, wherever it runs: without a look for the driver.
+std::unique_ptr<Backend> load_cuda_module(const std::filesystem::path& program);
 
 }  // namespace aira

@@ -10,6 +10,19 @@ namespace {
 
 cudaStreamCaptureMode capture_mode = cudaStreamCaptureModeRelaxed;
 
+/// Deletes it as the janitor, after the caller's own use and all work that was submitted.
+template <typename Graph>
+cudaError_t destroy(Graph* graph) {
+  const Lock lock(api_mutex());
+  Clock handed_over;
+  handed_over.release();
+  const As janitors(janitor());
+  handed_over.acquire();
+  synchronize_all();
+  delete graph;
+  return cudaSuccess;
+}
+
 }  // namespace
 
 bool captures_globally() {
@@ -86,24 +99,5 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
   return cudaSuccess;
 }
 
-cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) {
-  const Lock lock(api_mutex());
-  Clock handed_over;
-  handed_over.release();
-  const As janitors(janitor());
-  handed_over.acquire();
-  synchronize_all();
-  delete exec;
-  return cudaSuccess;
-}
-
-cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
-  const Lock lock(api_mutex());
-  Clock handed_over;
-  handed_over.release();
-  const As janitors(janitor());
-  handed_over.acquire();
-  synchronize_all();
-  delete graph;
-  return cudaSuccess;
-}
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) { return destroy(exec); }
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) { return destroy(graph); }

@@ -1,0 +1,98 @@
+// Whole answers on the CUDA backend through the Scheduler, several at once: the same ids as on the
+// CPU.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "aira/prompts.h"
+#include "aira/scheduler.h"
+#include "backends.h"
+#include "byte_model.h"
+#include "cpu/cpu_backend.h"
+
+namespace aira {
+namespace {
+
+using Ids = std::vector<std::int32_t>;
+
+/// A scheduler with all that it stands on.
+struct Engine {
+  explicit Engine(std::unique_ptr<Backend> made) : backend(std::move(made)) {}
+
+  std::vector<Answer> answer(const std::vector<AnswerRequest>& requests) {
+    std::vector<std::shared_ptr<const Pending<Answers>>> pending;
+    for (const AnswerRequest& request : requests) pending.push_back(scheduler.ask(request));
+    while (scheduler.step()) {
+    }
+    std::vector<Answer> all;
+    for (const auto& one : pending) {
+      EXPECT_TRUE(one->done);
+      EXPECT_EQ(one->problem, std::nullopt);
+      all.insert(all.end(), one->result.list.begin(), one->result.list.end());
+    }
+    return all;
+  }
+
+  ModelFiles files = byte_model(true);
+  std::unique_ptr<Backend> backend;
+  Model model = Model::load(files, *backend, DType::kF32);
+  Tokenizer tokenizer = Tokenizer::load(files);
+  Prompts prompts{tokenizer, model.config, read_generation_config(files)};
+  Scheduler scheduler{model, tokenizer, *backend, prompts.end_ids(), 3};
+};
+
+class CudaAnswers : public testing::TestWithParam<TestBackend> {
+ protected:
+  void expect_same(const std::vector<AnswerRequest>& requests, std::size_t at_least) {
+    const std::vector<Answer> expected = cpu_.answer(requests);
+    const std::vector<Answer> answers = cuda_.answer(requests);
+    ASSERT_EQ(answers.size(), expected.size());
+    for (std::size_t i = 0; i < answers.size(); ++i) {
+      EXPECT_EQ(answers[i].token_ids, expected[i].token_ids) << i;
+      EXPECT_EQ(answers[i].text, expected[i].text) << i;
+      EXPECT_EQ(answers[i].finish, expected[i].finish) << i;
+      EXPECT_NEAR(answers[i].logprob, expected[i].logprob, 1e-3) << i;
+      EXPECT_GE(answers[i].token_ids.size(), at_least) << "too few to say anything";
+    }
+  }
+  Ids question(std::string_view text) const { return cpu_.prompts.question(text); }
+
+  Engine cpu_{make_cpu_backend(1)};
+  Engine cuda_{GetParam().make(1)};
+};
+
+TEST_P(CudaAnswers, GreedyWithAPenalty) {
+  GenerateOptions options;
+  options.sampling = {.repetition_penalty = 1.2, .greedy = true};
+  options.max_new_tokens = 20;
+  options.logprob = true;
+  expect_same({{question("Que é ação?"), options, {}}, {{kByteModelStart}, options, {}}}, 5);
+}
+
+TEST_P(CudaAnswers, SampledWithASeedSeveralAtOnce) {
+  GenerateOptions options;
+  options.sampling = {.temperature = 1.5, .top_k = 50, .top_p = 0.9, .repetition_penalty = 1.2};
+  options.max_new_tokens = 20;
+  options.seed = 77;
+  options.answers = 2;
+  // More answers than slots; one prompt ends within a page, one behind it, and two begin alike.
+  expect_same({{question("Olá, señor"), options, {}},
+               {question("Olá, señora! Que horas são agora?"), options, {}},
+               {question("Olá, señora! Que horas são agora?!"), options, {}}},
+              5);
+}
+
+TEST_P(CudaAnswers, FillsTheContext) {
+  GenerateOptions options;
+  options.sampling = {.repetition_penalty = 1.2, .greedy = true};
+  options.max_new_tokens = 1000;
+  for (const std::int32_t prompt : {kByteModelContext - 1, kByteModelContext - 6}) {
+    const auto left = static_cast<std::size_t>(kByteModelContext - prompt);
+    expect_same({{Ids(static_cast<std::size_t>(prompt), 150), options, {}}}, left);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Every, CudaAnswers, testing::ValuesIn(test_backends()),
+                         [](const auto& backend) { return backend.param.name; });
+
+}  // namespace
+}  // namespace aira

@@ -1,0 +1,186 @@
+# Mistakes planted in copies of the project's own kernels, each of which the tests of operations or
+# of whole models must notice in the build named: REFERENCE (a wrong result), GUARDS (the shim's
+# checks of memory, barriers and alignment) without sanitizers, ADDRESS with AddressSanitizer, RACES
+# with ThreadSanitizer. The same tests with unchanged copies must pass; that is the kernels' own run
+# in the sanitizers' builds, and a run of its own without them.
+# What ctest must find in the output.
+set(AIRA_SEEN_REFERENCE "got [^ ]*, expected|written [0-9]+ (before|behind) the output")
+set(AIRA_SEEN_ADDRESS "ERROR: AddressSanitizer: ")
+set(AIRA_SEEN_RACES "WARNING: ThreadSanitizer: data race")
+
+if(AIRA_TSAN)
+  set(planted_ways RACES)
+elseif(AIRA_SANITIZE)
+  set(planted_ways ADDRESS)
+else()
+  set(planted_ways REFERENCE GUARDS)
+endif()
+set(planted_kernels "")
+set(planted_filters "")
+
+# planted_executable(NAME KERNELS NAME... [REPLACE TEXT BY TEXT]): the tests with copies of kernels.
+function(planted_executable name)
+  cmake_parse_arguments(PARSE_ARGV 1 plant "" "REPLACE;BY" "KERNELS")
+  set(folder ${CMAKE_CURRENT_BINARY_DIR}/planted/${name})
+  set(texts "")
+  set(depends ${CMAKE_CURRENT_SOURCE_DIR}/plant.cmake)
+  if(plant_REPLACE)
+    file(GENERATE OUTPUT ${folder}/old.txt CONTENT "${plant_REPLACE}")
+    file(GENERATE OUTPUT ${folder}/new.txt CONTENT "${plant_BY}")
+    set(texts -DOLD=${folder}/old.txt -DNEW=${folder}/new.txt)
+    list(APPEND depends ${folder}/old.txt ${folder}/new.txt)
+  endif()
+  set(copies "")
+  foreach(kernel IN LISTS plant_KERNELS)
+    set(source ${PROJECT_SOURCE_DIR}/kernels/${kernel}.cu)
+    add_custom_command(OUTPUT ${folder}/${kernel}.cu
+      COMMAND ${CMAKE_COMMAND} -DFROM=${source} -DTO=${folder}/${kernel}.cu ${texts}
+              -P ${CMAKE_CURRENT_SOURCE_DIR}/plant.cmake
+      DEPENDS ${source} ${depends}
+      VERBATIM)
+    list(APPEND copies ${folder}/${kernel}.cu)
+  endforeach()
+  add_executable(planted-${name})
+  aira_cuda_on_host(planted-${name} ${copies})
+  target_compile_options(planted-${name} PRIVATE -w)  # a mistake may leave something unused
+  # The copies come before the library, of which the linker then takes the other kernels.
+  target_link_libraries(planted-${name} PRIVATE cuda-backend-tests kernels-on-host)
+  add_dependencies(cuda-on-host planted-${name})
+endfunction()
+
+# planted_kernel(NAME KERNEL NAME TESTS FILTER REPLACE TEXT BY TEXT
+#                [REFERENCE] [ADDRESS] [RACES] [GUARDS REGEX])
+function(planted_kernel name)
+  cmake_parse_arguments(PARSE_ARGV 1 plant "REFERENCE;ADDRESS;RACES"
+                        "KERNEL;TESTS;REPLACE;BY;GUARDS" "")
+  set(AIRA_SEEN_GUARDS "${plant_GUARDS}")
+  foreach(way IN LISTS planted_ways)
+    if(NOT plant_${way})
+      continue()
+    endif()
+    set(full ${plant_KERNEL}.${name})
+    if(NOT TARGET planted-${full})
+      planted_executable(${full} KERNELS ${plant_KERNEL} REPLACE "${plant_REPLACE}"
+                         BY "${plant_BY}")
+    endif()
+    set(seen "${AIRA_SEEN_${way}}")
+    if(way MATCHES "ADDRESS|RACES")
+      string(APPEND seen ".*${plant_KERNEL}\\.cu:[0-9]+")
+    endif()
+    string(TOLOWER ${way} by)
+    add_test(NAME planted.${full}.seen-by-${by}
+             COMMAND planted-${full} --gtest_filter=${plant_TESTS})
+    set_tests_properties(planted.${full}.seen-by-${by} PROPERTIES
+      PASS_REGULAR_EXPRESSION "${seen}"
+      ENVIRONMENT "TSAN_OPTIONS=halt_on_error=1"
+      LABELS cuda-on-host)
+    set(planted_kernels ${planted_kernels} ${plant_KERNEL} PARENT_SCOPE)
+    set(planted_filters ${planted_filters} ${plant_TESTS} PARENT_SCOPE)
+  endforeach()
+endfunction()
+
+set(layernorm KERNEL layernorm TESTS Every/Ops.LayerNorm/cuda_on_host_1_*)
+set(linear KERNEL linear_skinny TESTS Every/Ops.Linear/cuda_on_host_1_*)
+set(decode KERNEL attention_decode TESTS Every/Ops.Attention/cuda_on_host_1_*)
+set(prefill KERNEL attention_prefill TESTS Every/Ops.Attention/cuda_on_host_1_*)
+set(append KERNEL attention_append TESTS Every/Ops.Attention/cuda_on_host_1_*)
+set(embed KERNEL embed TESTS Every/Ops.EmbedAndSelect/cuda_on_host_1_*)
+set(select KERNEL select TESTS Every/Ops.EmbedAndSelect/cuda_on_host_1_*)
+set(epilogue KERNEL linear_epilogue TESTS Every/Ops.Linear/cuda_on_host_1_*)
+# Whole steps, whose kernels may overlap.
+set(model TESTS Every/ModelGoldens.LogitsInF32/cuda_on_host_1_a)
+
+# -- layernorm --
+planted_kernel(wrong-tail ${layernorm} REFERENCE
+  REPLACE "i < job.width; i += 32) {\n" BY "i < job.width / 32 * 32; i += 32) {\n")
+planted_kernel(rows-off-by-one ${layernorm} ADDRESS
+  REPLACE "row >= job.rows" BY "row > job.rows")
+planted_kernel(sum-of-two-lanes ${layernorm} REFERENCE
+  REPLACE "mean = warp_sum(sum)" BY "mean = (sum + __shfl_xor_sync(kWholeWarp, sum, 16))")
+planted_kernel(missing-grid-wait KERNEL layernorm ${model} RACES
+  REPLACE "  grid_dependency_wait();\n" BY "")
+
+# -- linear_skinny --
+planted_kernel(missing-barrier ${linear} REFERENCE RACES
+  REPLACE "0.0F;\n  }\n  __syncthreads();\n" BY "0.0F;\n  }\n")
+planted_kernel(divergent-barrier ${linear} GUARDS "linear_warp_per_outputs: .*__syncthreads at"
+  REPLACE "0.0F;\n  }\n  __syncthreads();\n"
+  BY "0.0F;\n  }\n  if (threadIdx.x % 32 < 16) __syncthreads();\n")
+planted_kernel(wrong-padding ${linear} REFERENCE
+  REPLACE "row < job.rows && k < job.in;" BY "row < job.rows;")
+planted_kernel(outputs-off-by-one ${linear} REFERENCE ADDRESS
+  REPLACE "output >= job.out) continue;" BY "output > job.out) continue;")
+planted_kernel(weights-past-end ${linear} ADDRESS
+  REPLACE "first_output + o >= job.out || k >= job.stride" BY "k >= job.stride")
+planted_kernel(too-few-blocks ${linear} REFERENCE
+  REPLACE "(job.out + kBlockOutputs - 1) / kBlockOutputs)"
+  BY "(job.out + kBlockOutputs - 2) / kBlockOutputs + (job.out == 1))")
+planted_kernel(shared-past-end ${linear} ADDRESS
+  GUARDS "linear_warp_per_outputs: .*wrote outside its shared memory"
+  REPLACE "static_cast<std::size_t>(kRows * padded)"
+  BY "static_cast<std::size_t>(kRows * padded - 8)")
+planted_kernel(missing-grid-wait KERNEL linear_skinny ${model} RACES
+  REPLACE "  grid_dependency_wait();\n" BY "")
+
+# -- linear_epilogue --
+planted_kernel(wrong-bias ${epilogue} REFERENCE
+  REPLACE "job.bias[i % job.out]" BY "job.bias[i / job.out]")
+planted_kernel(numbers-off-by-one ${epilogue} REFERENCE
+  REPLACE "i >= job.rows * job.out" BY "i + 1 >= job.rows * job.out")
+
+# -- attention_append --
+planted_kernel(wrong-position ${append} REFERENCE
+  REPLACE "job.context + job.rows.position[t])" BY "job.context + t % job.context)")
+planted_kernel(features-off-by-one ${append} REFERENCE
+  REPLACE "i < job.heads * padded;" BY "i < job.heads * padded - 8;")
+planted_kernel(missing-grid-wait KERNEL attention_append ${model} RACES
+  REPLACE "  grid_dependency_wait();\n" BY "")
+
+# -- attention_decode --
+planted_kernel(missing-barrier ${decode} REFERENCE RACES
+  REPLACE "begin, end, shared);\n  __syncthreads();\n" BY "begin, end, shared);\n")
+planted_kernel(keys-off-by-one ${decode} REFERENCE
+  REPLACE "if (j >= end) continue;" BY "if (j > end) continue;")
+planted_kernel(counter-stays ${decode} REFERENCE
+  REPLACE "  if (threadIdx.x == 0) *arrived = 0;\n" BY "")
+planted_kernel(missing-fence ${decode} RACES
+  REPLACE "  __threadfence();\n  __syncthreads();\n" BY "  __syncthreads();\n")
+planted_kernel(missing-grid-wait KERNEL attention_decode ${model} RACES
+  REPLACE "  grid_dependency_wait();\n" BY "")
+
+# -- attention_prefill --
+planted_kernel(missing-barrier ${prefill} REFERENCE RACES
+  REPLACE "copy_async_wait<0>();\n    __syncthreads();\n" BY "copy_async_wait<0>();\n")
+planted_kernel(missing-last-barrier ${prefill} RACES
+  REPLACE "scores, state);\n    __syncthreads();\n" BY "scores, state);\n")
+planted_kernel(missing-copy-wait ${prefill} REFERENCE
+  REPLACE "    copy_async_wait<0>();\n" BY "")
+planted_kernel(sees-too-little ${prefill} REFERENCE
+  REPLACE "key > group.position + row" BY "key >= group.position + row")
+planted_kernel(keys-past-end ${prefill} ADDRESS REFERENCE
+  REPLACE "first + key < end && feature < padded" BY "feature < padded")
+planted_kernel(misaligned-row ${prefill}
+  GUARDS "prefill_block_per_group: .*load_matrix at .*16-byte boundary"
+  REPLACE "queries[row][k + lane / 16 * 8]" BY "queries[row][k + lane / 16 * 4]")
+planted_kernel(missing-grid-wait ${prefill} RACES
+  REPLACE "  grid_dependency_wait();\n" BY "")
+
+# -- embed, select --
+planted_kernel(wrong-tail ${embed} REFERENCE
+  REPLACE "c < job.width;" BY "c < job.width / 2 * 2;")
+planted_kernel(wrong-position ${embed} REFERENCE
+  REPLACE "job.rows.position[t])) * job.width" BY "job.rows.slot[t])) * job.width")
+planted_kernel(columns-off-by-one ${select} REFERENCE
+  REPLACE "c < job.width;" BY "c <= job.width;")
+planted_kernel(missing-grid-wait ${select} RACES
+  REPLACE "  grid_dependency_wait();\n" BY "")
+
+# Nothing planted: every test that saw a mistake above passes.
+if(NOT AIRA_TSAN AND NOT AIRA_SANITIZE)
+  list(REMOVE_DUPLICATES planted_kernels)
+  list(REMOVE_DUPLICATES planted_filters)
+  list(JOIN planted_filters ":" planted_filters)
+  planted_executable(nothing KERNELS ${planted_kernels})
+  add_test(NAME planted.nothing COMMAND planted-nothing --gtest_filter=${planted_filters})
+  set_tests_properties(planted.nothing PROPERTIES LABELS cuda-on-host)
+endif()

@@ -1,0 +1,47 @@
+// What people are told when the CUDA module is missing or is not one.
+#include "cuda/load_module.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "model_fixtures.h"
+
+namespace aira {
+namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
+
+TEST(LoadModule, MissingIsASentence) {
+  const TemporaryFolder folder;
+  EXPECT_EQ(error_of([&] { load_cuda_module(folder.path("aira-cli")); }),
+            "This program was built without its CUDA module (libaira_cuda.so is not beside it); "
+            "build with -DAIRA_CUDA=ON, or use --device cpu.");
+}
+
+TEST(LoadModule, DamagedIsASentence) {
+  const TemporaryFolder folder;
+  folder.write("libaira_cuda.so", "not a library");
+  const std::string sentence = error_of([&] { load_cuda_module(folder.path("aira-cli")); });
+  EXPECT_THAT(sentence, StartsWith("The CUDA module cannot be loaded: "));
+  EXPECT_THAT(sentence, HasSubstr("libaira_cuda.so"));
+}
+
+TEST(LoadModule, IsFoundInTheLibFolderToo) {
+  const TemporaryFolder folder;
+  std::filesystem::create_directories(folder.path("bin"));
+  std::filesystem::create_directories(folder.path("lib"));
+  folder.write("lib/libaira_cuda.so", "not a library");
+  EXPECT_THAT(error_of([&] { load_cuda_module(folder.path("bin/aira-cli")); }),
+              StartsWith("The CUDA module cannot be loaded: "));
+}
+
+TEST(LoadModule, AnotherLibraryIsASentence) {
+  const TemporaryFolder folder;
+  std::filesystem::copy_file(AIRA_OTHER_LIBRARY, folder.path("libaira_cuda.so"));
+  EXPECT_EQ(error_of([&] { load_cuda_module(folder.path("aira-cli")); }),
+            "libaira_cuda.so is not this program's CUDA module.");
+}
+
+}  // namespace
+}  // namespace aira
