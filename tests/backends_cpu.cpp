@@ -8,9 +8,10 @@ const std::vector<TestBackend>& test_backends() {
   static const std::vector<TestBackend> all = [] {
     std::vector<TestBackend> list;
     for (const cpu::Kernels* kernels : cpu::available_kernels()) {
-      list.push_back({.name = kernels->name, .make = [kernels](int threads) {
-                        return make_cpu_backend(threads, *kernels);
-                      }});
+      list.push_back(
+          {.name = kernels->name,
+           .make = [kernels](int threads) { return make_cpu_backend(threads, *kernels); },
+           .int8 = true});
     }
     return list;
   }();

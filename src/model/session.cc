@@ -18,7 +18,7 @@ Session::Session(const Model& model, Backend& backend, Limits limits)
                                .context = limits_.context,
                                .heads = config.heads,
                                .head_size = config.head_size(),
-                               .dtype = model.dtype,
+                               .dtype = model.dtype == DType::kF32 ? DType::kF32 : DType::kF16,
                                .data = {}});
   const std::int64_t rows = backend.padded_rows(limits_.rows);
   const std::int64_t wanted = backend.padded_rows(limits_.wanted);
