@@ -19,6 +19,8 @@ struct TestBackend {
   bool same_bits = true;
   /// With f16 weights, inputs of more rows than this are rounded to f16 too.
   std::int64_t exact_input_rows = std::int64_t{1} << 40;
+  /// Weights may be kept in int8.
+  bool int8 = false;
   /// Keys and values are kept in f16 when the cache says so.
   bool half_cache = false;
 

@@ -104,6 +104,16 @@ TEST_P(ModelGoldens, LogitsInF16) {
   EXPECT_LT(worst_error(), exact ? 1e-4 : 16 * 0x1p-11);
 }
 
+TEST_P(ModelGoldens, LogitsInInt8) {
+  if (!GetParam().backend->int8) return;
+  load(DType::kI8);
+  // As in f16 but for the unit: half a step of a group's largest number, 1/254, for inputs and for
+  // weights.
+  const double worst = worst_error();
+  RecordProperty("worst_relative_error", std::to_string(worst));
+  EXPECT_LT(worst, 16 * 2 / 254.0);
+}
+
 TEST_P(ModelGoldens, GreedyIds) {
   load(DType::kF32);
   Session session = this->session();
@@ -167,7 +177,8 @@ TEST_P(ModelGoldens, SameBitsHoweverItIsBatched) {
   // Backends that share the long cases take one model each.
   const TestBackend& backend = *GetParam().backend;
   if (backend.shares > 1 && backend.share % 5 != GetParam().model[0] - 'a') return;
-  for (const DType dtype : {DType::kF32, DType::kF16}) {
+  for (const DType dtype : {DType::kF32, DType::kF16, DType::kI8}) {
+    if (dtype == DType::kI8 && !backend.int8) continue;
     std::vector<float> first;
     for (const int threads : {1, 3}) {
       if (threads > 1 && !same) continue;  // these have no threads

@@ -30,6 +30,11 @@ inline const std::vector<LinearCase> kLinearCases = {
     {24, 128, 96, Activation::kNone, true, true},
     {25, 97, 97, Activation::kGeluTanh, true, true},
     {61, 257, 35},
+    {15, 63, 66, Activation::kNone, true, true},  // around int8's row tiles and groups
+    {16, 64, 64},
+    {17, 65, 31, Activation::kSilu},
+    {32, 128, 33},
+    {38, 191, 64, Activation::kGeluTanh, true, true},
     {1, 768, 2304},  // GPT-2 small's own
     {1, 3072, 768, Activation::kNone, true, true},
     {1, 96, 50259, Activation::kNone, false},  // and its vocabulary

@@ -119,7 +119,8 @@ TEST_P(Ops, Linear) {
   for (std::size_t i = 0; i < kLinearCases.size(); ++i) {
     const LinearCase& c = kLinearCases[i];
     if (c.in * c.out > 100000 && !GetParam().backend->takes(i)) continue;
-    for (const DType dtype : {DType::kF32, DType::kF16}) {
+    for (const DType dtype : {DType::kF32, DType::kF16, DType::kI8}) {
+      if (dtype == DType::kI8 && !GetParam().backend->int8) continue;
       for (const bool out_major : {false, true}) {
         SCOPED_TRACE(testing::Message() << c.rows << " x " << c.in << " -> " << c.out << " "
                                         << name_of(dtype) << (out_major ? " out-major" : ""));
@@ -148,10 +149,13 @@ TEST_P(Ops, Linear) {
         if (c.residual) epilogue.residual = out;
         backend_->linear(input, matrix, epilogue, out);
         const bool rounded = dtype == DType::kF16 && c.rows > GetParam().backend->exact_input_rows;
-        expect_near(out,
-                    reference::linear({c.rows, c.in, c.out, c.activation, c.bias, c.residual,
-                                       rounded ? reference::kHalfUnit : 0},
-                                      doubles(x), doubles(w), doubles(bias), doubles(residual)));
+        const bool int8 = dtype == DType::kI8;
+        expect_near(out, reference::linear(
+                             {c.rows, c.in, c.out, c.activation, c.bias, c.residual,
+                              rounded ? reference::kHalfUnit : 0, int8 ? (c.in + 63) / 64 : 0},
+                             int8 ? reference::int8_inputs(x, c.in, 64) : doubles(x),
+                             int8 ? reference::int8_weights(w, c.out, 64) : doubles(w),
+                             doubles(bias), doubles(residual)));
         if (HasFatalFailure()) return;
       }
     }
@@ -175,10 +179,13 @@ TEST_P(Ops, LayerNorm) {
 }
 
 TEST_P(Ops, EmbedAndSelect) {
-  for (const DType dtype : {DType::kF32, DType::kF16}) {
+  for (const DType dtype : {DType::kF32, DType::kF16, DType::kI8}) {
+    if (dtype == DType::kI8 && !GetParam().backend->int8) continue;
     const std::int64_t vocab = 67;
-    const std::int64_t width = 21;
+    const std::int64_t width = 71;
     const auto tokens = random(vocab * width, 0, 1, true);
+    Numbers stored = doubles(tokens);
+    if (dtype == DType::kI8) stored = reference::int8_embeddings(tokens, width, 64);
     const auto positions = random(9 * width);
     const Matrix matrix = backend_->load_matrix(
         {.data = bytes(tokens), .dtype = DType::kF32, .in = width, .out = vocab, .out_major = true},
@@ -191,7 +198,7 @@ TEST_P(Ops, EmbedAndSelect) {
     Result selected;
     for (std::size_t t = 0; t < rows.size(); ++t) {
       for (std::int64_t c = 0; c < width; ++c) {
-        const double sum = static_cast<double>(tokens[rows[t].token * width + c]) +
+        const double sum = stored[rows[t].token * width + c] +
                            static_cast<double>(positions[rows[t].position * width + c]);
         embedded.value.push_back(static_cast<float>(sum));
         embedded.tolerance.push_back(0);
@@ -485,6 +492,30 @@ TEST_P(Ops, RefusesWhatHalfPrecisionCannotHold) {
       .data = bytes(weights), .dtype = DType::kF32, .in = 1, .out = 40, .out_major = false};
   EXPECT_THROW(backend_->load_matrix(source, DType::kF16), Error);
   EXPECT_NO_THROW(backend_->load_matrix(source, DType::kF32));
+}
+
+TEST_P(Ops, Int8StaysWithinHalfAStep) {
+  if (!GetParam().backend->int8) {
+    const HostMatrix source{
+        .data = bytes({1, 2}), .dtype = DType::kF32, .in = 1, .out = 2, .out_major = false};
+    EXPECT_THROW(backend_->load_matrix(source, DType::kI8), Error);
+    return;
+  }
+  for (const LinearCase& c : {LinearCase{3, 200, 70}, {1, 64, 33}, {20, 63, 32}, {1, 1, 1}}) {
+    SCOPED_TRACE(testing::Message() << c.rows << " x " << c.in << " -> " << c.out);
+    const reference::Linear shape{c.rows, c.in, c.out};
+    const auto x = random(c.rows * c.in);
+    const auto w = random(c.in * c.out, 0.1, 0.3);
+    const Matrix matrix = backend_->load_matrix(
+        {.data = bytes(w), .dtype = DType::kF32, .in = c.in, .out = c.out, .out_major = false},
+        DType::kI8);
+    const Tensor out = tensor(c.rows, c.out);
+    backend_->linear(tensor(x, c.rows), matrix, {}, out);
+    Result expected = reference::linear(shape, doubles(x), doubles(w), {}, {});
+    const Numbers error = reference::int8_error(shape, x, w, 64);
+    for (std::size_t i = 0; i < error.size(); ++i) expected.tolerance[i] += error[i];
+    expect_near(out, expected);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Every, Ops, testing::ValuesIn(targets()), [](const auto& target) {

@@ -13,7 +13,87 @@ constexpr double kSteepest = 1.13;
 /// Roundings inside an activation: exp, division, a short polynomial.
 constexpr double kActivationRoundings = 16;
 
+/// The scale for numbers up to `largest`: a 127th of it; that of weights is rounded up to 8 bits.
+float int8_scale(float largest, bool weights) {
+  if (largest < 0x1p-100F) return 0;
+  const float scale = largest / 127.0F;
+  if (!weights) return scale;
+  int exponent = 0;
+  const double fraction = std::frexp(static_cast<double>(scale), &exponent);
+  return static_cast<float>(std::ldexp(std::ceil(fraction * 256), exponent - 8));
+}
+
+/// The largest magnitude of `count` numbers that lie `stride` apart.
+float largest_of(const float* x, std::int64_t count, std::int64_t stride) {
+  float largest = 0;
+  for (std::int64_t i = 0; i < count; ++i) largest = std::max(largest, std::abs(x[i * stride]));
+  return largest;
+}
+
+/// Groups along the first index of x, [in, stride]; weights are divided by their rounded scale.
+void through_int8(const float* x, std::int64_t in, std::int64_t stride, std::int64_t group,
+                  bool weights, double* to) {
+  for (std::int64_t first = 0; first < in; first += group) {
+    const std::int64_t count = std::min(group, in - first);
+    const float largest = largest_of(x + first * stride, count, stride);
+    const float scale = int8_scale(largest, weights);
+    const float inverse = scale == 0 ? 0 : weights ? 1.0F / scale : 127.0F / largest;
+    for (std::int64_t k = first; k < first + count; ++k) {
+      const float whole = std::nearbyint(x[k * stride] * inverse);
+      to[k * stride] = static_cast<double>(whole) * scale;
+    }
+  }
+}
+
 }  // namespace
+
+Numbers int8_inputs(const std::vector<float>& x, std::int64_t in, std::int64_t group) {
+  Numbers result(x.size());
+  for (std::size_t row = 0; row < x.size(); row += in) {
+    through_int8(x.data() + row, in, 1, group, false, result.data() + row);
+  }
+  return result;
+}
+
+Numbers int8_weights(const std::vector<float>& w, std::int64_t out, std::int64_t group) {
+  Numbers result(w.size());
+  for (std::int64_t o = 0; o < out; ++o) {
+    through_int8(w.data() + o, static_cast<std::int64_t>(w.size()) / out, out, group, true,
+                 result.data() + o);
+  }
+  return result;
+}
+
+Numbers int8_embeddings(const std::vector<float>& w, std::int64_t in, std::int64_t group) {
+  Numbers result(w.size());
+  for (std::size_t row = 0; row < w.size(); row += in) {
+    through_int8(w.data() + row, in, 1, group, true, result.data() + row);
+  }
+  return result;
+}
+
+Numbers int8_error(const Linear& shape, const std::vector<float>& x, const std::vector<float>& w,
+                   std::int64_t group) {
+  Numbers result;
+  for (std::int64_t r = 0; r < shape.rows; ++r) {
+    for (std::int64_t o = 0; o < shape.out; ++o) {
+      double error = 0;
+      for (std::int64_t first = 0; first < shape.in; first += group) {
+        const std::int64_t count = std::min(group, shape.in - first);
+        const float* inputs = x.data() + r * shape.in + first;
+        const float* weights = w.data() + first * shape.out + o;
+        // Half a step, and 2^-7 more for scales that are rounded up to 8 bits.
+        const double dx = largest_of(inputs, count, 1) / 254.0;
+        const double dw = largest_of(weights, count, shape.out) / 254.0 * (1 + 0x1p-7);
+        for (std::int64_t k = 0; k < count; ++k) {
+          error += std::abs(inputs[k]) * dw + std::abs(weights[k * shape.out]) * dx + dx * dw;
+        }
+      }
+      result.push_back(error);
+    }
+  }
+  return result;
+}
 
 double activate(double x, Activation activation) {
   switch (activation) {
@@ -44,7 +124,9 @@ Result linear(const Linear& shape, const Numbers& x, const Numbers& w, const Num
         magnitude += std::abs(product);
       }
       double y = activate(sum, shape.activation);
-      double tolerance = (kUnit * static_cast<double>(shape.in + 2) + shape.input_unit) * magnitude;
+      // Each link of the chain in int8 rounds its scale, too.
+      const std::int64_t roundings = shape.chain == 0 ? shape.in + 2 : shape.chain + 3;
+      double tolerance = (kUnit * static_cast<double>(roundings) + shape.input_unit) * magnitude;
       if (shape.activation != Activation::kNone) {
         // An activation near its zero is as exact as its argument's magnitude allows.
         tolerance = kSteepest * tolerance + kUnit * kActivationRoundings * std::abs(sum);

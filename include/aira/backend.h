@@ -81,8 +81,8 @@ class Backend {
 
   /// Uninitialised memory for [rows, cols] floats. Throws Error when there is not enough.
   virtual Buffer alloc(std::int64_t bytes) = 0;
-  /// Weights in the kernels' order, stored as `dtype` (kF32 or kF16). `source` is [in, out] or
-  /// [out, in]; it may be dropped afterwards.
+  /// Weights in the kernels' order, stored as `dtype` (kF32, kF16 or kI8). `source` is [in, out]
+  /// or [out, in]; it may be dropped afterwards.
   virtual Matrix load_matrix(const HostMatrix& source, DType dtype) = 0;
   /// A parameter as f32; used where it lies when the backend can (f32, aligned, host memory).
   virtual Vector load_vector(const std::shared_ptr<const std::byte>& source, DType dtype,

@@ -41,8 +41,12 @@ int threads_of(const Options& options) {
 }
 
 std::unique_ptr<Backend> make_backend(const Options& options) {
-  if (options.device == DeviceChoice::kCuda) return load_cuda_backend();
-  if (options.device == DeviceChoice::kAuto && can_load_cuda_backend()) {
+  const bool int8 = options.dtype == DType::kI8;  // the CPU's alone
+  if (options.device == DeviceChoice::kCuda) {
+    if (int8) throw UsageError("--dtype int8 runs on the CPU; use --device cpu, or --dtype f16.");
+    return load_cuda_backend();
+  }
+  if (options.device == DeviceChoice::kAuto && !int8 && can_load_cuda_backend()) {
     try {
       return load_cuda_backend();
     } catch (const Error& error) {

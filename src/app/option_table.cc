@@ -116,12 +116,12 @@ void Builder::model(bool runs) {
   value(
       "--dtype", "TYPE",
       [&options = options_](const std::string& text) {
-        if (text != "auto" && text != "f16" && text != "f32") {
-          throw UsageError("--dtype must be auto, f32 or f16, not " + quote(text) + ".");
+        if (text != "auto" && text != "f32" && text != "f16" && text != "int8") {
+          throw UsageError("--dtype must be auto, f32, f16 or int8, not " + quote(text) + ".");
         }
-        options.dtype = text == "f32" ? DType::kF32 : DType::kF16;
+        options.dtype = text == "f32" ? DType::kF32 : text == "int8" ? DType::kI8 : DType::kF16;
       },
-      "weights while running: auto (f16), f32 or f16");
+      "weights while running: auto (f16), f32, f16 or int8");
   value(
       "-t,--threads", "N",
       [&options = options_](const std::string& text) {

@@ -2,6 +2,10 @@
 #include <cstdlib>
 #if defined(__x86_64__)
 #include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #endif
 
 #include "aira/error.h"
@@ -21,6 +25,33 @@ bool has_f16c() {
   return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
 }
 
+/// Whether the processor has AMX for int8 and the system lets this process use it. A process has to
+/// ask, once, for all its threads: Linux keeps the large registers from those that do not.
+bool may_use_amx() {
+#if defined(__linux__) && defined(SYS_arch_prctl)
+  constexpr unsigned int kTileAndInt8 = 3U << 24;
+  constexpr int kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
+  constexpr int kTileData = 18;               // XFEATURE_XTILE_DATA
+  unsigned int eax = 0;
+  unsigned int ebx = 0;
+  unsigned int ecx = 0;
+  unsigned int edx = 0;
+  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0) return false;
+  if ((edx & kTileAndInt8) != kTileAndInt8) return false;
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
+
+/// kAvx512Kernels but for its linear maps in int8.
+Kernels avx512_with(const char* name, LinearKernel linear_i8) {
+  Kernels kernels = kAvx512Kernels;
+  kernels.name = name;
+  kernels.linear_i8 = linear_i8;
+  return kernels;
+}
+
 }  // namespace
 #endif
 
@@ -31,6 +62,12 @@ std::vector<const Kernels*> available_kernels() {
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c()) {
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq")) {
+      static const Kernels kAmx = avx512_with("amx", kAmxLinearI8);
+      static const Kernels kVnni = avx512_with("avx512vnni", kAvx512VnniLinearI8);
+      if (__builtin_cpu_supports("avx512vnni")) {
+        if (may_use_amx()) tables.push_back(&kAmx);
+        tables.push_back(&kVnni);
+      }
       tables.push_back(&kAvx512Kernels);
     }
     tables.push_back(&kAvx2Kernels);

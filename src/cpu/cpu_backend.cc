@@ -11,6 +11,7 @@
 #include "base/half.h"
 #include "base/thread_pool.h"
 #include "cpu/memory.h"
+#include "cpu/unpack.h"
 
 namespace aira {
 namespace {
@@ -106,6 +107,8 @@ class CpuBackend final : public Backend {
 
   /// Scratch memory for each member of the team; grows while loading only.
   void reserve_scratch(std::int64_t floats);
+  /// Memory for a linear map's inputs in int8; grows with the first steps only.
+  cpu::QuantizedRows quantized_rows(std::int64_t rows, std::int64_t in);
   float* scratch(int member) {
     return static_cast<float*>(scratch_[static_cast<std::size_t>(member)].get());
   }
@@ -118,6 +121,8 @@ class CpuBackend final : public Backend {
   Buffer partial_;  // of the jobs whose ranges are dealt out
   std::int64_t partial_floats_ = 0;
   std::vector<std::atomic<std::int64_t>> ranges_done_;  // of each of these jobs
+  Buffer quantized_;
+  std::int64_t quantized_groups_ = 0;
   std::span<const Row> rows_;
   std::span<const std::int32_t> wanted_;
   PageTable table_;
@@ -132,10 +137,21 @@ void CpuBackend::reserve_scratch(std::int64_t floats) {
   scratch_floats_ = floats;
 }
 
+cpu::QuantizedRows CpuBackend::quantized_rows(std::int64_t rows, std::int64_t in) {
+  const std::int64_t groups = rows * cpu::groups_of(in);
+  if (groups > quantized_groups_) {
+    quantized_ = cpu::allocate(groups * cpu::kQuantizedGroupBytes);
+    quantized_groups_ = groups;
+  }
+  auto* values = static_cast<std::int8_t*>(quantized_.get());
+  auto* scales = reinterpret_cast<float*>(values + groups * cpu::kGroup);
+  return {values, scales, reinterpret_cast<std::int32_t*>(scales + groups)};
+}
+
 Matrix CpuBackend::load_matrix(const HostMatrix& source, DType dtype) {
-  assert(dtype == DType::kF32 || dtype == DType::kF16);
+  assert(dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kI8);
   const std::int64_t panels = round_up(source.out, kPanel) / kPanel;
-  const Buffer memory = weights_.allocate(panels * kPanel * source.in * size_of(dtype));
+  const Buffer memory = weights_.allocate(cpu::packed_bytes(dtype, source.in, source.out));
   const PackJob job{.source = source.data.get(),
                     .source_dtype = source.dtype,
                     .out_major = source.out_major,
@@ -226,18 +242,9 @@ void CpuBackend::begin(std::span<const Row> rows, std::span<const std::int32_t> 
 void CpuBackend::embed(const Matrix& tokens, const Vector& positions, Tensor out) {
   each_row(out.rows, [&](std::int64_t t) {
     const Row& row = rows_[static_cast<std::size_t>(t)];
-    const std::int64_t at = row.token / kPanel * kPanel * tokens.in + row.token % kPanel;
     const float* position = positions.data.get() + row.position * tokens.in;
-    float* y = out.data + t * out.cols;
-    if (tokens.dtype == DType::kF32) {
-      const auto* column = static_cast<const float*>(tokens.data.get()) + at;
-      for (std::int64_t c = 0; c < out.cols; ++c) y[c] = column[c * kPanel] + position[c];
-    } else {
-      const auto* column = static_cast<const std::uint16_t*>(tokens.data.get()) + at;
-      for (std::int64_t c = 0; c < out.cols; ++c) {
-        y[c] = half_to_float(column[c * kPanel]) + position[c];
-      }
-    }
+    cpu::unpack(tokens, row.token, out.data + t * out.cols);
+    for (std::int64_t c = 0; c < out.cols; ++c) out.data[t * out.cols + c] += position[c];
   });
 }
 
@@ -251,7 +258,9 @@ void CpuBackend::layernorm(Tensor x, const Vector& gain, const Vector& bias, flo
 
 void CpuBackend::linear(Tensor x, const Matrix& weights, const Epilogue& epilogue, Tensor out) {
   assert(x.cols == weights.in && out.cols == weights.out && x.rows == out.rows);
+  const bool int8 = weights.dtype == DType::kI8;
   const LinearJob job{.x = x.data,
+                      .quantized = int8 ? quantized_rows(x.rows, weights.in) : cpu::QuantizedRows{},
                       .rows = x.rows,
                       .panels = weights.data.get(),
                       .in = weights.in,
@@ -260,7 +269,10 @@ void CpuBackend::linear(Tensor x, const Matrix& weights, const Epilogue& epilogu
                       .activation = epilogue.activation,
                       .residual = epilogue.residual.data,
                       .y = out.data};
-  const auto kernel = weights.dtype == DType::kF32 ? kernels_.linear_f32 : kernels_.linear_f16;
+  if (int8) each_row(x.rows, [&](std::int64_t row) { kernels_.quantize(job, row); });
+  const auto kernel = int8                           ? kernels_.linear_i8
+                      : weights.dtype == DType::kF32 ? kernels_.linear_f32
+                                                     : kernels_.linear_f16;
   const std::int64_t panels = round_up(weights.out, kPanel) / kPanel;
   pool_.split(panels, [&](std::int64_t begin, std::int64_t end, int member) {
     kernel(job, begin, end, scratch(member));

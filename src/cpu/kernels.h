@@ -2,10 +2,12 @@
 // chosen once at start (choose_kernels). The bodies are in *_impl.h, compiled once per instruction
 // set by isa_*.cc.
 //
-// Weights lie in panels of kPanel outputs: [ceil(out / kPanel)][in][kPanel], missing outputs zero.
+// Weights lie in panels of kPanel outputs, missing outputs zero: [ceil(out / kPanel)][in][kPanel]
+// as float or half, and as int8 (quantize_impl.h) [ceil(out / kPanel)][ceil(in / kGroup)] blocks of
+//   bf16 scales[kPanel]; int8 weights[kGroup / 4][kPanel][4].
 // A kernel then streams its weights from front to back, and the lanes of a vector are outputs: each
-// output is one chain of fused multiply-adds over k = 0..in-1, whatever the number of rows, so
-// results do not depend on the batch.
+// output is one chain of fused multiply-adds over the inputs or groups, whatever the number of
+// rows, so results do not depend on the batch. The layout is the same for every instruction set.
 #pragma once
 
 #include <cstdint>
@@ -17,17 +19,54 @@
 namespace aira::cpu {
 
 constexpr std::int64_t kPanel = 32;      // outputs in a panel
+constexpr std::int64_t kGroup = 64;      // inputs that share a scale in int8
+constexpr std::int64_t kRowTile = 16;    // rows of quantised inputs that lie together
 constexpr std::int64_t kQueryRows = 12;  // most rows of one sequence in an attention job
 constexpr std::int64_t kRangePages = 8;  // pages of keys that have a softmax of their own
 constexpr std::int64_t kPartTail = 2;    // what follows the sums in AttentionJob::partial
 
 constexpr std::int64_t round_up(std::int64_t n, std::int64_t to) { return (n + to - 1) / to * to; }
 
+constexpr std::int64_t groups_of(std::int64_t in) { return (in + kGroup - 1) / kGroup; }
+
+/// To be raised when the bytes of a packed matrix change their meaning.
+constexpr int kPanelLayout = 1;
+
+/// Bytes of a panel's group in int8: its scales, its weights.
+constexpr std::int64_t kGroupBytes = kPanel * 2 + kPanel * kGroup;
+
+constexpr std::int64_t panel_bytes(DType dtype, std::int64_t in) {
+  return dtype == DType::kI8 ? groups_of(in) * kGroupBytes : in * kPanel * size_of(dtype);
+}
+
+/// Bytes of a packed matrix, one stretch.
+constexpr std::int64_t packed_bytes(DType dtype, std::int64_t in, std::int64_t out) {
+  return round_up(out, kPanel) / kPanel * panel_bytes(dtype, in);
+}
+
+/// Inputs as int8: x = scale * value for each row and group of kGroup inputs. Row tiles of
+/// kRowTile rows (the last has what is left) follow each other; in a tile the groups, and in a
+/// group the rows: [groups][rows of the tile][kGroup], [groups][rows of the tile].
+struct QuantizedRows {
+  std::int8_t* values = nullptr;  // on a 64-byte boundary
+  float* scales = nullptr;
+  std::int32_t* offsets = nullptr;  // -128 times the sum of the group's values
+};
+
+/// Rows of the row tile that begins at row `tile` of `rows`.
+constexpr std::int64_t tile_height(std::int64_t rows, std::int64_t tile) {
+  return rows - tile < kRowTile ? rows - tile : kRowTile;
+}
+
+/// Bytes that QuantizedRows has for each row and group.
+constexpr std::int64_t kQuantizedGroupBytes = kGroup + 4 + 4;
+
 /// y = residual + activation(x W + bias); every row is `in` or `out` floats, without gaps.
 struct LinearJob {
   const float* x = nullptr;  // [rows, in]
+  QuantizedRows quantized;   // the same for weights in int8, filled by Kernels::quantize
   std::int64_t rows = 0;
-  const void* panels = nullptr;  // float or half
+  const void* panels = nullptr;  // in packed_bytes()
   std::int64_t in = 0;
   std::int64_t out = 0;
   const float* bias = nullptr;  // [out] or null
@@ -44,7 +83,7 @@ struct PackJob {
   std::int64_t in = 0;
   std::int64_t out = 0;
   void* panels = nullptr;
-  DType dtype = DType::kF32;  // kF32 or kF16
+  DType dtype = DType::kF32;  // kF32, kF16 or kI8
 };
 
 /// Features of a head's values in the cache, the last ones zero.
@@ -96,12 +135,17 @@ struct AttentionKernels {
   void (*attend)(const AttentionJob& job, std::int64_t range);
 };
 
+/// Panels [begin, end) of a linear map. `scratch` holds in * kPanel floats.
+using LinearKernel = void (*)(const LinearJob& job, std::int64_t begin, std::int64_t end,
+                              float* scratch);
+
 struct Kernels {
   const char* name;
-  /// Panels [begin, end) of a linear map, weights as float or half. `scratch` holds in * kPanel
-  /// floats.
-  void (*linear_f32)(const LinearJob& job, std::int64_t begin, std::int64_t end, float* scratch);
-  void (*linear_f16)(const LinearJob& job, std::int64_t begin, std::int64_t end, float* scratch);
+  LinearKernel linear_f32;
+  LinearKernel linear_f16;
+  LinearKernel linear_i8;  // of quantised rows
+  /// One row of a job's x to int8.
+  void (*quantize)(const LinearJob& job, std::int64_t row);
   AttentionKernels attention_f32, attention_f16;
   /// What the softmaxes of all ranges come to.
   void (*merge)(const AttentionJob& job);
@@ -116,13 +160,16 @@ extern const Kernels kPortableKernels;
 #if defined(__x86_64__)
 extern const Kernels kAvx2Kernels;
 extern const Kernels kAvx512Kernels;
+/// What VNNI, and AMX for many rows, make faster; all else is kAvx512Kernels'.
+extern const LinearKernel kAvx512VnniLinearI8;
+extern const LinearKernel kAmxLinearI8;
 #endif
 
 /// The tables that this machine can run, best first; the last is portable.
 std::vector<const Kernels*> available_kernels();
 
-/// The best table; the environment variable AIRA_ISA (portable, avx2, avx512) narrows the choice
-/// for tests and measurements. Throws Error when it names something this machine cannot run.
+/// The best table; the environment variable AIRA_ISA (portable, avx2, avx512, ...) narrows the
+/// choice for tests and measurements. Throws Error when it names something this machine cannot run.
 const Kernels& choose_kernels();
 
 }  // namespace aira::cpu

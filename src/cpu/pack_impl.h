@@ -1,9 +1,11 @@
-// From a checkpoint's matrix, [in, out] or [out, in] in f32, f16 or bf16, to panels in f32 or f16.
+// From a checkpoint's matrix, [in, out] or [out, in] in f32, f16 or bf16, to panels in f32, f16 or
+// int8.
 #pragma once
 
 #include <cstring>
 
 #include "cpu/kernels.h"
+#include "cpu/quantize_impl.h"
 
 namespace aira::cpu::AIRA_ISA {
 namespace {
@@ -36,14 +38,12 @@ inline bool fits_half(const float* p, std::int64_t count) {
   return true;
 }
 
-/// kBlock inputs of one panel as floats: block[k][o].
-constexpr std::int64_t kPackBlock = 16;
-
+/// `inputs` <= kGroup inputs of one panel as floats: block[kGroup][kPanel], what is missing zero.
 inline void read_block(const PackJob& job, std::int64_t k, std::int64_t inputs, std::int64_t first,
                        float* block) {
   const std::int64_t outputs = job.out - first < kPanel ? job.out - first : kPanel;
   const std::int64_t bytes = size_of(job.source_dtype);
-  std::memset(block, 0, static_cast<std::size_t>(inputs * kPanel) * sizeof(float));
+  std::memset(block, 0, sizeof(float) * kGroup * kPanel);
   if (!job.out_major) {
     for (std::int64_t i = 0; i < inputs; ++i) {
       widen(job.source + ((k + i) * job.out + first) * bytes, job.source_dtype, outputs,
@@ -51,7 +51,7 @@ inline void read_block(const PackJob& job, std::int64_t k, std::int64_t inputs, 
     }
     return;
   }
-  float row[kPackBlock];
+  float row[kGroup];
   for (std::int64_t o = 0; o < outputs; ++o) {
     widen(job.source + ((first + o) * job.in + k) * bytes, job.source_dtype, inputs, row);
     for (std::int64_t i = 0; i < inputs; ++i) block[i * kPanel + o] = row[i];
@@ -59,21 +59,25 @@ inline void read_block(const PackJob& job, std::int64_t k, std::int64_t inputs, 
 }
 
 inline bool pack(const PackJob& job, std::int64_t begin, std::int64_t end) {
-  alignas(64) float block[kPackBlock * kPanel];
+  alignas(64) float block[kGroup * kPanel];
   for (std::int64_t p = begin; p < end; ++p) {
-    for (std::int64_t k = 0; k < job.in; k += kPackBlock) {
-      const std::int64_t inputs = job.in - k < kPackBlock ? job.in - k : kPackBlock;
+    std::byte* to = static_cast<std::byte*>(job.panels) + p * panel_bytes(job.dtype, job.in);
+    for (std::int64_t k = 0; k < job.in; k += kGroup) {
+      const std::int64_t inputs = job.in - k < kGroup ? job.in - k : kGroup;
       read_block(job, k, inputs, p * kPanel, block);
       const std::int64_t count = inputs * kPanel;
-      const std::int64_t at = (p * job.in + k) * kPanel;
-      if (job.dtype == DType::kF32) {
-        std::memcpy(static_cast<float*>(job.panels) + at, block,
-                    static_cast<std::size_t>(count) * sizeof(float));
-        continue;
+      if (job.dtype == DType::kI8) {
+        quantize_block(block, to);
+        to += kGroupBytes;
+      } else if (job.dtype == DType::kF32) {
+        std::memcpy(to, block, static_cast<std::size_t>(count) * sizeof(float));
+        to += count * 4;
+      } else {
+        if (!fits_half(block, count)) return false;
+        auto* halves = reinterpret_cast<std::uint16_t*>(to);
+        for (std::int64_t i = 0; i < count; i += kWidth) store(halves + i, load(block + i));
+        to += count * 2;
       }
-      if (!fits_half(block, count)) return false;
-      std::uint16_t* panels = static_cast<std::uint16_t*>(job.panels) + at;
-      for (std::int64_t i = 0; i < count; i += kWidth) store(panels + i, load(block + i));
     }
   }
   return true;

@@ -36,6 +36,7 @@ void put(float value, DType dtype, std::int64_t at, void* out) {
 }  // namespace
 
 Matrix upload_matrix(Uploader& uploader, const HostMatrix& source, DType dtype) {
+  if (dtype == DType::kI8) throw Error("int8 weights run on the CPU; use --device cpu.");
   const std::int64_t stride = matrix_stride(source.in, dtype);
   const std::int64_t row_bytes = stride * size_of(dtype);
   const Buffer memory = allocate_device(source.out * row_bytes);

@@ -135,6 +135,10 @@ class Info(CliTest):
         self.assertEqual(info["generation"]["top_k"], 30)
         self.assertIn("cpu", info["backend"])
 
+    def test_int8(self):
+        info = json.loads(self.succeed("info", "--json", "--dtype", "int8", "-m", model()))
+        self.assertEqual(info["runs_as"], "int8")
+
     def test_text(self):
         out = self.succeed("info", "-m", model()).decode()
         for word in ("11776", "f32", "markers", "temperature", "cpu", model()):

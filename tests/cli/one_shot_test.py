@@ -67,6 +67,14 @@ class OneShot(CliTest):
             self.assertIn(part, err)
         self.assertEqual(err.count("\n"), 1)
 
+    def test_int8(self):
+        code, out, err = run("-m", model(), "--stats", "--dtype", "int8", "--seed", "5",
+                             "--max-new-tokens", "5", "Olá, você?")
+        self.assertEqual(code, 0)
+        self.assertIn(", int8, seed 5", err)
+        self.assertEqual(out, self.ask("--dtype", "int8", "--seed", "5", "-t", "1",
+                                       "--max-new-tokens", "5", "Olá, você?"))
+
     def test_a_drawn_seed_can_be_used_again(self):
         hot = ("--temperature", "5", "--top-p", "1", "--top-k", "0", "Oi")
         _, out, err = run("-m", model(), "--max-new-tokens", "12", "--stats", *hot)

@@ -4,7 +4,9 @@
 
 #include <immintrin.h>
 
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 namespace aira::cpu::AIRA_ISA {
 namespace {
@@ -39,6 +41,33 @@ inline V round(V v) { return _mm256_round_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_
 inline V power_of_two(V n) {
   const __m256i exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
   return _mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23));
+}
+
+inline V fused(V a, V b, V c) { return fma(a, b, c); }
+
+using I = __m256i;
+inline I to_int(V v) { return _mm256_cvtps_epi32(v); }
+inline V to_float(I v) { return _mm256_cvtepi32_ps(v); }
+using Weights = I;
+inline Weights load_weights(const std::byte* p) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+}
+/// VPMADDUBSW multiplies unsigned by signed: the inputs' signs go to the weights. With magnitudes
+/// of at most 127 its sums of two products stay within 16 bits.
+struct Four {
+  I inputs;
+  I magnitudes;
+};
+inline Four broadcast_four(const std::int8_t* p) {
+  std::int32_t four = 0;
+  std::memcpy(&four, p, 4);
+  const I inputs = _mm256_set1_epi32(four);
+  return {inputs, _mm256_abs_epi8(inputs)};
+}
+inline I first_sum(std::int32_t /*offset*/) { return _mm256_setzero_si256(); }
+inline I dot4(I sum, Weights w, Four x) {
+  const I pairs = _mm256_maddubs_epi16(x.magnitudes, _mm256_sign_epi8(w, x.inputs));
+  return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
 
 }  // namespace

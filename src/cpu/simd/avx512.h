@@ -4,7 +4,9 @@
 
 #include <immintrin.h>
 
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 namespace aira::cpu::AIRA_ISA {
 namespace {
@@ -38,6 +40,46 @@ inline V min(V a, V b) { return _mm512_min_ps(a, b); }
 inline V fma(V a, V b, V c) { return _mm512_fmadd_ps(a, b, c); }
 inline V round(V v) { return _mm512_roundscale_ps(v, _MM_FROUND_TO_NEAREST_INT); }
 inline V power_of_two(V n) { return _mm512_scalef_ps(_mm512_set1_ps(1.0F), n); }
+
+inline V fused(V a, V b, V c) { return fma(a, b, c); }
+
+using I = __m512i;
+inline I to_int(V v) { return _mm512_cvtps_epi32(v); }
+inline V to_float(I v) { return _mm512_cvtepi32_ps(v); }
+using Weights = I;
+#if defined(__AVX512VNNI__)
+/// VPDPBUSD multiplies unsigned by signed: weights are made 128 larger.
+inline Weights load_weights(const std::byte* p) {
+  return _mm512_xor_si512(_mm512_loadu_si512(p), _mm512_set1_epi8(-128));
+}
+using Four = I;
+inline Four broadcast_four(const std::int8_t* p) {
+  std::int32_t four = 0;
+  std::memcpy(&four, p, 4);
+  return _mm512_set1_epi32(four);
+}
+inline I first_sum(std::int32_t offset) { return _mm512_set1_epi32(offset); }
+inline I dot4(I sum, Weights w, Four x) { return _mm512_dpbusd_epi32(sum, w, x); }
+#else
+inline Weights load_weights(const std::byte* p) { return _mm512_loadu_si512(p); }
+/// As in avx2.h.
+struct Four {
+  __mmask64 negative;
+  I magnitudes;
+};
+inline Four broadcast_four(const std::int8_t* p) {
+  std::int32_t four = 0;
+  std::memcpy(&four, p, 4);
+  const I inputs = _mm512_set1_epi32(four);
+  return {_mm512_movepi8_mask(inputs), _mm512_abs_epi8(inputs)};
+}
+inline I first_sum(std::int32_t /*offset*/) { return _mm512_setzero_si512(); }
+inline I dot4(I sum, Weights w, Four x) {
+  const I sign = _mm512_mask_sub_epi8(w, x.negative, _mm512_setzero_si512(), w);
+  const I pairs = _mm512_maddubs_epi16(x.magnitudes, sign);
+  return _mm512_add_epi32(sum, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
+}
+#endif
 
 }  // namespace
 }  // namespace aira::cpu::AIRA_ISA

@@ -2,6 +2,7 @@
 // any x86-64, NEON on arm64. The reference for what each function of the other files means.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 
@@ -62,6 +63,47 @@ inline V round(V v) {
 inline V power_of_two(V n) {
   const VInt exponent = __builtin_convertvector(n, VInt) + 127;
   return reinterpret_cast<V>(exponent << 23);
+}
+
+/// Rounded once on every machine, unlike fma.
+inline V fused(V a, V b, V c) {
+  V sum = c;
+  for (int i = 0; i < kWidth; ++i) sum[i] = __builtin_fmaf(a[i], b[i], c[i]);
+  return sum;
+}
+
+// Whole numbers: lanes of 32 bits.
+using I = VInt;
+/// The nearest whole number, ties to even; |v| < 2^22.
+inline I to_int(V v) {
+  AIRA_KEEP(v);  // a product that is rounded before round() adds to it
+  return __builtin_convertvector(round(v), I);
+}
+inline V to_float(I v) { return __builtin_convertvector(v, V); }
+/// Four weights for each lane, as dot4 wants them.
+struct Weights {
+  std::int8_t lane[kWidth][4];
+};
+inline Weights load_weights(const std::byte* p) {
+  Weights w;
+  std::memcpy(&w, p, sizeof w);
+  return w;
+}
+/// Four inputs of -127..127, as dot4 wants them.
+struct Four {
+  std::int32_t input[4];
+};
+inline Four broadcast_four(const std::int8_t* p) { return {{p[0], p[1], p[2], p[3]}}; }
+/// What a chain of dot4 begins with: zero; or `offset`, -128 times the sum of all inputs, where
+/// dot4 takes weights to be 128 larger than they are.
+inline I first_sum(std::int32_t /*offset*/) { return I{}; }
+/// sum + the sum of each lane's four products.
+inline I dot4(I sum, const Weights& w, Four x) {
+  for (int i = 0; i < kWidth; ++i) {
+    sum[i] += w.lane[i][0] * x.input[0] + w.lane[i][1] * x.input[1] + w.lane[i][2] * x.input[2] +
+              w.lane[i][3] * x.input[3];
+  }
+  return sum;
 }
 
 }  // namespace
