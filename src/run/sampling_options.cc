@@ -1,20 +1,11 @@
 // The legal ranges of the sampling options.
-#include <algorithm>
 #include <cmath>
-#include <sstream>
 
-#include "aira/error.h"
 #include "aira/sampler.h"
+#include "run/option_range.h"
 
 namespace aira {
 namespace {
-
-template <typename Value>
-[[noreturn]] void out_of_range(const char* option, const Value& value, const char* range) {
-  std::ostringstream sentence;
-  sentence << "--" << option << " must be " << range << ", not " << value << ".";
-  throw UsageError(sentence.str());
-}
 
 void check_bad_words(const std::vector<std::vector<std::int32_t>>& words) {
   const char* range = "lists of at least one token id from 0";

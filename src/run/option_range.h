@@ -1,0 +1,17 @@
+// The sentence for an option's value that is out of its legal range.
+#pragma once
+
+#include <sstream>
+
+#include "aira/error.h"
+
+namespace aira {
+
+template <typename Value>
+[[noreturn]] void out_of_range(const char* option, const Value& value, const char* range) {
+  std::ostringstream sentence;
+  sentence << "--" << option << " must be " << range << ", not " << value << ".";
+  throw UsageError(sentence.str());
+}
+
+}  // namespace aira

@@ -1,0 +1,263 @@
+// Beam search against transformers' `generate` (tests/data/beams, on the models of
+// tests/data/models), and against an exhaustive search and hand-made cases without a model.
+#include "run/beam_search.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "aira/error.h"
+#include "aira/model.h"
+#include "backends.h"
+
+namespace aira {
+namespace {
+
+using nlohmann::json;
+using Ids = std::vector<std::int32_t>;
+
+const SamplingOptions kPlain{.repetition_penalty = 1};
+
+/// Runs the search to its end; `model` turns a beam's ids into the next token's logits.
+template <typename LogitsOf>
+void run(BeamSearch& search, const LogitsOf& model) {
+  std::size_t beams = 1;
+  while (!search.done()) {
+    std::vector<float> logits;
+    std::vector<Ids> before;
+    for (std::size_t i = 0; i < beams; ++i) {
+      before.emplace_back(search.ids(i).begin(), search.ids(i).end());
+      const std::vector<float> row = model(before.back());
+      logits.insert(logits.end(), row.begin(), row.end());
+    }
+    const auto steps = search.advance(logits);
+    beams = steps.size();
+    for (std::size_t i = 0; i < beams; ++i) {  // what a cache is told is what the search does
+      Ids expected = before[static_cast<std::size_t>(steps[i].parent)];
+      expected.push_back(steps[i].token);
+      ASSERT_THAT(search.ids(i), testing::ElementsAreArray(expected));
+    }
+  }
+}
+
+EarlyStopping early_stopping_of(const json& value) {
+  if (value.is_string()) return EarlyStopping::kNever;
+  return value.get<bool>() ? EarlyStopping::kTrue : EarlyStopping::kFalse;
+}
+
+BeamOptions beam_options_of(const json& golden) {
+  return {.beams = golden["num_beams"],
+          .length_penalty = golden["length_penalty"],
+          .early_stopping = early_stopping_of(golden["early_stopping"]),
+          .returned = golden["num_return_sequences"],
+          .max_new_tokens = golden["max_new_tokens"]};
+}
+
+SamplingOptions processors_of(const json& golden) {
+  SamplingOptions options = kPlain;
+  options.repetition_penalty = golden.value("repetition_penalty", 1.0);
+  options.no_repeat_ngram_size = golden.value("no_repeat_ngram_size", std::int64_t{0});
+  options.min_new_tokens = golden.value("min_new_tokens", std::int64_t{0});
+  options.bad_words = golden.value("bad_words", options.bad_words);
+  options.logit_bias = golden.value("logit_bias", options.logit_bias);
+  options.renormalize_logits = golden.value("renormalize_logits", false);
+  return options;
+}
+
+class BeamGoldens : public testing::TestWithParam<const char*> {};
+
+TEST_P(BeamGoldens, EqualTransformers) {
+  const std::string data = AIRA_TEST_DATA;
+  const auto backend = test_backends().front().make(1);
+  const Model model =
+      Model::load(ModelFiles::from_folder(data + "/models/" + GetParam()), *backend, DType::kF32);
+  Session session(model, *backend, {.slots = 1, .rows = 64, .wanted = 1});
+  const auto logits_of = [&](const Ids& ids) {
+    std::vector<Row> rows;
+    for (const std::int32_t id : ids) {
+      rows.push_back({id, 0, static_cast<std::int32_t>(rows.size())});
+    }
+    const auto logits = session.forward(rows, Ids{static_cast<std::int32_t>(ids.size()) - 1});
+    return std::vector<float>(logits.begin(), logits.end());
+  };
+  std::ifstream file(data + "/beams/" + GetParam() + ".json");
+  const json goldens = json::parse(file);
+  ASSERT_GT(goldens.size(), 50U);
+  for (const json& golden : goldens) {
+    SCOPED_TRACE(golden.dump());
+    const BeamOptions options = beam_options_of(golden);
+    const SamplingOptions processors = processors_of(golden);
+    options.validate();
+    processors.validate();
+    BeamSearch search(options, processors, golden["prompt"].get<Ids>(),
+                      golden["end_ids"].get<Ids>(), model.config.vocab);
+    run(search, logits_of);
+    const auto found = search.results();
+    ASSERT_EQ(found.size(), golden["hypotheses"].size());
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      const json& expected = golden["hypotheses"][i];
+      EXPECT_EQ(found[i].ids, expected["ids"].get<Ids>());
+      EXPECT_EQ(found[i].ended, expected["ended"].get<bool>());
+      // Decisions are clear by 3e-4; transformers sums in float32.
+      EXPECT_NEAR(found[i].score, expected["score"].get<double>(),
+                  1e-4 * std::max(1.0, std::abs(found[i].score)));
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Every, BeamGoldens, testing::Values("a", "b", "c", "d", "e"),
+                         [](const auto& target) { return std::string(target.param); });
+
+/// Logits whose softmax is these probabilities.
+std::vector<float> logs(const std::vector<double>& probabilities) {
+  std::vector<float> logits;
+  for (const double p : probabilities) logits.push_back(static_cast<float>(std::log(p)));
+  return logits;
+}
+
+/// A chain over 4 tokens in which the greedy first step is not the best text's; 3 ends it.
+std::vector<float> chain(const Ids& ids) {
+  switch (ids.back()) {
+    case 0:
+      return logs({0.10, 0.50, 0.38, 0.02});
+    case 1:
+      return logs({0.25, 0.26, 0.24, 0.25});
+    default:
+      return logs({0.02, 0.03, 0.05, 0.90});
+  }
+}
+
+// Wide enough, a search is exhaustive: the best of all texts of up to 4 tokens, by brute force.
+TEST(BeamSearch, WideEnoughItFindsTheBestOfAll) {
+  struct Text {
+    Ids ids;
+    double logprob = 0;
+  };
+  std::vector<Text> open = {{{0}, 0}};
+  std::vector<Text> all;
+  for (int length = 1; length <= 4; ++length) {
+    std::vector<Text> longer;
+    for (const Text& text : open) {
+      const std::vector<float> logits = chain(text.ids);
+      for (std::int32_t token = 0; token < 4; ++token) {
+        Text next = text;
+        next.ids.push_back(token);
+        next.logprob += log_probability(logits, token);
+        (token == 3 || length == 4 ? all : longer).push_back(next);
+      }
+    }
+    open = longer;
+  }
+  const BeamOptions options{.beams = 200,
+                            .length_penalty = 0,
+                            .early_stopping = EarlyStopping::kNever,
+                            .returned = 20,
+                            .max_new_tokens = 4};
+  std::stable_sort(all.begin(), all.end(),
+                   [](const Text& a, const Text& b) { return a.logprob > b.logprob; });
+  BeamSearch search(options, kPlain, Ids{0}, Ids{3}, 4);
+  run(search, chain);
+  const auto found = search.results();
+  ASSERT_EQ(found.size(), 20U);
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    EXPECT_NEAR(found[i].score, all[i].logprob, 1e-6);
+    if (i < 3) {  // further down there are ties
+      EXPECT_EQ(found[i].ids, Ids(all[i].ids.begin() + 1, all[i].ids.end()));
+    }
+  }
+}
+
+TEST(BeamSearch, TiesGoToTheEarlierBeamAndTheLowerId) {
+  const auto flat = [](const Ids&) { return std::vector<float>(5, 0.25F); };
+  const BeamOptions options{.beams = 3, .length_penalty = 1, .returned = 3, .max_new_tokens = 2};
+  BeamSearch search(options, kPlain, Ids{4, 4}, Ids{}, 5);
+  const auto steps = search.advance(flat({}));
+  ASSERT_EQ(steps.size(), 3U);
+  for (std::int32_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(steps[static_cast<std::size_t>(i)].parent, 0);
+    EXPECT_EQ(steps[static_cast<std::size_t>(i)].token, i);
+  }
+  search.advance(std::vector<float>(15, 1));
+  EXPECT_TRUE(search.done());
+  std::vector<Ids> found;
+  for (const Hypothesis& hypothesis : search.results()) {
+    found.push_back(hypothesis.ids);
+    EXPECT_FALSE(hypothesis.ended);
+    EXPECT_NEAR(hypothesis.score, -std::log(5), 1e-6);
+  }
+  EXPECT_EQ(found, (std::vector<Ids>{{0, 0}, {0, 1}, {0, 2}}));
+}
+
+TEST(BeamSearch, ForbiddenTokensMayLeaveFewerBeamsAndTexts) {
+  SamplingOptions forbids = kPlain;
+  forbids.no_repeat_ngram_size = 1;
+  const auto flat = [](const Ids&) { return std::vector<float>{1, 2, 3}; };
+  const BeamOptions options{.beams = 4, .length_penalty = 1, .returned = 4, .max_new_tokens = 2};
+  BeamSearch search(options, forbids, Ids{0}, Ids{}, 3);
+  EXPECT_EQ(search.advance(flat({})).size(), 2U);
+  search.advance(std::vector<float>{1, 2, 3, 1, 2, 3});
+  EXPECT_TRUE(search.done());
+  ASSERT_EQ(search.results().size(), 2U);
+  EXPECT_EQ(search.results()[0].ids, (Ids{2, 1}));
+  EXPECT_EQ(search.results()[1].ids, (Ids{1, 2}));
+
+  BeamSearch none(options, forbids, Ids{0, 1, 2}, Ids{}, 3);
+  EXPECT_THAT([&] { none.advance(flat({})); },
+              testing::ThrowsMessage<Error>(testing::HasSubstr("No token is left")));
+  forbids.renormalize_logits = true;
+  BeamSearch renormalized(options, forbids, Ids{0, 1, 2}, Ids{}, 3);
+  EXPECT_THROW(renormalized.advance(flat({})), Error);
+  // Texts that ended before the others came to nothing are results.
+  BeamSearch ended(options, forbids, Ids{0}, Ids{1, 1}, 3);
+  run(ended, flat);
+  ASSERT_EQ(ended.results().size(), 2U);
+  EXPECT_EQ(ended.results()[0].ids, (Ids{2, 1}));
+  EXPECT_EQ(ended.results()[1].ids, (Ids{1}));
+}
+
+TEST(BeamSearch, OneBeamIsGreedyAndEndsWithItsEndToken) {
+  const BeamOptions options{.beams = 1, .length_penalty = 0, .max_new_tokens = 9};
+  BeamSearch search(options, kPlain, Ids{2}, Ids{3}, 4);
+  run(search, chain);
+  ASSERT_EQ(search.results().size(), 1U);
+  EXPECT_EQ(search.results()[0].ids, Ids{3});
+  EXPECT_TRUE(search.results()[0].ended);
+  EXPECT_NEAR(search.results()[0].score, std::log(0.9), 1e-6);
+}
+
+TEST(BeamSearch, OutputThatIsNoNumberIsAnError) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const float infinity = std::numeric_limits<float>::infinity();
+  for (const std::vector<float>& logits : {std::vector<float>{1, nan, 2},
+                                           {nan, nan, nan},
+                                           {1, infinity, 2},
+                                           {-infinity, -infinity, -infinity}}) {
+    BeamSearch search({.beams = 2, .returned = 1}, kPlain, Ids{0}, Ids{}, 3);
+    EXPECT_THAT([&] { search.advance(logits); },
+                testing::ThrowsMessage<Error>(testing::HasSubstr("not a number")));
+  }
+}
+
+TEST(BeamOptions, NamesTheOptionAndTheLegalRange) {
+  const auto refuses = [](const BeamOptions& options, const std::string& start) {
+    EXPECT_THAT([&] { options.validate(); },
+                testing::ThrowsMessage<UsageError>(testing::StartsWith(start)));
+  };
+  refuses({.beams = 0}, "--num-beams must be a whole number from 1, not 0.");
+  refuses({.length_penalty = std::numeric_limits<double>::infinity()}, "--length-penalty must be ");
+  refuses({.beams = 3, .returned = 4},
+          "--num-return-sequences must be a whole number from 1 to the number of beams, 3, not 4.");
+  refuses({.returned = 0}, "--num-return-sequences must be ");
+  refuses({.max_new_tokens = 0}, "--max-new-tokens must be ");
+  EXPECT_NO_THROW((BeamOptions{.beams = 3, .length_penalty = -2, .returned = 3}.validate()));
+}
+
+}  // namespace
+}  // namespace aira
