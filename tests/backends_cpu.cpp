@@ -11,8 +11,8 @@ const std::vector<TestBackend>& test_backends() {
       list.push_back(
           {.name = kernels->name,
            .make = [kernels](int threads) { return make_cpu_backend(threads, *kernels); },
-           .half_cache = true,
-           .int8 = true});
+           .int8 = true,
+           .half_cache = true});
     }
     return list;
   }();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,12 +11,24 @@
 
 namespace aira {
 
+/// When to stop once `beams` hypotheses have ended, as transformers' early_stopping.
+enum class EarlyStopping : std::uint8_t {
+  kFalse,  // when the best running beam, were it to end now, would not be among them
+  kTrue,   // at once
+  kNever,  // when no length that the best running beam can still reach would bring it among them
+};
+
 struct GenerateOptions {
   SamplingOptions sampling;
   std::int64_t max_new_tokens = 200;  // > 0
   std::uint64_t seed = 0;
-  std::int64_t answers = 1;       // num_return_sequences
-  std::int64_t best_of = 1;       // sample so many, return the best; at least `answers`, or 1 = off
+  std::int64_t answers = 1;  // num_return_sequences
+  std::int64_t best_of = 1;  // sample so many, return the best; at least `answers`, or 1 = off
+  /// More than one: beam search instead of sampling; temperature and what comes after it do not
+  /// apply.
+  std::int64_t num_beams = 1;
+  double length_penalty = 0.3;  // beams: score = log-probability / length^penalty
+  EarlyStopping early_stopping = EarlyStopping::kTrue;  // beams
   std::vector<std::string> stop;  // texts that end the answer and are not printed
   /// Texts that an answer must not contain, at the beginning of a word or within: their ids are
   /// added to sampling.bad_words.
@@ -51,6 +64,9 @@ struct Answer {
   /// Sum of the generated tokens' log-probabilities under the model itself (before penalty,
   /// temperature and cuts); only when GenerateOptions::logprob asked for it.
   double logprob = 0;
+  /// Of a beam: transformers' sequences_scores, of which `logprob` is the sum before the length
+  /// penalty. Here penalties count.
+  std::optional<double> score;
   std::vector<Choice> choices;  // of each token; only when GenerateOptions::logprobs asked for it
   std::int64_t prompt_tokens = 0;
   double first_token_seconds = 0;  // from the start of its prompt to the first token

@@ -34,7 +34,7 @@ std::string take_word(std::string_view& text) {
 
 class Chat {
  public:
-  explicit Chat(const Options& options) : options_(options), engine_(options, options.batch) {
+  explicit Chat(const Options& options) : options_(options), engine_(options) {
     engine_.require_markers();
   }
 

@@ -56,7 +56,19 @@ std::unique_ptr<Backend> make_backend(const Options& options) {
   return make_cpu_backend(threads_of(options));
 }
 
-Engine::Engine(const Options& options, std::int64_t slots)
+namespace {
+
+/// Sequences at once: --batch, or what a single question can use of it; in any case its beams.
+std::int64_t slots_of(const Options& options) {
+  const GenerateOptions request = with_settings(options.settings, {});
+  const std::int64_t answers = std::max(request.answers, request.best_of);
+  return std::max(options.question ? std::min(options.batch, answers) : options.batch,
+                  request.num_beams);
+}
+
+}  // namespace
+
+Engine::Engine(const Options& options)
     : options_(options),
       found_(find_model(options)),
       generation_(read_generation_config(found_.files)),
@@ -64,7 +76,7 @@ Engine::Engine(const Options& options, std::int64_t slots)
       tokenizer_(Tokenizer::load(found_.files)),
       model_(Model::load(found_.files, *backend_, options.dtype)),
       prompts_(tokenizer_, model_.config, generation_),
-      scheduler_(model_, tokenizer_, *backend_, prompts_.end_ids(), slots) {}
+      scheduler_(model_, tokenizer_, *backend_, prompts_.end_ids(), slots_of(options)) {}
 
 GenerateOptions Engine::generate_options(const Settings& more) const {
   Settings settings = options_.settings;
@@ -103,7 +115,7 @@ std::vector<Answer> Engine::stream(std::vector<std::int32_t> prompt,
   };
   const auto pending = scheduler_.ask({std::move(prompt), options, on_text});
   std::vector<Answer> answers;
-  const bool streams = options.best_of <= 1;
+  const bool streams = options.best_of <= 1 && options.num_beams == 1;
   while (!pending->done || answers.size() < pending->result.complete) {
     if (!pending->done) {
       interrupted() ? scheduler_.cancel() : static_cast<void>(scheduler_.step());
@@ -140,10 +152,6 @@ void Engine::print_stats(const Answer& answer, const GenerateOptions& options) c
                 backend_->description().c_str(), name_of(model_.dtype),
                 static_cast<unsigned long long>(options.seed));
   note(line.data());
-}
-
-std::int64_t slots_of(const Options& options, const GenerateOptions& request) {
-  return std::min(options.batch, std::max(request.answers, request.best_of));
 }
 
 }  // namespace aira

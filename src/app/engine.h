@@ -27,8 +27,7 @@ std::unique_ptr<Backend> make_backend(const Options& options);
 /// A loaded model. Members are in the order of loading; it stays where it was made.
 class Engine {
  public:
-  /// `slots`: most sequences at once.
-  Engine(const Options& options, std::int64_t slots);
+  explicit Engine(const Options& options);
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
@@ -61,8 +60,5 @@ class Engine {
   Prompts prompts_;
   Scheduler scheduler_;
 };
-
-/// Sequences that one question needs at once, at most `--batch`.
-std::int64_t slots_of(const Options& options, const GenerateOptions& request);
 
 }  // namespace aira

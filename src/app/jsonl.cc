@@ -38,6 +38,7 @@ ordered_json to_json(const Answer& answer, bool choices) {
                          {"token_ids", answer.token_ids},
                          {"finish_reason", reason(answer.finish)},
                          {"logprob", answer.logprob}};
+  if (answer.score) result["score"] = *answer.score;
   if (!choices) return result;
   ordered_json steps = ordered_json::array();
   for (const Choice& choice : answer.choices) {
@@ -79,7 +80,7 @@ JsonAnswer begin_line(Engine& engine, Progress& progress, const json& line) {
 
 int run_json_lines(const Options& options) {
   LineReader lines(options.file.value_or("-"));
-  Engine engine(options, options.batch);
+  Engine engine(options);
   catch_interrupts();
   Progress progress(!options.quiet);
   return answer_json_lines(lines, &engine.scheduler(), progress,

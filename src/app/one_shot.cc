@@ -6,7 +6,7 @@
 namespace aira {
 
 int run_one_shot(const Options& options) {
-  Engine engine(options, slots_of(options, with_settings(options.settings, {})));
+  Engine engine(options);
   const GenerateOptions request = engine.generate_options();
   catch_interrupts();
   const std::vector<Answer> answers = engine.stream(engine.prompt(*options.question), request);

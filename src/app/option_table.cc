@@ -162,6 +162,10 @@ void Builder::sampling() {
   setting("seed", "--seed", "N", "same seed, same answer (drawn once per run)");
   setting("num_return_sequences", "-n,--num-return-sequences", "N", "answers per question (1)");
   setting("best_of", "--best-of", "N", "sample N answers, print the most probable");
+  setting("num_beams", "--num-beams", "N", "beam search instead of sampling (1)");
+  setting("length_penalty", "--length-penalty", "P", "beams: above 0 prefers long answers (0.3)");
+  setting("early_stopping", "--early-stopping", "WHEN",
+          "beams: true, false or never, as in transformers (true)");
   texts("stop", "--stop", "also end at this text; may be given again");
   app_.add_flag_callback(
           "--stop-on-loop",

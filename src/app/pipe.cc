@@ -11,8 +11,7 @@ namespace {
 
 class Pipe {
  public:
-  explicit Pipe(const Options& options)
-      : lines_(options.file.value_or("-")), engine_(options, options.batch) {
+  explicit Pipe(const Options& options) : lines_(options.file.value_or("-")), engine_(options) {
     engine_.require_markers();
     request_ = engine_.generate_options();
   }

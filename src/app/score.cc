@@ -64,7 +64,7 @@ ScoreRequest request_of(const Engine& engine, const json& line) {
 
 int run_score(const Options& options) {
   LineReader lines(options.file.value_or("-"));
-  Engine engine(options, options.batch);
+  Engine engine(options);
   catch_interrupts();
   Progress progress(!options.quiet);
   return answer_json_lines(lines, &engine.scheduler(), progress,

@@ -18,6 +18,7 @@ using nlohmann::json;
 
 constexpr std::int64_t kMostAnswers = 1'000'000;
 constexpr std::int64_t kMostLogprobs = 1000;
+constexpr std::int64_t kMostBeams = 4096;
 
 /// "--top-k" of "top_k": messages name options as the command line does.
 std::string flag(std::string_view name) {
@@ -85,6 +86,19 @@ std::optional<Number> parse_whole(std::string_view text) {
   return number;
 }
 
+/// true, false and "never", as transformers has them; on a command line all of them are texts.
+EarlyStopping early_stopping(std::string_view name, const json& value) {
+  if (value == true || value == "true") return EarlyStopping::kTrue;
+  if (value == false || value == "false") return EarlyStopping::kFalse;
+  if (value == "never") return EarlyStopping::kNever;
+  fail(name, "true, false or never", value);
+}
+
+json to_json(EarlyStopping value) {
+  if (value == EarlyStopping::kNever) return "never";
+  return value == EarlyStopping::kTrue;
+}
+
 /// {"17": -1.5, ...}
 std::vector<std::pair<std::int32_t, float>> biases(std::string_view name, const json& value) {
   if (!value.is_object()) fail(name, "an object of token ids and numbers", value);
@@ -135,6 +149,12 @@ void set(GenerateOptions& generate, std::string_view name, const json& value) {
     generate.stop = texts(name, value);
   } else if (name == "num_return_sequences") {
     generate.answers = integer(name, value, 1, kMostAnswers);
+  } else if (name == "num_beams") {
+    generate.num_beams = integer(name, value, 1, kMostBeams);
+  } else if (name == "length_penalty") {
+    generate.length_penalty = number(name, value);
+  } else if (name == "early_stopping") {
+    generate.early_stopping = early_stopping(name, value);
   } else if (name == "best_of") {
     generate.best_of = integer(name, value, 1, kMostAnswers);
   } else if (name == "stop_on_loop") {
@@ -183,7 +203,10 @@ nlohmann::ordered_json to_json(const GenerateOptions& generate) {
           {"stop", generate.stop},
           {"stop_on_loop", generate.stop_on_loop},
           {"num_return_sequences", generate.answers},
-          {"best_of", generate.best_of}};
+          {"best_of", generate.best_of},
+          {"num_beams", generate.num_beams},
+          {"length_penalty", generate.length_penalty},
+          {"early_stopping", to_json(generate.early_stopping)}};
 }
 
 }  // namespace aira

@@ -21,6 +21,19 @@ double normalised(const Answer& answer) {
 
 }  // namespace
 
+std::int64_t token_limit(const AnswerRequest& request, const AnswerTask::Surroundings& around) {
+  return std::min(request.options.max_new_tokens,
+                  around.context - static_cast<std::int64_t>(request.prompt.size()));
+}
+
+std::vector<std::string> stop_texts(const AnswerRequest& request,
+                                    const AnswerTask::Surroundings& around) {
+  std::vector<std::string> stops = request.options.stop;
+  // A model whose vocabulary lacks the end marker spells it out.
+  if (!around.tokenizer.find(kCompletionEnd)) stops.emplace_back(kCompletionEnd);
+  return stops;
+}
+
 AnswerTask::AnswerTask(AnswerRequest request, const Surroundings& around,
                        std::shared_ptr<Pending<Answers>> pending)
     : request_(std::move(request)),
@@ -28,11 +41,8 @@ AnswerTask::AnswerTask(AnswerRequest request, const Surroundings& around,
       pending_(std::move(pending)),
       count_(
           static_cast<std::size_t>(std::max(request_.options.answers, request_.options.best_of))),
-      limit_(std::min(request_.options.max_new_tokens,
-                      around.context - static_cast<std::int64_t>(request_.prompt.size()))),
-      stops_(request_.options.stop) {
-  // A model whose vocabulary lacks the end marker spells it out.
-  if (!around_.tokenizer.find(kCompletionEnd)) stops_.emplace_back(kCompletionEnd);
+      limit_(token_limit(request_, around)),
+      stops_(stop_texts(request_, around)) {
   pending_->result.list.resize(count_);
   complete_.resize(count_);
 }

@@ -24,6 +24,7 @@ class AnswerTask final : public Task {
     const std::vector<std::int32_t>& end_ids;
     Sampler& sampler;
     std::int64_t context;
+    std::int64_t vocab;
   };
 
   AnswerTask(AnswerRequest request, const Surroundings& around,
@@ -72,5 +73,11 @@ class AnswerTask final : public Task {
   Stream* prompt_stream_ = nullptr;  // its logits begin new drafts
   std::vector<std::unique_ptr<Draft>> drafts_;
 };
+
+/// Tokens that an answer may have.
+std::int64_t token_limit(const AnswerRequest& request, const AnswerTask::Surroundings& around);
+/// Texts that end an answer.
+std::vector<std::string> stop_texts(const AnswerRequest& request,
+                                    const AnswerTask::Surroundings& around);
 
 }  // namespace aira

@@ -8,16 +8,10 @@
 #include <span>
 #include <vector>
 
+#include "aira/generate.h"
 #include "aira/sampler.h"
 
 namespace aira {
-
-/// When to stop once `beams` hypotheses have ended, as transformers' early_stopping.
-enum class EarlyStopping : std::uint8_t {
-  kFalse,  // when the best running beam, were it to end now, would not be among them
-  kTrue,   // at once
-  kNever,  // when no length that the best running beam can still reach would bring it among them
-};
 
 struct BeamOptions {
   std::int64_t beams = 1;       // > 0

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "aira/error.h"
+#include "run/beam_search.h"
 
 namespace aira {
 
@@ -18,6 +19,16 @@ void GenerateOptions::validate() const {
                      std::to_string(answers) +
                      " answers; --num-return-sequences must not be larger.");
   }
+  if (num_beams == 1) return;
+  BeamOptions{.beams = num_beams,
+              .length_penalty = length_penalty,
+              .early_stopping = early_stopping,
+              .returned = answers,
+              .max_new_tokens = max_new_tokens}
+      .validate();
+  if (best_of > 1) throw UsageError("--best-of samples; it does not go with --num-beams.");
+  if (logprobs >= 0) throw UsageError("--logprobs does not go with --num-beams.");
+  if (stop_on_loop) throw UsageError("--stop-on-loop does not go with --num-beams.");
 }
 
 GenerateOptions default_options(const GenerationConfig& config) {

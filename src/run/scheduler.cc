@@ -6,6 +6,7 @@
 
 #include "aira/error.h"
 #include "run/answer_task.h"
+#include "run/beam_task.h"
 #include "run/score_task.h"
 #include "run/streams.h"
 
@@ -62,6 +63,11 @@ std::shared_ptr<const Pending<Answers>> Scheduler::ask(AnswerRequest request) {
                 " tokens with its markers, but the model's context holds " +
                 std::to_string(context) + " including at least one of the answer.");
   }
+  if (request.options.num_beams > slots()) {
+    throw Error("A search with " + std::to_string(request.options.num_beams) +
+                " beams needs as many sequences at once; this run has " + std::to_string(slots()) +
+                " (--batch).");
+  }
   check_ids(request.prompt);
   // A word's ids at the beginning of a text and after a space are not the same.
   for (const std::string& word : request.options.bad_words) {
@@ -71,9 +77,13 @@ std::shared_ptr<const Pending<Answers>> Scheduler::ask(AnswerRequest request) {
     }
   }
   auto pending = std::make_shared<Pending<Answers>>();
-  waiting_.push_back(std::make_unique<AnswerTask>(
-      std::move(request), AnswerTask::Surroundings{tokenizer_, end_ids_, sampler_, context},
-      pending));
+  const AnswerTask::Surroundings around{tokenizer_, end_ids_, sampler_, context,
+                                        model_.config.vocab};
+  if (request.options.num_beams > 1) {
+    waiting_.push_back(std::make_unique<BeamTask>(std::move(request), around, pending));
+  } else {
+    waiting_.push_back(std::make_unique<AnswerTask>(std::move(request), around, pending));
+  }
   return pending;
 }
 

@@ -32,8 +32,9 @@ class Streams {
   Streams(Session& session, std::int64_t slots, std::int64_t context);
 
   std::int64_t slots() const { return static_cast<std::int64_t>(slots_.size()); }
-  std::int64_t open() const { return open_; }
-  std::int64_t free() const { return slots() - open_; }
+  std::int64_t free() const { return slots() - open_ - held_; }
+  /// Keeps `count` more slots from being free (fewer, when negative): for who will need them.
+  void hold(std::int64_t count) { held_ += count; }
 
   /// A new sequence that begins with `ids`; what of them is known from earlier ones is not computed
   /// again, but for the logits from `wanted_from` on. There must be a free slot.
@@ -63,6 +64,7 @@ class Streams {
   std::vector<std::unique_ptr<Stream>> slots_;
   std::vector<std::int32_t> table_;  // [slots, width]
   std::int64_t open_ = 0;
+  std::int64_t held_ = 0;
 };
 
 }  // namespace aira

@@ -24,8 +24,8 @@ class Task {
   /// for.
   virtual void advance(Streams& streams) = 0;
   /// The logits [V] after `position` of one of the task's streams, valid until the next step. May
-  /// append to streams and open others, but closes none: that is for advance(). May throw Error,
-  /// which is the task's end.
+  /// append to streams and open others, and close those whose logits of this step it has had. May
+  /// throw Error, which is the task's end.
   virtual void take(Stream& stream, std::int64_t position, std::span<const float> logits,
                     Streams& streams) = 0;
   virtual bool done() const = 0;
