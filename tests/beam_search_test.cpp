@@ -222,6 +222,26 @@ TEST(BeamSearch, ForbiddenTokensMayLeaveFewerBeamsAndTexts) {
   EXPECT_EQ(ended.results()[1].ids, (Ids{1}));
 }
 
+// With a negative length penalty a text loses by growing, so the length that counts is today's.
+TEST(BeamSearch, NeverWithANegativePenaltyExpectsTheShortestText) {
+  const auto model = [](const Ids& ids) {
+    if (ids.back() == 3) return logs({0.60, 0.15, 0.20, 0.05});
+    if (ids.back() == 0 && ids.size() == 2) return logs({0.60, 0.05, 0.30, 0.05});
+    return logs({0.02, 0.04, 0.90, 0.04});
+  };
+  const BeamOptions options{.beams = 2,
+                            .length_penalty = -0.5,
+                            .early_stopping = EarlyStopping::kNever,
+                            .returned = 2,
+                            .max_new_tokens = 9};
+  BeamSearch search(options, kPlain, Ids{3}, Ids{2}, 4);
+  run(search, model);
+  ASSERT_EQ(search.results().size(), 2U);
+  EXPECT_EQ(search.results()[0].ids, Ids{2});
+  EXPECT_EQ(search.results()[1].ids, (Ids{0, 0, 2}));
+  EXPECT_NEAR(search.results()[1].score, std::log(0.6 * 0.6 * 0.9) * std::sqrt(3), 1e-6);
+}
+
 TEST(BeamSearch, OneBeamIsGreedyAndEndsWithItsEndToken) {
   const BeamOptions options{.beams = 1, .length_penalty = 0, .max_new_tokens = 9};
   BeamSearch search(options, kPlain, Ids{2}, Ids{3}, 4);

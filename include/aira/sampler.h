@@ -81,8 +81,9 @@ class Sampler {
   void keep_typical(double mass);
   double depth(const Candidate& candidate) const;
   double total() const;
-  template <typename Key>
-  double drop_far(const Key& key, double droppable);
+  template <typename Bin>
+  double drop_far(const Bin& bin, double droppable);
+  double drop_improbable(double droppable);
   void rank();
 
   std::vector<float> scores_;          // [V], of the processed logits

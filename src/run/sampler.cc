@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <limits>
 
@@ -23,9 +24,22 @@ bool ranks_before(const Candidate& a, const Candidate& b) {
 
 /// So many candidates are sorted sooner than cut by bins.
 constexpr std::size_t kFew = 512;
-/// Bins of drop_far, over at most so many nats: e^-64 of the mass is nothing.
-constexpr std::size_t kBins = 1024;
-constexpr double kDeepest = 64;
+/// Bins of drop_far: 64 to an octave of weights or to a nat of distance.
+constexpr std::size_t kBins = 4096;
+
+/// The bin of a weight in [0, 1]: a positive double's bits are ordered as it is.
+std::size_t weight_bin(double weight) {
+  constexpr int kFraction = 52 - 6;
+  const std::uint64_t below =
+      std::bit_cast<std::uint64_t>(1.0) - std::bit_cast<std::uint64_t>(weight);
+  return std::min(kBins - 1, static_cast<std::size_t>(below >> kFraction));
+}
+
+/// The bin of a distance from 0.
+std::size_t distance_bin(double nats) {
+  const double place = nats * 64;
+  return place < static_cast<double>(kBins) ? static_cast<std::size_t>(place) : kBins - 1;
+}
 
 /// Throws when the best processed score is no number.
 void check_best(double best, std::span<const float> logits) {
@@ -104,34 +118,35 @@ void Sampler::rank() {
   ranked_ = true;
 }
 
-/// Drops candidates from the far end of an order by `key` (from 0, in nats) as long as all that was
-/// dropped weighs at most `droppable`: whole bins, so that some stay which only sorting can tell
-/// from those that must stay. Returns the weight that was dropped.
-template <typename Key>
-double Sampler::drop_far(const Key& key, double droppable) {
+/// Drops candidates from the far end of an order by `bin` as long as all that was dropped weighs at
+/// most `droppable`: whole bins, so that some stay which only sorting can tell from those that must
+/// stay. The nearest bin stays in any case. Returns the weight that was dropped.
+template <typename Bin>
+double Sampler::drop_far(const Bin& bin, double droppable) {
   if (candidates_.size() <= kFew) return 0;
-  double farthest = 0;
-  for (const Candidate& candidate : candidates_) farthest = std::max(farthest, key(candidate));
-  if (farthest == 0) return 0;
-  const double bins_per_nat = static_cast<double>(kBins) / std::min(farthest, kDeepest);
-  const auto bin = [&](const Candidate& candidate) {
-    const double place = key(candidate) * bins_per_nat;
-    return place < static_cast<double>(kBins) ? static_cast<std::size_t>(place) : kBins - 1;
-  };
   std::array<double, kBins> weight{};
-  for (const Candidate& candidate : candidates_) weight[bin(candidate)] += candidate.probability;
+  std::size_t nearest = kBins;
+  for (const Candidate& candidate : candidates_) {
+    const std::size_t place = bin(candidate);
+    weight[place] += candidate.probability;
+    nearest = std::min(nearest, place);
+  }
   std::size_t kept = kBins;
   double dropped = 0;
-  while (kept > 1 && dropped + weight[kept - 1] <= droppable) dropped += weight[--kept];
+  while (kept > nearest + 1 && dropped + weight[kept - 1] <= droppable) dropped += weight[--kept];
   std::erase_if(candidates_, [&](const Candidate& candidate) { return bin(candidate) >= kept; });
   return dropped;
+}
+
+double Sampler::drop_improbable(double droppable) {
+  return drop_far([](const Candidate& c) { return weight_bin(c.probability); }, droppable);
 }
 
 /// Drops from the improbable end while what is dropped stays within 1 - top_p, and keeps the first
 /// in any case.
 void Sampler::keep_top_p(double top_p) {
   const double droppable = (1 - top_p) * total();
-  double dropped = drop_far([this](const Candidate& c) { return depth(c); }, droppable);
+  double dropped = drop_improbable(droppable);
   rank();
   while (candidates_.size() > 1 && dropped + candidates_.back().probability <= droppable) {
     dropped += candidates_.back().probability;
@@ -150,7 +165,7 @@ void Sampler::keep_typical(double mass) {
   const auto key = [&](const Candidate& candidate) {
     return std::abs(depth(candidate) - expected);
   };
-  drop_far(key, (1 - mass) * sum);
+  drop_far([&](const Candidate& c) { return distance_bin(key(c)); }, (1 - mass) * sum);
   std::sort(candidates_.begin(), candidates_.end(),
             [&](const Candidate& a, const Candidate& b) { return key(a) < key(b); });
   ranked_ = false;
@@ -193,9 +208,7 @@ void Sampler::prepare(std::span<const float> logits, const History& history,
   }
   if (options.typical_p < 1) keep_typical(options.typical_p);
   const double sum = total();
-  if (!ranked_ && wanted < 1) {
-    drop_far([this](const Candidate& c) { return depth(c); }, (1 - wanted) * sum);
-  }
+  if (!ranked_ && wanted < 1) drop_improbable((1 - wanted) * sum);
   rank();
   for (Candidate& candidate : candidates_) candidate.probability /= sum;
 }

@@ -146,7 +146,7 @@ def main():
         model = load_tensors(MODELS_DIR / name, config)
         model.__class__ = Watched
         cases, STATS["heuristic"] = [], 0
-        for i, length in enumerate((1, 5)):
+        for i, length in enumerate((1, 5, 2)):
             prompt = [rng.randrange(config.vocab_size) for _ in range(length)]
             count = min(14, config.n_positions - length)
             cases += cases_for(model, prompt, count, number + i, rng)
