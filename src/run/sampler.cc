@@ -27,12 +27,6 @@ bool ranks_before(const Candidate& a, const Candidate& b) {
   return a.probability != b.probability ? a.probability > b.probability : a.token < b.token;
 }
 
-[[noreturn]] void no_number() {
-  throw Error(
-      "The model's output is not a number; its weights are damaged, or too large for the chosen "
-      "--dtype (try f32).");
-}
-
 }  // namespace
 
 void SamplingOptions::validate() const {
@@ -108,13 +102,13 @@ std::span<const Candidate> Sampler::distribution(std::span<const float> logits,
                                                  const SamplingOptions& options) {
   bool damaged = false;
   for (const float logit : logits) damaged |= std::isnan(logit);  // no early way out: vectorises
-  if (damaged) no_number();
+  if (damaged) throw Error(kNoNumber);
   penalise(logits, history, options.repetition_penalty);
   keep_top_k(options.greedy ? 1 : options.top_k);
   std::sort(candidates_.begin(), candidates_.end(), ranks_before);
   if (options.greedy) candidates_.resize(1);
   const double best = candidates_.front().probability;
-  if (!std::isfinite(best)) no_number();
+  if (!std::isfinite(best)) throw Error(kNoNumber);
   double sum = 0;
   for (Candidate& candidate : candidates_) {
     candidate.probability = std::exp((candidate.probability - best) / options.temperature);
