@@ -19,6 +19,7 @@ __global__ void __launch_bounds__(kThreads) append_block_per_row(AttentionJob jo
   if (slot < 0) return;
   const std::int64_t position = job.rows.position[t];
   const std::int64_t page = page_of(job.pages, slot, position);
+  if (threadIdx.x == 0) keep_token(job, t, page);
   const std::int64_t width = job.heads * job.head_size;
   const std::int64_t padded = padded_head(job.head_size);
   const float* key = job.qkv + t * 3 * width + width;

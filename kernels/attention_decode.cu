@@ -130,7 +130,9 @@ __global__ void __launch_bounds__(kThreads) decode_block_per_split(AttentionJob 
         cell_in(job, page_of(job.pages, slot, first), head, first);
   }
   if (append && split == splits - 1) {
-    const std::int64_t cell = cell_in(job, page_of(job.pages, slot, position), head, position);
+    const std::int64_t page = page_of(job.pages, slot, position);
+    if (threadIdx.x == 0 && head == 0) keep_token(job, row, page);
+    const std::int64_t cell = cell_in(job, page, head, position);
     for (std::int64_t i = threadIdx.x; i < padded; i += kThreads) {
       const bool there = i < job.head_size;
       from_float(there ? query[width + i] : 0.0F, static_cast<Storage*>(job.keys)[cell + i]);

@@ -3,6 +3,7 @@
 // One block per row, threads along the width: a row is read and written once, in order.
 #include "kernels/device.h"
 #include "kernels/kernels.h"
+#include "kernels/pages.h"
 #include "kernels/storage.h"
 
 namespace aira::cuda {
@@ -18,7 +19,7 @@ __global__ void __launch_bounds__(kThreads) embed_block_per_row(EmbedJob job) {
   float* out = job.out + t * job.width;
   const bool filler = job.rows.slot[t] < 0;
   const auto* token = static_cast<const Storage*>(job.tokens) +
-                      (filler ? 0 : static_cast<std::int64_t>(job.rows.token[t])) * job.stride;
+                      (filler ? 0 : static_cast<std::int64_t>(token_of(job.rows, t))) * job.stride;
   const float* position =
       job.positions + (filler ? 0 : static_cast<std::int64_t>(job.rows.position[t])) * job.width;
   for (std::int64_t c = threadIdx.x; c < job.width; c += kThreads) {

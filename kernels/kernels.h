@@ -14,12 +14,14 @@
 
 namespace aira::cuda {
 
-/// The rows of a step, each [T]. A slot below 0 marks a row that only fills a captured graph's
-/// bucket: it is computed with whatever lies there and touches no cache.
+/// The rows of a step, each [T]. A token below 0 is the one drawn last for the row's slot. A slot
+/// below 0 marks a row that only fills a captured graph's bucket: it is computed with whatever lies
+/// there and touches no cache.
 struct RowArrays {
   const std::int32_t* token = nullptr;
   const std::int32_t* slot = nullptr;
   const std::int32_t* position = nullptr;
+  const std::int32_t* drawn = nullptr;  // [slots]
 };
 
 /// Where a step's sequences have their pages (PageTable).
@@ -125,7 +127,8 @@ struct AttentionJob {
   PageArray pages;
   void* keys = nullptr;  // [pages, H, 32, padded D] of this layer
   void* values = nullptr;
-  DType dtype = DType::kF32;  // of the cache
+  std::int32_t* tokens = nullptr;  // [pages, 32], written by those who append; null: not this time
+  DType dtype = DType::kF32;       // of the cache
   std::int64_t heads = 0;
   std::int64_t head_size = 0;
   std::int64_t context = 0;  // most positions of a sequence
@@ -167,5 +170,36 @@ struct CopyPagesJob {
   PageCopy copies[kMost] = {};
 };
 void copy_pages(const CopyPagesJob& job, Stream stream);
+
+// -- sample.cu --
+
+constexpr std::int64_t kDrawTopK = 64;      // the largest top-k
+constexpr std::int64_t kDrawVocab = 65536;  // the largest V
+constexpr std::int32_t kNotDrawn = -2;      // instead of a token when no logit is a number
+
+/// How to draw a token (aira::Draw).
+struct DrawOptions {
+  double temperature = 1;
+  double top_p = 1;
+  double uniform = 0;
+  float penalty = 1;
+  std::int32_t top_k = 1;  // 1..kDrawTopK
+  std::int32_t greedy = 0;
+};
+struct DrawJob {
+  float* logits = nullptr;  // [count, V]; the penalty is applied to them
+  std::int64_t count = 0;
+  std::int64_t vocab = 0;
+  RowArrays rows;
+  const std::int32_t* wanted = nullptr;  // [count], rows
+  PageArray pages;
+  const std::int32_t* tokens = nullptr;  // [pages, 32], of the cache
+  const DrawOptions* options = nullptr;  // [count]
+  unsigned* maxima = nullptr;            // [count, draw_groups(V)]
+  std::int32_t* last = nullptr;          // [slots], the rows' `drawn`
+  std::int32_t* out = nullptr;           // [count]
+};
+constexpr std::int64_t draw_groups(std::int64_t vocab) { return (vocab + 31) / 32; }
+void draw_tokens(const DrawJob& job, Stream stream);
 
 }  // namespace aira::cuda

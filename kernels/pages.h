@@ -1,4 +1,4 @@
-// Finding a position's cell in the paged cache.
+// Finding things by a row: its token, its cells in the paged cache.
 #pragma once
 
 #include "kernels/device.h"
@@ -12,6 +12,19 @@ namespace aira::cuda {
 __device__ __forceinline__ std::int64_t page_of(const PageArray& pages, std::int64_t slot,
                                                 std::int64_t position) {
   return pages.page[slot * pages.width + position / kPagePositions];
+}
+
+/// The token of a row that is no filler.
+__device__ __forceinline__ std::int32_t token_of(const RowArrays& rows, std::int64_t t) {
+  const std::int32_t token = rows.token[t];
+  return token >= 0 ? token : rows.drawn[rows.slot[t]];
+}
+
+/// Keeps row t's token where its page is.
+__device__ __forceinline__ void keep_token(const AttentionJob& job, std::int64_t t,
+                                           std::int64_t page) {
+  if (job.tokens == nullptr) return;
+  job.tokens[page * kPagePositions + job.rows.position[t] % kPagePositions] = token_of(job.rows, t);
 }
 
 /// Where a head's features at `position`, which is in `page`, begin in a layer's keys or values.

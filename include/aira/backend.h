@@ -11,11 +11,13 @@
 // and however many threads work.
 #pragma once
 
+#include <cassert>
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
 
+#include "aira/sampler.h"
 #include "aira/tensor.h"
 
 namespace aira {
@@ -28,6 +30,9 @@ struct Row {
   std::int32_t slot = 0;
   std::int32_t position = 0;
 };
+
+/// A row's token when it is the one that the backend drew last for the row's slot (Backend::draw).
+inline constexpr std::int32_t kDrawnToken = -1;
 
 enum class Activation : std::uint8_t { kNone, kGeluTanh, kGeluErf, kRelu, kSilu };
 
@@ -65,6 +70,12 @@ struct KvCache {
 struct PageCopy {
   std::int32_t from = 0;
   std::int32_t to = 0;
+};
+
+/// How a token is to be drawn from a row of logits.
+struct Draw {
+  SamplingOptions options;
+  double uniform = 0;  // in [0, 1), the random number
 };
 
 class Backend {
@@ -125,6 +136,27 @@ class Backend {
                          Tensor out) = 0;
   /// out[i] = x[wanted[i]]; x is [T, C], out is [wanted, C].
   virtual void select(Tensor x, Tensor out) = 0;
+
+  // -- Drawing tokens where the logits are, for backends that can. After end(), instead of reading
+  // them. The next step may begin, with kDrawnToken in its rows, before the tokens are known
+  // here. --
+
+  /// Whether this backend draws with these options from a vocabulary of this size.
+  virtual bool draws(const SamplingOptions& /*options*/, std::int64_t /*vocab*/) const {
+    return false;
+  }
+  /// Starts to draw a token for each wanted row of the step that has ended, by the rules of
+  /// Sampler: from `logits` [wanted, V], which it uses up. The history that counts for the
+  /// repetition penalty is the tokens at positions 0..the row's own of its slot; the backend keeps
+  /// them with the pages. At most kDrawsAhead draws may be uncollected.
+  virtual void draw(Tensor /*logits*/, std::span<const Draw> /*draws*/) { assert(false); }
+  /// The tokens of the earliest uncollected draw, waiting for them; valid until the next draw.
+  /// Throws Error as Sampler does when no logit is a number.
+  virtual std::span<const std::int32_t> drawn() {
+    assert(false);
+    return {};
+  }
+  static constexpr int kDrawsAhead = 2;
 };
 
 }  // namespace aira

@@ -59,12 +59,26 @@ class Session {
   /// The same with the slots' pages one behind the other, for limits().pages = 0.
   std::span<const float> forward(std::span<const Row> rows, std::span<const std::int32_t> wanted);
 
+  /// Whether `launch` may be used with these options.
+  bool draws(const SamplingOptions& options) const {
+    return backend_.draws(options, model_.config.vocab);
+  }
+  /// Starts a step and the drawing of a token for each wanted row, without waiting for either
+  /// (Backend::draw). Rows may have kDrawnToken.
+  void launch(std::span<const Row> rows, std::span<const std::int32_t> wanted,
+              const PageTable& table, std::span<const Draw> draws);
+  /// The tokens of the earliest launch that are not collected yet.
+  std::span<const std::int32_t> drawn() { return backend_.drawn(); }
+
   void copy_pages(std::span<const PageCopy> copies) { backend_.copy_pages(cache_, copies); }
 
   const Limits& limits() const { return limits_; }
   const Model& model() const { return model_; }
 
  private:
+  Tensor run(std::span<const Row> rows, std::span<const std::int32_t> wanted,
+             const PageTable& table);
+
   const Model& model_;
   Backend& backend_;
   Limits limits_;

@@ -56,6 +56,11 @@ struct DrawPlace {
 /// A number in [0, 1) with 53 random bits.
 double uniform(const DrawPlace& place);
 
+/// Said when no logit is a number, by whoever samples.
+inline constexpr const char* kNoNumber =
+    "The model's output is not a number; its weights are damaged, or too large for the chosen "
+    "--dtype (try f32).";
+
 /// Holds the scratch memory of one vocabulary, so that a token costs no allocation.
 class Sampler {
  public:

@@ -9,6 +9,7 @@
 #include "aira/error.h"
 #include "cuda/device.h"
 #include "cuda/device_memory.h"
+#include "cuda/drawing.h"
 #include "cuda/gemm.h"
 #include "cuda/step.h"
 #include "cuda/weights.h"
@@ -23,17 +24,37 @@ using namespace cuda;  // NOLINT(google-build-using-namespace): this file is whe
 /// cuBLAS. A first choice: not yet measured on a GPU.
 constexpr std::int64_t kSkinnyRows = 8;
 
+/// Bytes of a layer's keys. A layer has its keys and then its values; behind all layers are the
+/// tokens, [pages, kPagePositions] ids.
+std::int64_t keys_bytes(const KvCache& cache) {
+  return cache.pages * page_bytes(cache.heads, cache.head_size, cache.dtype);
+}
+constexpr std::int64_t kTokenBytes = kPagePositions * sizeof(std::int32_t);  // of a page
+std::int32_t* tokens_of(const KvCache& cache) {
+  return reinterpret_cast<std::int32_t*>(static_cast<std::byte*>(cache.data.get()) +
+                                         2 * cache.layers * keys_bytes(cache));
+}
+
 class CudaBackend final : public Backend {
  public:
-  CudaBackend() : uploader_(device_.stream()), gemm_(device_.stream()), step_(device_.stream()) {}
+  CudaBackend()
+      : uploader_(device_.stream()),
+        gemm_(device_.stream()),
+        step_(device_.stream()),
+        drawing_(device_.stream()) {}
 
   std::string description() const override { return device_.description(); }
-  Buffer alloc(std::int64_t bytes) override { return allocate_device(bytes); }
+  Buffer alloc(std::int64_t bytes) override {
+    step_.forget();
+    return allocate_device(bytes);
+  }
   Matrix load_matrix(const HostMatrix& source, DType dtype) override {
+    step_.forget();
     return upload_matrix(uploader_, source, dtype);
   }
   Vector load_vector(const std::shared_ptr<const std::byte>& source, DType dtype,
                      std::int64_t size) override {
+    step_.forget();
     return upload_vector(uploader_, source, dtype, size);
   }
   std::int64_t padded_rows(std::int64_t rows) const override { return Step::bucket(rows); }
@@ -52,6 +73,16 @@ class CudaBackend final : public Backend {
   void attention(Tensor qkv, const KvCache& cache, std::int64_t layer, float scale,
                  Tensor out) override;
   void select(Tensor x, Tensor out) override;
+
+  bool draws(const SamplingOptions& options, std::int64_t vocab) const override {
+    const bool more = options.min_p > 0 || options.typical_p < 1 ||
+                      options.no_repeat_ngram_size > 0 || options.min_new_tokens > 0 ||
+                      !options.bad_words.empty() || !options.logit_bias.empty();
+    return !more && vocab <= kDrawVocab &&
+           (options.greedy || (options.top_k > 0 && options.top_k <= kDrawTopK));
+  }
+  void draw(Tensor logits, std::span<const Draw> draws) override;
+  std::span<const std::int32_t> drawn() override { return drawing_.collect(); }
 
  private:
   /// Kernels of a step may start before the one in front of them has ended (they wait where they
@@ -73,6 +104,7 @@ class CudaBackend final : public Backend {
   Uploader uploader_;
   Gemm gemm_;
   Step step_;
+  Drawing drawing_;
   Scratch halves_, products_, partial_, arrived_;
   Buffer host_;  // what read() returns
   std::int64_t host_bytes_ = 0;
@@ -80,6 +112,7 @@ class CudaBackend final : public Backend {
   bool norm_waits_ = false;
   bool in_step_ = false;
   bool replays_ = false;
+  std::int32_t* tokens_ = nullptr;  // of the step's cache
   std::int64_t step_rows_ = 0;
   std::int64_t step_wanted_ = 0;
 };
@@ -90,8 +123,8 @@ KvCache CudaBackend::make_cache(KvCache shape) {
                 " features; the GPU's attention takes up to " + std::to_string(kLargestHead) +
                 ". Use --device cpu.");
   }
-  shape.data = allocate_device(2 * shape.layers * shape.pages *
-                               page_bytes(shape.heads, shape.head_size, shape.dtype));
+  step_.forget();
+  shape.data = allocate_device(keys_bytes(shape) * 2 * shape.layers + shape.pages * kTokenBytes);
   return shape;
 }
 
@@ -106,6 +139,11 @@ void CudaBackend::copy_pages(const KvCache& cache, std::span<const PageCopy> cop
     job.count = static_cast<std::int64_t>(part.size());
     std::copy(part.begin(), part.end(), job.copies);
     cuda::copy_pages(job, stream());
+    CopyPagesJob tokens = job;
+    tokens.data = tokens_of(cache);
+    tokens.arrays = 1;
+    tokens.page_bytes = kTokenBytes;
+    cuda::copy_pages(tokens, stream());
   }
 }
 
@@ -237,10 +275,10 @@ void CudaBackend::product(const LinearJob& job) {
 
 void CudaBackend::attention(Tensor qkv, const KvCache& cache, std::int64_t layer, float scale,
                             Tensor out) {
+  tokens_ = tokens_of(cache);
   if (replays_) return;
   run_norm();
-  const std::int64_t bytes =  // of a layer's keys
-      cache.pages * page_bytes(cache.heads, cache.head_size, cache.dtype);
+  const std::int64_t bytes = keys_bytes(cache);
   auto* keys = static_cast<std::byte*>(cache.data.get()) + 2 * layer * bytes;
   AttentionJob job{.qkv = qkv.data,
                    .count = rows_of(qkv),
@@ -250,6 +288,7 @@ void CudaBackend::attention(Tensor qkv, const KvCache& cache, std::int64_t layer
                    .pages = step_.pages(),
                    .keys = keys,
                    .values = keys + bytes,
+                   .tokens = layer == 0 ? tokens_ : nullptr,
                    .dtype = cache.dtype,
                    .heads = cache.heads,
                    .head_size = cache.head_size,
@@ -283,6 +322,18 @@ void CudaBackend::select(Tensor x, Tensor out) {
                .width = x.cols,
                .out = out.data},
               stream());
+}
+
+void CudaBackend::draw(Tensor logits, std::span<const Draw> draws) {
+  assert(logits.rows == step_wanted_ && static_cast<std::int64_t>(draws.size()) == step_wanted_);
+  drawing_.start({.logits = logits.data,
+                  .vocab = logits.cols,
+                  .rows = step_.arrays(),
+                  .wanted = step_.wanted_array(),
+                  .pages = step_.pages(),
+                  .tokens = tokens_,
+                  .last = step_.drawn()},
+                 draws);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "cuda/step.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cstring>
 
 namespace aira::cuda {
@@ -24,20 +25,28 @@ Step::Step(cudaStream_t stream) : stream_(stream) {
 Step::~Step() {
   abandon();
   static_cast<void>(cudaStreamSynchronize(stream_));
+  forget();
+  static_cast<void>(cudaEventDestroy(sent_));
+}
+
+void Step::forget() {
+  assert(mode_ == Mode::kDirect);
   for (auto& [key, recording] : recordings_) {
     if (recording.graph != nullptr) static_cast<void>(cudaGraphExecDestroy(recording.graph));
   }
-  static_cast<void>(cudaEventDestroy(sent_));
+  recordings_.clear();
+  current_ = nullptr;
 }
 
 /// Drops what an exception left half recorded.
 void Step::abandon() {
-  if (mode_ != Mode::kRecording) return;
+  const Mode mode = mode_;
+  mode_ = Mode::kDirect;
+  if (mode != Mode::kRecording) return;
   cudaGraph_t graph = nullptr;
   static_cast<void>(cudaStreamEndCapture(stream_, &graph));
   if (graph != nullptr) static_cast<void>(cudaGraphDestroy(graph));
   static_cast<void>(cudaGetLastError());
-  mode_ = Mode::kDirect;
 }
 
 void Step::group(std::span<const Row> rows) {
@@ -72,21 +81,36 @@ void Step::begin(std::span<const Row> rows, std::span<const std::int32_t> wanted
   send(rows, wanted);
 }
 
+/// Room for `ints` to send and a drawn token for each slot of the table. The first size is enough
+/// for every recorded step of a model, so their arguments stay what they are.
+void Step::make_room(std::int64_t ints) {
+  const std::int64_t slots =
+      table_.width > 0 ? static_cast<std::int64_t>(table_.pages.size()) / table_.width : 0;
+  if (ints <= capacity_ && slots <= slots_) return;
+  check(cudaStreamSynchronize(stream_), "finishing a step");
+  constexpr auto kInt = static_cast<std::int64_t>(sizeof(std::int32_t));
+  if (ints > capacity_) {
+    capacity_ = std::max(2 * ints, groups_at() + (4 + kGroupInts) * kMostRecorded);
+    host_ = allocate_pinned(capacity_ * kInt);
+    device_ = allocate_device(capacity_ * kInt);
+  }
+  if (slots > slots_) {
+    const Buffer old = drawn_;
+    drawn_ = allocate_device(std::max(2 * slots, kMostRecorded) * kInt);
+    if (old) {
+      check(cudaMemcpyAsync(drawn_.get(), old.get(), static_cast<std::size_t>(slots_ * kInt),
+                            cudaMemcpyDeviceToDevice, stream_),
+            "moving drawn tokens");
+      check(cudaStreamSynchronize(stream_), "moving drawn tokens");
+    }
+    slots_ = std::max(2 * slots, kMostRecorded);
+  }
+  forget();  // recorded steps read the old memory, which nobody fills any more
+}
+
 void Step::send(std::span<const Row> rows, std::span<const std::int32_t> wanted) {
   const std::int64_t ints = groups_at() + kGroupInts * group_count();
-  if (ints > capacity_) {
-    // The first size is enough for every recorded step, so their arguments stay what they are.
-    capacity_ = std::max(2 * ints, groups_at() + (4 + kGroupInts) * kMostRecorded);
-    if (device_) retired_.push_back(device_);
-    check(cudaStreamSynchronize(stream_), "finishing a step");
-    host_ = allocate_pinned(capacity_ * static_cast<std::int64_t>(sizeof(std::int32_t)));
-    device_ = allocate_device(capacity_ * static_cast<std::int64_t>(sizeof(std::int32_t)));
-    // Recorded steps read the old memory, which nobody fills any more.
-    for (auto& [key, recording] : recordings_) {
-      if (recording.graph != nullptr) static_cast<void>(cudaGraphExecDestroy(recording.graph));
-    }
-    recordings_.clear();
-  }
+  make_room(ints);
   check(cudaEventSynchronize(sent_), "sending rows");
   auto* host = static_cast<std::int32_t*>(host_.get());
   for (std::int64_t i = 0; i < rows_; ++i) {
@@ -110,7 +134,7 @@ void Step::send(std::span<const Row> rows, std::span<const std::int32_t> wanted)
 }
 
 RowArrays Step::arrays() const {
-  return {device_ints(), device_ints() + rows_, device_ints() + 2 * rows_};
+  return {device_ints(), device_ints() + rows_, device_ints() + 2 * rows_, drawn()};
 }
 
 const RowGroup* Step::groups() const {

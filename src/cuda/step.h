@@ -36,6 +36,10 @@ class Step {
   /// To be asked by the first operation, with something that names the model and its memory: true
   /// when the whole step is replayed, so that no operation has anything to do.
   bool replays(const void* memory);
+  /// Drops all recordings. To be called between steps when memory is handed out: it may have been
+  /// freed by the model or session that a recording was made for, and a new one's is told by its
+  /// address.
+  void forget();
   /// Launches a recorded step; ends recording.
   void end();
 
@@ -46,6 +50,8 @@ class Step {
   std::int64_t wanted() const { return wanted_; }
   RowArrays arrays() const;
   const std::int32_t* wanted_array() const { return device_ints() + 3 * rows_; }
+  /// The token drawn last for each slot.
+  std::int32_t* drawn() const { return static_cast<std::int32_t*>(drawn_.get()); }
   PageArray pages() const { return {device_ints() + pages_at(), table_.width}; }
   /// Groups of consecutive rows; steps that do not decode only.
   const RowGroup* groups() const;
@@ -62,6 +68,7 @@ class Step {
 
   void group(std::span<const Row> rows);
   void send(std::span<const Row> rows, std::span<const std::int32_t> wanted);
+  void make_room(std::int64_t ints);
   void abandon();
   /// Where things lie in the ints that are sent; in recorded steps, where the table begins is given
   /// by the Key.
@@ -74,8 +81,9 @@ class Step {
   cudaStream_t stream_;
   Buffer host_, device_;  // tokens, slots, positions [rows] each, wanted, table of pages, groups
   std::int64_t capacity_ = 0;  // ints
+  Buffer drawn_;               // [slots], never sent
+  std::int64_t slots_ = 0;     // that drawn_ has room for
   cudaEvent_t sent_ = nullptr;
-  std::vector<Buffer> retired_;  // recorded steps may hold them
   PageTable table_;
   std::vector<RowGroup> groups_;
   bool decodes_ = false;

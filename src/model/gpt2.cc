@@ -20,15 +20,27 @@ float attention_scale(const ModelConfig& config, std::int64_t layer) {
 }  // namespace
 
 std::span<const float> Session::forward(std::span<const Row> rows,
+                                        std::span<const std::int32_t> wanted,
+                                        const PageTable& table) {
+  return backend_.read(run(rows, wanted, table));
+}
+
+std::span<const float> Session::forward(std::span<const Row> rows,
                                         std::span<const std::int32_t> wanted) {
   assert(!own_pages_.empty());
   return forward(rows, wanted,
                  {own_pages_, static_cast<std::int64_t>(own_pages_.size()) / limits_.slots});
 }
 
-std::span<const float> Session::forward(std::span<const Row> rows,
-                                        std::span<const std::int32_t> wanted,
-                                        const PageTable& table) {
+void Session::launch(std::span<const Row> rows, std::span<const std::int32_t> wanted,
+                     const PageTable& table, std::span<const Draw> draws) {
+  assert(draws.size() == wanted.size());
+  backend_.draw(run(rows, wanted, table), draws);
+}
+
+/// The forward pass; returns the logits.
+Tensor Session::run(std::span<const Row> rows, std::span<const std::int32_t> wanted,
+                    const PageTable& table) {
   const ModelConfig& config = model_.config;
   const auto count = static_cast<std::int64_t>(rows.size());
   const auto wanted_count = static_cast<std::int64_t>(wanted.size());
@@ -61,7 +73,7 @@ std::span<const float> Session::forward(std::span<const Row> rows,
     backend_.linear(last, model_.head, {}, logits);
   }
   backend_.end();
-  return backend_.read(logits);
+  return logits;
 }
 
 }  // namespace aira

@@ -98,11 +98,7 @@ void process_scores(std::span<float> scores, std::span<std::uint8_t> seen, const
   }
 }
 
-void throw_not_a_number() {
-  throw Error(
-      "The model's output is not a number; its weights are damaged, or too large for the chosen "
-      "--dtype (try f32).");
-}
+void throw_not_a_number() { throw Error(kNoNumber); }
 
 void throw_nothing_left() {
   throw Error(

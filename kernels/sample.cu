@@ -1,0 +1,299 @@
+// The next token of each row, by the rules of src/run/sampler.cc: repetition penalty, temperature,
+// top-k with whatever ties with the k-th, top-p, draw.
+//
+// Two kernels. The first goes over the logits once, many blocks for a row: it applies the penalty
+// in place and notes the greatest score of every 32. The second, one block for a row, finds the
+// k-th greatest of these maxima: at least k scores reach it, and those above it are in fewer than k
+// groups of 32. So it reads a few groups again, sorts what it finds and has the k best and their
+// ties, whatever the vocabulary. From there on everything is in double precision and summed in the
+// sampler's order.
+#include "kernels/device.h"
+#include "kernels/kernels.h"
+#include "kernels/pages.h"
+
+namespace aira::cuda {
+namespace {
+
+constexpr unsigned kPenaltyThreads = 256;
+constexpr unsigned kDrawThreads = 512;
+constexpr std::int64_t kGroup = 32;
+constexpr std::int64_t kChunk = 2048;  // logits of a block of the first kernel
+constexpr std::int64_t kMostKeys = 2048;
+static_assert((kDrawTopK - 1) * kGroup <= kMostKeys && kDrawVocab <= kGroup * kMostKeys);
+
+using Wide = unsigned long long;
+
+/// Floats as integers of the same order; both zeros are one, NaN is above all.
+constexpr unsigned kKeyOfNan = 0xffffffffU;
+constexpr unsigned kKeyOfInfinity = 0xff800000U;
+constexpr unsigned kKeyOfMinusInfinity = 0x007fffffU;
+__device__ __forceinline__ unsigned key_of(float score) {
+  if (score != score) return kKeyOfNan;
+  const unsigned bits = __float_as_uint(score + 0.0F);
+  return (bits & 0x80000000U) != 0 ? ~bits : bits | 0x80000000U;
+}
+__device__ __forceinline__ float score_of(unsigned key) {
+  return __uint_as_float((key & 0x80000000U) != 0 ? key & 0x7fffffffU : ~key);
+}
+/// The key first, then the lower number first.
+__device__ __forceinline__ Wide ranked(unsigned key, std::int64_t number) {
+  return static_cast<Wide>(key) << 32U | (0xffffffffU - static_cast<unsigned>(number));
+}
+__device__ __forceinline__ unsigned key_in(Wide rank) { return static_cast<unsigned>(rank >> 32U); }
+__device__ __forceinline__ std::int32_t number_in(Wide rank) {
+  return static_cast<std::int32_t>(0xffffffffU - static_cast<unsigned>(rank & 0xffffffffU));
+}
+
+struct PenaltyShared {
+  float score[kChunk];
+};
+
+__global__ void __launch_bounds__(kPenaltyThreads) penalise_block_per_chunk(DrawJob job) {
+  grid_dependency_trigger();
+  grid_dependency_wait();
+  auto& shared = block_shared<PenaltyShared>();
+  const auto draw = static_cast<std::int64_t>(blockIdx.y);
+  const std::int64_t base = blockIdx.x * kChunk;
+  const std::int64_t count = min(kChunk, job.vocab - base);
+  float* logits = job.logits + draw * job.vocab + base;
+  for (std::int64_t i = threadIdx.x; i < kChunk; i += kPenaltyThreads) {
+    shared.score[i] = i < count ? logits[i] : score_of(kKeyOfMinusInfinity);
+  }
+  __syncthreads();
+  const float penalty = job.options[draw].penalty;
+  if (penalty != 1.0F) {
+    const std::int32_t row = job.wanted[draw];
+    const std::int64_t slot = job.rows.slot[row];
+    for (std::int64_t p = threadIdx.x; p <= job.rows.position[row]; p += kPenaltyThreads) {
+      const std::int64_t at = page_of(job.pages, slot, p) * kPagePositions + p % kPagePositions;
+      const std::int64_t id = job.tokens[at] - base;
+      if (id < 0 || id >= count) continue;
+      // From the logit: a token that occurs again gets the same score again.
+      const float logit = logits[id];
+      atomicExch(&shared.score[id], logit < 0.0F ? logit * penalty : __fdiv_rn(logit, penalty));
+    }
+    __syncthreads();
+  }
+  const std::int64_t groups = draw_groups(job.vocab);
+  const unsigned lane = threadIdx.x % 32;
+  for (std::int64_t i = threadIdx.x; i - lane < count; i += kPenaltyThreads) {
+    unsigned greatest = key_of(shared.score[i]);
+#pragma unroll
+    for (int distance = 16; distance > 0; distance /= 2) {
+      greatest = max(greatest, __shfl_xor_sync(kWholeWarp, greatest, distance));
+    }
+    if (lane == 0) job.maxima[draw * groups + (base + i) / kGroup] = greatest;
+    if (i < count) logits[i] = shared.score[i];
+  }
+}
+
+struct DrawShared {
+  Wide rank[kMostKeys];
+  union {
+    Wide tied[kMostKeys];
+    double probability[kMostKeys];
+  };
+  double sum;
+  unsigned above;  // scores above the k-th maximum
+  unsigned ties;   // scores equal to it
+  unsigned kept;   // in `rank` and `probability`
+  unsigned loose;  // ties that follow these, too many to be listed
+};
+
+/// Puts the first n ranks in descending order (bitonic sort); n is a power of two.
+__device__ __forceinline__ void sort_ranks(Wide* ranks, unsigned n) {
+  for (unsigned size = 2; size <= n; size *= 2) {
+    for (unsigned stride = size / 2; stride > 0; stride /= 2) {
+      for (unsigned i = threadIdx.x; i < n / 2; i += kDrawThreads) {
+        const unsigned low = i / stride * stride * 2 + i % stride;
+        const Wide a = ranks[low];
+        const Wide b = ranks[low + stride];
+        if ((a < b) == ((low & size) == 0)) {
+          ranks[low] = b;
+          ranks[low + stride] = a;
+        }
+      }
+      __syncthreads();
+    }
+  }
+}
+
+/// Fills up with ranks below all others to a power of two, and sorts.
+__device__ __forceinline__ void sort_all(Wide* ranks, std::int64_t n) {
+  unsigned size = 1;
+  while (size < n) size *= 2;
+  for (std::int64_t i = n + threadIdx.x; i < size; i += kDrawThreads) ranks[i] = 0;
+  __syncthreads();
+  sort_ranks(ranks, size);
+}
+
+/// Lists the scores above `least` and, as far as there is room, those equal to it, in order.
+/// Returns how many are listed; shared.loose is the number of ties that are not.
+__device__ __forceinline__ std::int64_t list_from(const DrawJob& job, std::int64_t draw,
+                                                  unsigned least, DrawShared& shared) {
+  const std::int64_t groups = draw_groups(job.vocab);
+  for (std::int64_t g = threadIdx.x / 32; g < groups; g += kDrawThreads / 32) {
+    if (job.maxima[draw * groups + g] < least) continue;
+    const std::int64_t id = g * kGroup + threadIdx.x % 32;
+    if (id >= job.vocab) continue;
+    const unsigned key = key_of(job.logits[draw * job.vocab + id]);
+    if (key > least) {
+      shared.rank[atomicAdd(&shared.above, 1U)] = ranked(key, id);
+    } else if (key == least) {
+      const unsigned at = atomicAdd(&shared.ties, 1U);
+      if (at < kMostKeys) shared.tied[at] = ranked(key, id);
+    }
+  }
+  __syncthreads();
+  const std::int64_t above = shared.above;
+  const std::int64_t ties = shared.ties;
+  const bool all = above + ties <= kMostKeys;
+  for (std::int64_t i = threadIdx.x; all && i < ties; i += kDrawThreads) {
+    shared.rank[above + i] = shared.tied[i];
+  }
+  if (threadIdx.x == 0) shared.loose = all ? 0 : static_cast<unsigned>(ties);
+  const std::int64_t listed = all ? above + ties : above;
+  sort_all(shared.rank, listed);
+  return listed;
+}
+
+/// top-p by one thread, in the sampler's order: drops from the improbable end while what is dropped
+/// stays within 1 - top_p of the sum. `loose_share` is e^ of each loose tie. Leaves the sum of what
+/// is kept.
+__device__ __forceinline__ void drop_improbable(double top_p, double loose_share,
+                                                DrawShared& shared) {
+  const auto sum_up = [&] {
+    shared.sum = 0;
+    double sum = 0;
+    for (unsigned i = 0; i < shared.kept; ++i) sum += shared.probability[i];
+    for (unsigned i = 0; i < shared.loose; ++i) sum += loose_share;
+    shared.sum = sum;
+  };
+  sum_up();
+  if (top_p >= 1) return;
+  const double droppable = (1 - top_p) * shared.sum;
+  double dropped = 0;
+  while (shared.kept + shared.loose > 1) {
+    const double last = shared.loose > 0 ? loose_share : shared.probability[shared.kept - 1];
+    if (dropped + last > droppable) break;
+    dropped += last;
+    if (shared.loose > 0) {
+      --shared.loose;
+    } else {
+      --shared.kept;
+    }
+  }
+  sum_up();
+}
+
+/// The id of the score number `index` among those with this key.
+__device__ __forceinline__ std::int32_t find_tie(const float* scores, unsigned key,
+                                                 unsigned index) {
+  std::int32_t id = 0;
+  for (;; ++id) {
+    if (key_of(scores[id]) == key && index-- == 0) return id;
+  }
+}
+
+/// Where the random number falls, by one thread.
+__device__ __forceinline__ std::int32_t pick(const DrawJob& job, std::int64_t draw, unsigned least,
+                                             double loose_share, const DrawShared& shared) {
+  const float* scores = job.logits + draw * job.vocab;
+  double left = job.options[draw].uniform;
+  for (unsigned i = 0; i < shared.kept; ++i) {
+    left -= shared.probability[i];
+    if (left < 0) return number_in(shared.rank[i]);
+  }
+  for (unsigned i = 0; i < shared.loose; ++i) {
+    left -= loose_share / shared.sum;
+    if (left < 0) return find_tie(scores, least, i);
+  }
+  // Rounding left a remainder.
+  return shared.loose > 0 ? find_tie(scores, least, shared.loose - 1)
+                          : number_in(shared.rank[shared.kept - 1]);
+}
+
+__global__ void __launch_bounds__(kDrawThreads) draw_block_per_row(DrawJob job) {
+  grid_dependency_trigger();
+  grid_dependency_wait();
+  auto& shared = block_shared<DrawShared>();
+  const auto draw = static_cast<std::int64_t>(blockIdx.x);
+  const DrawOptions options = job.options[draw];
+  const std::int64_t groups = draw_groups(job.vocab);
+  for (std::int64_t g = threadIdx.x; g < groups; g += kDrawThreads) {
+    shared.rank[g] = ranked(job.maxima[draw * groups + g], g);
+  }
+  if (threadIdx.x == 0) shared.above = shared.ties = 0;
+  sort_all(shared.rank, groups);
+  const unsigned best = key_in(shared.rank[0]);
+  const std::int32_t slot = job.rows.slot[job.wanted[draw]];
+  if (best >= kKeyOfInfinity || best == kKeyOfMinusInfinity) {
+    if (threadIdx.x == 0) job.out[draw] = kNotDrawn;
+    if (threadIdx.x == 0) job.last[slot] = 0;
+    return;
+  }
+  const std::int64_t k = min(static_cast<std::int64_t>(options.top_k), job.vocab);
+  const unsigned least = k <= groups ? key_in(shared.rank[k - 1]) : kKeyOfMinusInfinity;
+  __syncthreads();
+  const std::int64_t listed = list_from(job, draw, least, shared);
+
+  // The k best and what ties with the k-th; without `loose` ones at least k are listed.
+  if (listed < k) {
+    if (threadIdx.x == 0) shared.kept = static_cast<unsigned>(listed);
+  } else {
+    const unsigned last = key_in(shared.rank[k - 1]);
+    for (std::int64_t i = threadIdx.x; i < listed; i += kDrawThreads) {
+      if (key_in(shared.rank[i]) < last) continue;
+      if (i + 1 < listed && key_in(shared.rank[i + 1]) >= last) continue;
+      shared.kept = static_cast<unsigned>(i + 1);
+      shared.loose = 0;
+    }
+  }
+  __syncthreads();
+  if (options.greedy != 0 && threadIdx.x == 0) {
+    shared.loose = shared.kept > 0 ? 0 : 1;
+    shared.kept = shared.kept > 0 ? 1 : 0;
+  }
+  __syncthreads();
+  const auto share = [&](unsigned key) {
+    return exp((static_cast<double>(score_of(key)) - static_cast<double>(score_of(best))) /
+               options.temperature);
+  };
+  for (unsigned i = threadIdx.x; i < shared.kept; i += kDrawThreads) {
+    shared.probability[i] = share(key_in(shared.rank[i]));
+  }
+  __syncthreads();
+  const double loose_share = shared.loose > 0 ? share(least) : 0;
+  __syncthreads();
+  if (threadIdx.x == 0) drop_improbable(options.top_p, loose_share, shared);
+  __syncthreads();
+  for (unsigned i = threadIdx.x; i < shared.kept; i += kDrawThreads) {
+    shared.probability[i] /= shared.sum;
+  }
+  __syncthreads();
+  if (threadIdx.x != 0) return;
+  const std::int32_t token = pick(job, draw, least, loose_share, shared);
+  job.out[draw] = token;
+  job.last[slot] = token;
+}
+
+}  // namespace
+
+void draw_tokens(const DrawJob& job, Stream stream) {
+  if (job.vocab > kDrawVocab) throw Error("draw_tokens: the vocabulary is too large.");
+  launch({.grid = {static_cast<unsigned>((job.vocab + kChunk - 1) / kChunk),
+                   static_cast<unsigned>(job.count)},
+          .block = kPenaltyThreads,
+          .stream = stream.stream,
+          .dependent = stream.dependent,
+          .name = "penalise_block_per_chunk"},
+         penalise_block_per_chunk, job);
+  launch({.grid = static_cast<unsigned>(job.count),
+          .block = kDrawThreads,
+          .stream = stream.stream,
+          .dependent = stream.dependent,
+          .name = "draw_block_per_row"},
+         draw_block_per_row, job);
+}
+
+}  // namespace aira::cuda
