@@ -3,6 +3,7 @@
 # checks of memory, barriers and alignment) without sanitizers, ADDRESS with AddressSanitizer, RACES
 # with ThreadSanitizer. The same tests with unchanged copies must pass; that is the kernels' own run
 # in the sanitizers' builds, and a run of its own without them.
+
 # What ctest must find in the output.
 set(AIRA_SEEN_REFERENCE "got [^ ]*, expected|written [0-9]+ (before|behind) the output")
 set(AIRA_SEEN_ADDRESS "ERROR: AddressSanitizer: ")
@@ -174,6 +175,16 @@ planted_kernel(columns-off-by-one ${select} REFERENCE
   REPLACE "c < job.width;" BY "c <= job.width;")
 planted_kernel(missing-grid-wait ${select} RACES
   REPLACE "  grid_dependency_wait();\n" BY "")
+
+# A kernel that no longer has the text is an error of the build.
+file(GENERATE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/planted/gone.txt CONTENT "no kernel has this text")
+add_test(NAME planted.text-that-is-gone COMMAND ${CMAKE_COMMAND}
+         -DFROM=${PROJECT_SOURCE_DIR}/kernels/embed.cu -DTO=${CMAKE_CURRENT_BINARY_DIR}/gone.cu
+         -DOLD=${CMAKE_CURRENT_BINARY_DIR}/planted/gone.txt
+         -DNEW=${CMAKE_CURRENT_BINARY_DIR}/planted/gone.txt
+         -P ${CMAKE_CURRENT_SOURCE_DIR}/plant.cmake)
+set_tests_properties(planted.text-that-is-gone PROPERTIES
+  PASS_REGULAR_EXPRESSION "embed\\.cu[ \n]+has[ \n]+0[ \n]+times" LABELS cuda-on-host)
 
 # Nothing planted: every test that saw a mistake above passes.
 if(NOT AIRA_TSAN AND NOT AIRA_SANITIZE)

@@ -1,0 +1,17 @@
+// The CUDA backend on the GPU of this machine, from the module that the program loads.
+#include "backends.h"
+#include "cuda/load_module.h"
+
+namespace aira {
+
+const std::vector<TestBackend>& test_backends() {
+  static const std::vector<TestBackend> all = {
+      {.name = "gpu",
+       .make = [](int /*threads*/) { return load_cuda_backend(); },
+       .same_bits = false,
+       .exact_input_rows = 8,
+       .half_cache = true}};
+  return all;
+}
+
+}  // namespace aira

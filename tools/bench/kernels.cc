@@ -1,0 +1,234 @@
+// kernel-bench [--tiny]: times every launcher of kernels/kernels.h on the shapes of GPT-2 small and
+// on odd ones, and prints a JSON object: per case the median time, GB/s and percent of the copy
+// bandwidth measured in the same run; and our linear map beside cuBLAS's for 1 to 64 rows. --tiny
+// is for the stand-in of tests/cuda_on_host: it shows that the program works, its times mean
+// nothing.
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cuda/gemm.h"
+#include "kernel_timer.h"
+#include "kernels/kernels.h"
+
+namespace aira::cuda {
+namespace {
+
+struct Shape {
+  std::int64_t width, inner, heads, head_size, context, vocab;
+};
+constexpr Shape kGpt2Small = {768, 3072, 12, 64, 1024, 50259};
+constexpr Shape kOdd = {97, 389, 3, 20, 150, 509};
+
+/// "8x768".
+std::string text(std::initializer_list<std::int64_t> sizes) {
+  std::string all;
+  for (const std::int64_t size : sizes) {
+    if (!all.empty()) all += 'x';
+    all += std::to_string(size);
+  }
+  return all;
+}
+
+std::vector<std::int32_t> counting(std::int64_t count, std::int64_t modulus) {
+  std::vector<std::int32_t> all;
+  for (std::int64_t i = 0; i < count; ++i) all.push_back(static_cast<std::int32_t>(i % modulus));
+  return all;
+}
+
+void bench_rows(KernelTimer& bench, const Shape& s, std::int64_t rows) {
+  const RowArrays arrays = {bench.indices(counting(rows, s.vocab)),
+                            bench.indices(counting(rows, rows)),
+                            bench.indices(counting(rows, s.context))};
+  const float* x = bench.memory<float>(rows * s.width);
+  auto* out = bench.memory<float>(rows * s.width);
+  const EmbedJob embed = {.rows = arrays,
+                          .count = rows,
+                          .tokens = bench.memory<std::uint16_t>(s.vocab * s.width + 8 * s.vocab),
+                          .dtype = DType::kF16,
+                          .stride = (s.width + 7) / 8 * 8,
+                          .positions = bench.memory<float>(s.context * s.width),
+                          .width = s.width,
+                          .out = out};
+  const std::string shape = text({rows, s.width});
+  bench.add("embed_rows", shape, rows * s.width * (2 + 4 + 4),
+            [&](std::int64_t) { embed_rows(embed, bench.stream()); });
+  bench.add("select_rows", shape, rows * s.width * 8, [&](std::int64_t) {
+    select_rows({x, arrays.slot, rows, s.width, out}, bench.stream());
+  });
+  const LayerNorm norm = {bench.memory<float>(s.width), bench.memory<float>(s.width), 1e-5F};
+  bench.add("layernorm", shape, rows * s.width * 8, [&](std::int64_t) {
+    layernorm({x, rows, s.width, norm, out}, bench.stream());
+  });
+  bench.free_memory();
+}
+
+/// A linear map by our kernel and by cuBLAS with what goes around it; their seconds.
+std::pair<double, double> bench_linear(KernelTimer& bench, Gemm& gemm, std::int64_t rows,
+                                       std::int64_t in, std::int64_t out, DType dtype) {
+  const std::int64_t size = dtype == DType::kF32 ? 4 : 2;
+  const std::int64_t stride = (in + 16 / size - 1) / (16 / size) * (16 / size);
+  const std::int64_t weight_bytes = out * stride * size;
+  const std::int64_t bytes = weight_bytes + rows * (in + out) * 4;
+  LinearJob job = {.x = bench.memory<float>(rows * in),
+                   .rows = rows,
+                   .dtype = dtype,
+                   .in = in,
+                   .out = out,
+                   .stride = stride,
+                   .bias = bench.memory<float>(out),
+                   .activation = Activation::kGeluTanh,
+                   .norm = {},
+                   .y = bench.memory<float>(rows * out)};
+  const std::string shape = text({rows, in, out}) + " " + name_of(dtype);
+  const double skinny = bench.add("linear_skinny", shape, bytes, [&](std::int64_t n) {
+    job.weights = bench.weights(n, weight_bytes);
+    linear_skinny(job, bench.stream());
+  });
+  GemmJob product = {.x = job.x,
+                     .rows = rows,
+                     .x_stride = in,
+                     .dtype = dtype,
+                     .in = in,
+                     .out = out,
+                     .stride = stride,
+                     .product = bench.memory<float>(rows * out)};
+  auto* halves = bench.memory<std::uint16_t>(rows * stride);
+  if (dtype == DType::kF16) {
+    product.x = halves;
+    product.in = stride;
+    product.x_stride = stride;
+    bench.add("rows_to_half", text({rows, in}), rows * in * 4 + rows * stride * 2,
+              [&](std::int64_t) { rows_to_half(job.x, rows, in, stride, halves, bench.stream()); });
+  }
+  bench.add("linear_epilogue", text({rows, out}), rows * out * 8,
+            [&](std::int64_t) { linear_epilogue(job, product.product, bench.stream()); });
+  const double library = bench.add("cuBLAS with both", shape, bytes, [&](std::int64_t n) {
+    if (dtype == DType::kF16) rows_to_half(job.x, rows, in, stride, halves, bench.stream());
+    product.weights = bench.weights(n, weight_bytes);
+    gemm.run(product);
+    linear_epilogue(job, product.product, bench.stream());
+  });
+  bench.free_memory();
+  return {skinny, library};
+}
+
+void bench_linears(KernelTimer& bench) {
+  Gemm gemm(bench.stream().stream);
+  const Shape& s = bench.tiny() ? kOdd : kGpt2Small;
+  const std::vector<std::int64_t> rows =
+      bench.tiny() ? std::vector<std::int64_t>{1, 3}
+                   : std::vector<std::int64_t>{1, 2, 4, 8, 12, 16, 24, 32, 48, 64};
+  for (const std::int64_t count : rows) {
+    double skinny = 0;
+    double library = 0;
+    for (const auto& [in, out] : {std::pair{s.width, 3 * s.width},
+                                  {s.width, s.width},
+                                  {s.width, s.inner},
+                                  {s.inner, s.width}}) {
+      const auto [ours, theirs] = bench_linear(bench, gemm, count, in, out, DType::kF16);
+      skinny += ours;
+      library += theirs;
+    }
+    bench.add_pair(count, skinny, library);
+  }
+  for (const std::int64_t count : {1, 8}) {
+    bench_linear(bench, gemm, count, s.width, s.vocab, DType::kF16);  // the vocabulary
+    bench_linear(bench, gemm, count, s.width, s.width, DType::kF32);
+    bench_linear(bench, gemm, count, kOdd.width, kOdd.inner, DType::kF16);
+  }
+}
+
+/// `rows` rows: each of its own sequence at `position`, or with `prompt` one sequence up to there.
+void bench_attention(KernelTimer& bench, const Shape& s, std::int64_t rows, std::int64_t position,
+                     bool prompt) {
+  const std::int64_t width = s.heads * s.head_size;
+  const std::int64_t slots = prompt ? 1 : rows;
+  const std::int64_t features = slots * s.heads * s.context * padded_head(s.head_size);
+  std::vector<std::int32_t> positions(static_cast<std::size_t>(rows),
+                                      static_cast<std::int32_t>(position));
+  std::vector<std::int32_t> groups;  // first row, rows, slot, position
+  for (std::int64_t first = 0; prompt && first < rows; first += kGroupRows) {
+    const std::int64_t count = std::min<std::int64_t>(kGroupRows, rows - first);
+    for (const std::int64_t number : {first, count, std::int64_t{0}, position - rows + 1 + first}) {
+      groups.push_back(static_cast<std::int32_t>(number));
+    }
+    for (std::int64_t r = first; r < first + count; ++r) {
+      positions[static_cast<std::size_t>(r)] = static_cast<std::int32_t>(position - rows + 1 + r);
+    }
+  }
+  AttentionJob job = {
+      .qkv = bench.memory<float>(rows * 3 * width),
+      .count = rows,
+      .rows = {.slot = bench.indices(counting(rows, slots)), .position = bench.indices(positions)},
+      .keys = bench.memory<std::uint16_t>(features),
+      .values = bench.memory<std::uint16_t>(features),
+      .dtype = DType::kF16,
+      .heads = s.heads,
+      .head_size = s.head_size,
+      .context = s.context,
+      .scale = 0.125F,
+      .out = bench.memory<float>(rows * width)};
+  const std::string shape =
+      text({rows, s.heads, s.head_size}) + " to position " + std::to_string(position);
+  bench.add("attention_append", shape, rows * width * 2 * (4 + 2),
+            [&](std::int64_t) { attention_append(job, bench.stream()); });
+  const std::int64_t own = rows * width * 4 * 4;  // queries, keys, values, out
+  if (prompt) {
+    static_assert(sizeof(RowGroup) == 4 * sizeof(std::int32_t));
+    job.groups = reinterpret_cast<const RowGroup*>(bench.indices(groups));
+    job.group_count = static_cast<std::int64_t>(groups.size()) / 4;
+    bench.add("attention_prefill", shape, own + 2 * 2 * (position + 1) * width,
+              [&](std::int64_t) { attention_prefill(job, bench.stream()); });
+  } else {
+    job.partial =
+        bench.memory<float>(attention_partial_floats(rows, s.heads, s.head_size, s.context));
+    job.arrived = bench.zeros<unsigned>(rows * s.heads);
+    bench.add("attention_decode", shape, own + rows * 2 * 2 * (position + 1) * width,
+              [&](std::int64_t) { attention_decode(job, true, bench.stream()); });
+  }
+  bench.free_memory();
+}
+
+int run(bool tiny) {
+  KernelTimer bench(tiny);
+  const Shape& s = tiny ? kOdd : kGpt2Small;
+  for (const std::int64_t rows : {1, 5}) bench_rows(bench, kOdd, rows);
+  if (!tiny) {
+    for (const std::int64_t rows : {1, 8, 64, 256}) bench_rows(bench, s, rows);
+  }
+  bench_linears(bench);
+  const std::int64_t last = s.context - 1;
+  for (const std::int64_t rows :
+       tiny ? std::vector<std::int64_t>{1, 2} : std::vector<std::int64_t>{1, 8, 64, 256}) {
+    for (const std::int64_t position : {s.context / 8 - 1, s.context / 2 - 1, last}) {
+      bench_attention(bench, s, rows, position, false);
+    }
+  }
+  for (const std::int64_t rows : {std::int64_t{65}, s.context / 2, s.context}) {
+    bench_attention(bench, s, rows, std::max(rows, s.context / 2) - 1, true);
+  }
+  bench_attention(bench, kOdd, 33, 40, true);
+  bench.print();
+  return 0;
+}
+
+}  // namespace
+}  // namespace aira::cuda
+
+int main(int argc, char** argv) {
+  const bool tiny = argc == 2 && std::strcmp(argv[1], "--tiny") == 0;
+  if (argc > 1 && !tiny) {
+    std::fprintf(stderr, "usage: kernel-bench [--tiny]\n");
+    return 2;
+  }
+  try {
+    return aira::cuda::run(tiny);
+  } catch (const aira::Error& error) {
+    std::fprintf(stderr, "kernel-bench: error: %s\n", error.what());
+    return 1;
+  }
+}
