@@ -1,5 +1,6 @@
 // Speed of the forward pass in tokens/s, as llama-bench measures it: a prompt alone, and decoding
-// alone from an empty context. Token ids are pseudo-random, so no tokenizer is needed.
+// alone from an empty context, one sequence or several side by side. Token ids are pseudo-random,
+// so no tokenizer is needed.
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -23,7 +24,7 @@ constexpr std::int64_t kPromptTokens = 512;  // llama-bench's defaults
 constexpr std::int64_t kDecodeTokens = 128;
 
 struct Measurement {
-  std::string test;            // "pp512", "tg128" as in llama-bench
+  std::string test;            // "pp512", "tg128" as in llama-bench, "tg128x32" for 32 sequences
   std::vector<double> speeds;  // tokens/s, ascending
 
   double median() const {
@@ -32,44 +33,58 @@ struct Measurement {
   }
 };
 
-/// Ids spread over the vocabulary, the same ones every time.
-std::vector<Row> pseudo_random_rows(std::int64_t count, std::int64_t vocab) {
+/// `count` positions of each of `sequences`, position by position; ids spread over the vocabulary,
+/// the same ones every time.
+std::vector<Row> pseudo_random_rows(std::int64_t count, std::int64_t sequences,
+                                    std::int64_t vocab) {
   std::vector<Row> rows;
   std::uint64_t state = 42;
-  for (std::int64_t i = 0; i < count; ++i) {
+  for (std::int64_t i = 0; i < count * sequences; ++i) {
     state = state * 6364136223846793005U + 1442695040888963407U;
     rows.push_back(
         {.token = static_cast<std::int32_t>((state >> 33) % static_cast<std::uint64_t>(vocab)),
-         .slot = 0,
-         .position = static_cast<std::int32_t>(i)});
+         .slot = static_cast<std::int32_t>(i % sequences),
+         .position = static_cast<std::int32_t>(i / sequences)});
   }
   return rows;
 }
 
-/// Runs `rows` in steps of `step` rows; logits are computed for the last row of each step that
-/// something would be drawn from.
-void run_rows(Session& session, std::span<const Row> rows, std::int64_t step) {
+/// What is measured: `tokens` positions of each sequence, in steps of `step` rows.
+struct Test {
+  std::string name;
+  std::int64_t tokens = 0;
+  std::int64_t sequences = 1;
+  std::int64_t step = 1;
+  bool decodes = false;  // something is drawn from each row, else from the very last
+};
+
+void run_rows(Session& session, std::span<const Row> rows, const Test& test) {
+  std::vector<std::int32_t> wanted;
   while (!rows.empty()) {
-    const auto part = rows.first(std::min(rows.size(), static_cast<std::size_t>(step)));
+    const auto part = rows.first(std::min(rows.size(), static_cast<std::size_t>(test.step)));
     rows = rows.subspan(part.size());
-    const std::array<std::int32_t, 1> last = {static_cast<std::int32_t>(part.size()) - 1};
-    const bool wanted = rows.empty() || step == 1;
-    session.forward(part, std::span(last).first(wanted ? 1 : 0));
+    wanted.clear();
+    const auto count = static_cast<std::int32_t>(part.size());
+    for (std::int32_t i = 0; i < count; ++i) {
+      if (test.decodes || (rows.empty() && i == count - 1)) wanted.push_back(i);
+    }
+    session.forward(part, wanted);
     if (interrupted()) return;
   }
 }
 
-Measurement measure(Session& session, const std::string& test, std::int64_t tokens,
-                    std::int64_t step, std::int64_t repetitions) {
-  Measurement result{.test = test + std::to_string(tokens), .speeds = {}};
-  const std::vector<Row> rows = pseudo_random_rows(tokens, session.model().config.vocab);
-  const std::int64_t warm_up = step == 1 ? std::min<std::int64_t>(tokens, 8) : tokens;
-  run_rows(session, std::span(rows).first(static_cast<std::size_t>(warm_up)), step);
+Measurement measure(Session& session, const Test& test, std::int64_t repetitions) {
+  Measurement result{.test = test.name, .speeds = {}};
+  const std::vector<Row> rows =
+      pseudo_random_rows(test.tokens, test.sequences, session.model().config.vocab);
+  const std::int64_t warm_up = test.decodes ? std::min<std::int64_t>(test.tokens, 8) : test.tokens;
+  run_rows(session, std::span(rows).first(static_cast<std::size_t>(warm_up * test.sequences)),
+           test);
   for (std::int64_t i = 0; i < repetitions && !interrupted(); ++i) {
     const auto start = std::chrono::steady_clock::now();
-    run_rows(session, rows, step);
+    run_rows(session, rows, test);
     const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-    result.speeds.push_back(static_cast<double>(tokens) / elapsed.count());
+    result.speeds.push_back(static_cast<double>(rows.size()) / elapsed.count());
   }
   std::sort(result.speeds.begin(), result.speeds.end());
   return result;
@@ -115,16 +130,23 @@ int run_bench(const Options& options) {
   }
   const std::unique_ptr<Backend> backend = make_backend(options);
   const Model model = Model::load(found.files, *backend, options.dtype);
-  Session session(model, *backend, {.slots = 1, .rows = kPromptRows, .wanted = 1});
+  const std::int64_t batch = options.batch;
+  Session session(model, *backend,
+                  {.slots = batch,
+                   .context = std::max<std::int64_t>({prompt, decode, 1}),
+                   .rows = std::max(kPromptRows, batch),
+                   .wanted = batch});
   catch_interrupts();
   ordered_json tests = ordered_json::array();
-  const auto add = [&](const char* test, std::int64_t tokens, std::int64_t step) {
-    if (tokens == 0 || interrupted()) return;
-    const Measurement result = measure(session, test, tokens, step, options.repetitions);
+  const auto add = [&](const Test& test) {
+    if (test.tokens == 0 || interrupted()) return;
+    const Measurement result = measure(session, test, options.repetitions);
     if (!interrupted()) tests.push_back(to_json(result));
   };
-  add("pp", prompt, kPromptRows);
-  add("tg", decode, 1);
+  add({.name = "pp" + std::to_string(prompt), .tokens = prompt, .step = kPromptRows});
+  std::string name = "tg" + std::to_string(decode);
+  if (batch > 1) name.append("x").append(std::to_string(batch));
+  add({.name = name, .tokens = decode, .sequences = batch, .step = batch, .decodes = true});
   if (interrupted()) return kInterrupted;
   const ordered_json report = {{"model", found.name},
                                {"dtype", name_of(model.dtype)},
