@@ -86,12 +86,17 @@ int convert_lines(const Tokenizer& tokenizer, const Options& options, Tokenizer:
 int run_tokenize(const Options& options) {
   LineReader lines(options.file.value_or("-"));
   const FoundModel found = find_model(options);
-  const Tokenizer tokenizer = Tokenizer::load(found.files);
+  TokenizerCache tokens(packed_folder(), found.files);
+  const Tokenizer tokenizer = tokens.load();
   const auto added = options.plain ? Tokenizer::Added::kPlainText : Tokenizer::Added::kRecognise;
   catch_interrupts();
-  if (!options.jsonl) return convert_lines(tokenizer, options, added, lines);
-  return answer_json_lines(
-      lines, [&](const json& line) { return convert_json(tokenizer, options, added, line); });
+  const auto convert = [&](const json& line) {
+    return convert_json(tokenizer, options, added, line);
+  };
+  const int code = options.jsonl ? answer_json_lines(lines, convert)
+                                 : convert_lines(tokenizer, options, added, lines);
+  tokens.keep(tokenizer, patience());
+  return code;
 }
 
 }  // namespace aira

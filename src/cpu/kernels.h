@@ -22,6 +22,14 @@ constexpr std::int64_t kQueryRows = 4;  // most rows of one sequence in an atten
 
 constexpr std::int64_t round_up(std::int64_t n, std::int64_t to) { return (n + to - 1) / to * to; }
 
+/// To be raised when the bytes of a packed matrix change their meaning.
+constexpr int kPanelLayout = 1;
+
+/// Bytes of a packed matrix, one stretch.
+constexpr std::int64_t packed_bytes(DType dtype, std::int64_t in, std::int64_t out) {
+  return round_up(out, kPanel) * in * size_of(dtype);
+}
+
 /// y = residual + activation(x W + bias); every row is `in` or `out` floats, without gaps.
 struct LinearJob {
   const float* x = nullptr;  // [rows, in]
