@@ -17,6 +17,7 @@
 #include <span>
 #include <string>
 
+#include "aira/error.h"
 #include "aira/sampler.h"
 #include "aira/tensor.h"
 
@@ -95,6 +96,20 @@ class Backend {
   /// Weights in the kernels' order, stored as `dtype` (kF32, kF16 or kI8). `source` is [in, out]
   /// or [out, in]; it may be dropped afterwards.
   virtual Matrix load_matrix(const HostMatrix& source, DType dtype) = 0;
+  /// Names the order in which load_matrix lays weights, and changes with it, when that can be kept
+  /// in a file and taken back by adopt_matrix; empty when it cannot (memory that is not the
+  /// host's).
+  virtual std::string packing() const { return {}; }
+  /// How many bytes load_matrix makes of such a matrix, in one stretch at Matrix::data.
+  virtual std::int64_t packed_bytes(std::int64_t /*in*/, std::int64_t /*out*/,
+                                    DType /*dtype*/) const {
+    return 0;
+  }
+  /// The matrix whose bytes, on a 64-byte boundary, a backend of the same packing() once made.
+  virtual Matrix adopt_matrix(const std::shared_ptr<const std::byte>& /*packed*/,
+                              std::int64_t /*in*/, std::int64_t /*out*/, DType /*dtype*/) {
+    throw Error("This device keeps no packed weights.");
+  }
   /// A parameter as f32; used where it lies when the backend can (f32, aligned, host memory).
   virtual Vector load_vector(const std::shared_ptr<const std::byte>& source, DType dtype,
                              std::int64_t size) = 0;

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -35,6 +36,11 @@ class ModelFiles {
   /// The same, but a missing file is an Error that names it and the place.
   File require(const std::string& name) const;
 
+  /// A text that changes when one of the files does whose names end in one of `endings`: name,
+  /// size, time of change and a digest of the first bytes of each. Empty when the files are in
+  /// memory.
+  std::string fingerprint(std::initializer_list<std::string_view> endings) const;
+
   /// The folder's path or the label.
   const std::string& place() const { return place_; }
 
@@ -42,6 +48,7 @@ class ModelFiles {
   ModelFiles(std::string place, std::function<std::optional<File>(const std::string&)> find);
 
   std::string place_;
+  bool is_folder_ = false;
   std::function<std::optional<File>(const std::string&)> find_;
 };
 

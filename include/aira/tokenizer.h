@@ -34,6 +34,10 @@ class Tokenizer {
   /// Reads tokenizer.json, else vocab.json + merges.txt + added_tokens.json; roles from
   /// tokenizer_config.json and special_tokens_map.json. Throws Error.
   static Tokenizer load(const ModelFiles& files);
+  /// All that load() found, for this program to keep and to read back much faster.
+  std::string image() const;
+  /// The tokenizer that gave `image`; nothing when the image is damaged.
+  static std::optional<Tokenizer> from_image(std::string_view image);
 
   Tokenizer(Tokenizer&&) noexcept;
   Tokenizer& operator=(Tokenizer&&) noexcept;

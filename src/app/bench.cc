@@ -1,13 +1,21 @@
-// Speed of the forward pass in tokens/s, as llama-bench measures it: a prompt alone, and decoding
-// alone from an empty context, one sequence or several side by side. Token ids are pseudo-random,
-// so no tokenizer is needed.
+// Speed: a prompt alone, decoding near the context's begin and end, many sequences at once, a whole
+// run of the program. Rounds go through all of them in turn, so that what else the machine does
+// hits all alike; figures are medians. Token ids are pseudo-random: no tokenizer is needed but for
+// the run.
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
+#include <functional>
 
 #include "aira/error.h"
 #include "aira/model.h"
+#include "app/bandwidth.h"
 #include "app/commands.h"
 #include "app/engine.h"
 #include "app/interrupt.h"
@@ -19,83 +27,164 @@ namespace {
 using nlohmann::ordered_json;
 
 constexpr std::int64_t kPromptRows = 256;  // of one step; the same as in generation
+constexpr std::int64_t kPromptTokens = 512;
+constexpr std::int64_t kDecodeTokens = 64;
+constexpr std::int64_t kNear = 16;  // positions at which decoding begins
+constexpr std::int64_t kFar = 1000;
+constexpr std::array<std::int64_t, 2> kBatches = {8, 32};
+constexpr const char* kStartTokens = "20";
 
-constexpr std::int64_t kPromptTokens = 512;  // llama-bench's defaults
-constexpr std::int64_t kDecodeTokens = 128;
-
-struct Measurement {
-  std::string test;            // "pp512", "tg128" as in llama-bench, "tg128x32" for 32 sequences
-  std::vector<double> speeds;  // tokens/s, ascending
-
-  double median() const {
-    const std::size_t half = speeds.size() / 2;
-    return speeds.size() % 2 == 1 ? speeds[half] : (speeds[half - 1] + speeds[half]) / 2;
-  }
-};
-
-/// `count` positions of each of `sequences`, position by position; ids spread over the vocabulary,
-/// the same ones every time.
-std::vector<Row> pseudo_random_rows(std::int64_t count, std::int64_t sequences,
-                                    std::int64_t vocab) {
-  std::vector<Row> rows;
-  std::uint64_t state = 42;
-  for (std::int64_t i = 0; i < count * sequences; ++i) {
-    state = state * 6364136223846793005U + 1442695040888963407U;
-    rows.push_back(
-        {.token = static_cast<std::int32_t>((state >> 33) % static_cast<std::uint64_t>(vocab)),
-         .slot = static_cast<std::int32_t>(i % sequences),
-         .position = static_cast<std::int32_t>(i / sequences)});
-  }
-  return rows;
-}
-
-/// What is measured: `tokens` positions of each sequence, in steps of `step` rows.
+/// Something to measure, and the seconds that each round took.
 struct Test {
-  std::string name;
-  std::int64_t tokens = 0;
-  std::int64_t sequences = 1;
-  std::int64_t step = 1;
-  bool decodes = false;  // something is drawn from each row, else from the very last
+  ordered_json about;  // "test", "tokens", ...
+  std::function<void()> run;
+  double tokens = 0;     // 0: a time and not a speed is wanted
+  double sequences = 0;  // of each step that reads all weights; 0: it does more than read weights
+  std::vector<double> seconds = {};
 };
 
-void run_rows(Session& session, std::span<const Row> rows, const Test& test) {
-  std::vector<std::int32_t> wanted;
-  while (!rows.empty()) {
-    const auto part = rows.first(std::min(rows.size(), static_cast<std::size_t>(test.step)));
-    rows = rows.subspan(part.size());
-    wanted.clear();
-    const auto count = static_cast<std::int32_t>(part.size());
-    for (std::int32_t i = 0; i < count; ++i) {
-      if (test.decodes || (rows.empty() && i == count - 1)) wanted.push_back(i);
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const std::size_t half = values.size() / 2;
+  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
+}
+
+double seconds_of(const std::function<void()>& run) {
+  const auto start = std::chrono::steady_clock::now();
+  run();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+/// Some id, the same one every time at a position of a sequence.
+std::int32_t token_at(std::int64_t slot, std::int64_t position, std::int64_t vocab) {
+  const auto place = static_cast<std::uint64_t>(slot * 1'000'003 + position + 1);
+  return static_cast<std::int32_t>((place * 6364136223846793005U >> 33) %
+                                   static_cast<std::uint64_t>(vocab));
+}
+
+/// Positions [begin, end) of one sequence, in large steps; logits for the last of all.
+void prompt(Session& session, std::int64_t slot, std::int64_t begin, std::int64_t end) {
+  std::vector<Row> rows;
+  for (std::int64_t at = begin; at < end && !interrupted(); at += kPromptRows) {
+    rows.clear();
+    for (std::int64_t p = at; p < std::min(end, at + kPromptRows); ++p) {
+      rows.push_back({.token = token_at(slot, p, session.model().config.vocab),
+                      .slot = static_cast<std::int32_t>(slot),
+                      .position = static_cast<std::int32_t>(p)});
     }
-    session.forward(part, wanted);
-    if (interrupted()) return;
+    const std::array<std::int32_t, 1> last = {static_cast<std::int32_t>(rows.size()) - 1};
+    session.forward(rows, std::span(last).first(at + kPromptRows >= end ? 1 : 0));
   }
 }
 
-Measurement measure(Session& session, const Test& test, std::int64_t repetitions) {
-  Measurement result{.test = test.name, .speeds = {}};
-  const std::vector<Row> rows =
-      pseudo_random_rows(test.tokens, test.sequences, session.model().config.vocab);
-  const std::int64_t warm_up = test.decodes ? std::min<std::int64_t>(test.tokens, 8) : test.tokens;
-  run_rows(session, std::span(rows).first(static_cast<std::size_t>(warm_up * test.sequences)),
-           test);
-  for (std::int64_t i = 0; i < repetitions && !interrupted(); ++i) {
-    const auto start = std::chrono::steady_clock::now();
-    run_rows(session, rows, test);
-    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-    result.speeds.push_back(static_cast<double>(rows.size()) / elapsed.count());
+/// Positions [begin, end) of the first `sequences` slots, one of each in a step.
+void decode(Session& session, std::int64_t sequences, std::int64_t begin, std::int64_t end) {
+  std::vector<Row> rows(static_cast<std::size_t>(sequences));
+  std::vector<std::int32_t> wanted(rows.size());
+  for (std::int64_t p = begin; p < end && !interrupted(); ++p) {
+    for (std::int32_t s = 0; s < sequences; ++s) {
+      rows[static_cast<std::size_t>(s)] = {token_at(s, p, session.model().config.vocab), s,
+                                           static_cast<std::int32_t>(p)};
+      wanted[static_cast<std::size_t>(s)] = s;
+    }
+    session.forward(rows, wanted);
   }
-  std::sort(result.speeds.begin(), result.speeds.end());
+}
+
+/// A run of this program from its start to the end of a short answer; false when it fails.
+bool run_program(const Options& options) {
+  const char* device = options.device == DeviceChoice::kCpu    ? "cpu"
+                       : options.device == DeviceChoice::kCuda ? "cuda"
+                                                               : "auto";
+  std::vector<std::string> words = {
+      "aira-cli",         "--raw",      "--greedy", "--quiet",
+      "--device",         device,       "--dtype",  name_of(options.dtype),
+      "--max-new-tokens", kStartTokens, "-t",       std::to_string(threads_of(options))};
+  if (options.model) words.insert(words.end(), {"-m", *options.model});
+  words.emplace_back("Era uma vez");
+  std::vector<char*> arguments;
+  for (std::string& word : words) arguments.push_back(word.data());
+  arguments.push_back(nullptr);
+  posix_spawn_file_actions_t files{};
+  posix_spawn_file_actions_init(&files);
+  posix_spawn_file_actions_addopen(&files, 1, "/dev/null", O_WRONLY, 0);
+  posix_spawn_file_actions_addopen(&files, 2, "/dev/null", O_WRONLY, 0);
+  pid_t child = 0;
+  int status = -1;
+  if (posix_spawn(&child, "/proc/self/exe", &files, nullptr, arguments.data(), environ) == 0) {
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+    }
+  }
+  posix_spawn_file_actions_destroy(&files);
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/// Bytes of the weights that a decoding step reads; 0 when the backend does not tell.
+double step_bytes(const Model& model, const Backend& backend) {
+  const auto bytes = [&](const Matrix& m) { return backend.packed_bytes(m.in, m.out, m.dtype); };
+  std::int64_t sum = bytes(model.head);
+  for (const LayerWeights& w : model.layers) {
+    sum += bytes(w.attn_qkv) + bytes(w.attn_out) + bytes(w.mlp_in) + bytes(w.mlp_out);
+  }
+  return static_cast<double>(sum);
+}
+
+/// The tests that the model's context and the options allow. `one` and `many` must outlive them.
+std::vector<Test> make_tests(const Options& options, Session& one, Session& many) {
+  std::vector<Test> tests;
+  const std::int64_t context = one.limits().context;
+  const std::int64_t tokens = options.prompt_tokens.value_or(std::min(kPromptTokens, context));
+  if (tokens > 0) {
+    tests.push_back({{{"test", "prompt"}, {"tokens", tokens}, {"sequences", 1}},
+                     [&one, tokens] { prompt(one, 0, 0, tokens); },
+                     static_cast<double>(tokens)});
+  }
+  const auto add_decode = [&](Session& session, std::int64_t sequences, std::int64_t position) {
+    const std::int64_t wanted = options.decode_tokens.value_or(kDecodeTokens);
+    const std::int64_t begin =
+        options.decode_tokens ? std::min(position, session.limits().context - wanted) : position;
+    const std::int64_t end = std::min(begin + wanted, session.limits().context);
+    if (end <= begin) return;
+    for (std::int64_t slot = 0; slot < sequences; ++slot) prompt(session, slot, 0, begin);
+    tests.push_back({{{"test", "decode"},
+                      {"tokens", end - begin},
+                      {"position", begin},
+                      {"sequences", sequences}},
+                     [&session, sequences, begin, end] { decode(session, sequences, begin, end); },
+                     static_cast<double>((end - begin) * sequences),
+                     static_cast<double>(sequences)});
+  };
+  add_decode(one, 1, std::min(kNear, context - 1));
+  if (options.decode_tokens.value_or(1) > 0 && context > kFar) add_decode(one, 1, kFar);
+  for (const std::int64_t sequences : kBatches) {
+    add_decode(many, sequences, std::min(kNear, context - 1));
+  }
+  if (run_program(options)) {  // which also leaves the packed weights
+    tests.push_back({{{"test", "start"}, {"tokens", std::stoi(kStartTokens)}},
+                     [&options] { run_program(options); }});
+  }
+  return tests;
+}
+
+ordered_json result_of(const Test& test, double step_bytes, double bandwidth) {
+  ordered_json result = test.about;
+  const double seconds = median(test.seconds);
+  const auto [least, most] = std::minmax_element(test.seconds.begin(), test.seconds.end());
+  if (test.tokens > 0) {
+    result["tokens_per_second"] = test.tokens / seconds;
+    result["slowest"] = test.tokens / *most;
+    result["fastest"] = test.tokens / *least;
+  } else {
+    result["milliseconds"] = seconds * 1e3;
+    result["slowest"] = *most * 1e3;
+    result["fastest"] = *least * 1e3;
+  }
+  if (test.sequences > 0 && step_bytes > 0) {
+    const double steps = test.tokens / test.sequences / seconds;
+    result["percent_of_bandwidth"] = 100 * steps * step_bytes / bandwidth;
+  }
+  result["rounds"] = test.seconds.size();
   return result;
-}
-
-ordered_json to_json(const Measurement& measurement) {
-  return {{"test", measurement.test},
-          {"tokens_per_second", measurement.median()},
-          {"slowest", measurement.speeds.front()},
-          {"fastest", measurement.speeds.back()},
-          {"repetitions", measurement.speeds.size()}};
 }
 
 void print_table(const ordered_json& report) {
@@ -103,16 +192,27 @@ void print_table(const ordered_json& report) {
   for (const char* name : {"model", "dtype", "backend"}) {
     table += std::string(name) + ": " + report[name].get<std::string>() + "\n";
   }
-  std::array<char, 128> line{};
-  std::snprintf(line.data(), line.size(), "%-10s %12s %12s %12s\n", "test", "tokens/s", "slowest",
-                "fastest");
+  std::array<char, 160> line{};
+  std::snprintf(line.data(), line.size(), "memory: %.1f GB/s\n%-32s %12s %12s %12s %8s\n",
+                report["memory_gb_per_second"].get<double>(), "", "tokens/s", "slowest", "fastest",
+                "memory");
   table += line.data();
   for (const ordered_json& test : report["tests"]) {
-    std::snprintf(line.data(), line.size(), "%-10s %12.2f %12.2f %12.2f\n",
-                  test["test"].get_ref<const std::string&>().c_str(),
-                  test["tokens_per_second"].get<double>(), test["slowest"].get<double>(),
-                  test["fastest"].get<double>());
+    std::string name = test["test"].get<std::string>() + " " + test["tokens"].dump();
+    if (test.contains("position")) name += " at " + test["position"].dump();
+    if (test.value("sequences", 1) > 1) name += ", " + test["sequences"].dump() + " sequences";
+    const bool speed = test.contains("tokens_per_second");
+    if (!speed) name += " tokens, milliseconds";
+    std::snprintf(line.data(), line.size(), "%-32s %12.2f %12.2f %12.2f", name.c_str(),
+                  test[speed ? "tokens_per_second" : "milliseconds"].get<double>(),
+                  test["slowest"].get<double>(), test["fastest"].get<double>());
     table += line.data();
+    if (test.contains("percent_of_bandwidth")) {
+      std::snprintf(line.data(), line.size(), " %6.0f %%",
+                    test["percent_of_bandwidth"].get<double>());
+      table += line.data();
+    }
+    table += "\n";
   }
   print(table);
 }
@@ -122,42 +222,46 @@ void print_table(const ordered_json& report) {
 int run_bench(const Options& options) {
   const FoundModel found = find_model(options);
   const std::int64_t context = read_model_config(found.files).context;
-  const std::int64_t prompt = options.prompt_tokens.value_or(std::min(kPromptTokens, context));
-  const std::int64_t decode = options.decode_tokens.value_or(std::min(kDecodeTokens, context));
-  if (std::max(prompt, decode) > context) {
+  if (std::max(options.prompt_tokens.value_or(0), options.decode_tokens.value_or(0)) > context) {
     throw Error("The model's context holds " + std::to_string(context) +
                 " tokens; -p and -n must not be larger.");
   }
   const std::unique_ptr<Backend> backend = make_backend(options);
-  const Model model = Model::load(found.files, *backend, options.dtype);
-  const std::int64_t batch = options.batch;
-  Session session(model, *backend,
-                  {.slots = batch,
-                   .context = std::max<std::int64_t>({prompt, decode, 1}),
-                   .rows = std::max(kPromptRows, batch),
-                   .wanted = batch});
+  WeightCache weights(packed_folder(), found.files, *backend, options.dtype);
+  const Model model = weights.load();
+  Session one(model, *backend, {.slots = 1, .rows = kPromptRows, .wanted = 1});
+  const std::int64_t room = kNear + options.decode_tokens.value_or(kDecodeTokens);
+  Session many(model, *backend,
+               {.slots = kBatches.back(),
+                .context = std::min(context, room),
+                .rows = kPromptRows,
+                .wanted = kBatches.back()});
   catch_interrupts();
-  ordered_json tests = ordered_json::array();
-  const auto add = [&](const Test& test) {
-    if (test.tokens == 0 || interrupted()) return;
-    const Measurement result = measure(session, test, options.repetitions);
-    if (!interrupted()) tests.push_back(to_json(result));
-  };
-  add({.name = "pp" + std::to_string(prompt), .tokens = prompt, .step = kPromptRows});
-  std::string name = "tg" + std::to_string(decode);
-  if (batch > 1) name.append("x").append(std::to_string(batch));
-  add({.name = name, .tokens = decode, .sequences = batch, .step = batch, .decodes = true});
+  std::vector<Test> tests = make_tests(options, one, many);
+  Bandwidth memory(threads_of(options));
+  std::vector<double> speeds;
+  for (Test& test : tests) test.run();  // to warm up
+  for (std::int64_t round = 0; round < options.repetitions && !interrupted(); ++round) {
+    speeds.push_back(memory.measure());
+    for (Test& test : tests) test.seconds.push_back(seconds_of(test.run));
+  }
   if (interrupted()) return kInterrupted;
+  ordered_json results = ordered_json::array();
+  for (const Test& test : tests) {
+    results.push_back(result_of(test, step_bytes(model, *backend), median(speeds)));
+  }
   const ordered_json report = {{"model", found.name},
                                {"dtype", name_of(model.dtype)},
                                {"backend", backend->description()},
                                {"threads", threads_of(options)},
-                               {"tests", tests}};
+                               {"memory_gb_per_second", median(speeds) / 1e9},
+                               {"tests", results}};
   if (options.json) {
     print(report.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
   } else {
     print_table(report);
   }
+  keep_weights(weights, model, options);
   return kDone;
 }
 

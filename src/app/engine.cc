@@ -2,6 +2,7 @@
 #include "app/engine.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <fstream>
 
@@ -56,6 +57,18 @@ std::unique_ptr<Backend> make_backend(const Options& options) {
   return make_cpu_backend(threads_of(options));
 }
 
+std::function<bool()> patience() {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+  return [deadline] { return !interrupted() && std::chrono::steady_clock::now() < deadline; };
+}
+
+void keep_weights(const WeightCache& weights, const Model& model, const Options& options) {
+  const std::string problem = weights.keep(model, patience());
+  if (!problem.empty() && options.stats && !options.quiet) {
+    note("packed weights were not kept in " + weights.path() + ": " + problem + ".");
+  }
+}
+
 namespace {
 
 /// Sequences at once: --batch, or what a single question can use of it; in any case its beams.
@@ -73,10 +86,17 @@ Engine::Engine(const Options& options)
       found_(find_model(options)),
       generation_(read_generation_config(found_.files)),
       backend_(make_backend(options)),
-      tokenizer_(Tokenizer::load(found_.files)),
-      model_(Model::load(found_.files, *backend_, options.dtype)),
+      tokens_(packed_folder(), found_.files),
+      tokenizer_(clock_.time("tokenizer", [&] { return tokens_.load(); })),
+      weights_(packed_folder(), found_.files, *backend_, options.dtype),
+      model_(clock_.time("weights", [&] { return weights_.load(); })),
       prompts_(tokenizer_, model_.config, generation_),
       scheduler_(model_, tokenizer_, *backend_, prompts_.end_ids(), slots_of(options)) {}
+
+Engine::~Engine() {
+  tokens_.keep(tokenizer_, patience());
+  keep_weights(weights_, model_, options_);
+}
 
 GenerateOptions Engine::generate_options(const Settings& more) const {
   Settings settings = options_.settings;
@@ -151,7 +171,18 @@ void Engine::print_stats(const Answer& answer, const GenerateOptions& options) c
                 answer.first_token_seconds * 1e3, speed, peak_megabytes(),
                 backend_->description().c_str(), name_of(model_.dtype),
                 static_cast<unsigned long long>(options.seed));
+  print_start(answer);
   note(line.data());
+}
+
+void Engine::print_start(const Answer& answer) const {
+  if (clock_.text().empty()) return;
+  const std::string tokens = std::to_string(answer.token_ids.size()) + " tokens";
+  clock_.add("prompt", answer.first_token_seconds);
+  clock_.add(tokens, answer.decode_seconds);
+  note("start: " + clock_.text() +
+       (weights_.hit() ? "; weights packed in " + weights_.path() : "; weights converted"));
+  clock_.clear();
 }
 
 }  // namespace aira

@@ -1,6 +1,7 @@
 // Everything that answering needs, loaded in one go: files, tokenizer, backend, weights, scheduler.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -14,6 +15,9 @@
 #include "app/model_lookup.h"
 #include "app/options.h"
 #include "app/settings.h"
+#include "app/start_clock.h"
+#include "app/tokenizer_cache.h"
+#include "model/weight_cache.h"
 
 namespace aira {
 
@@ -23,6 +27,10 @@ FoundModel find_model(const Options& options);
 int threads_of(const Options& options);
 /// The backend that the options ask for.
 std::unique_ptr<Backend> make_backend(const Options& options);
+/// Says whether writing packed files at the end may go on: for a few seconds, unless interrupted.
+std::function<bool()> patience();
+/// Leaves packed weights for the next start. Never throws.
+void keep_weights(const WeightCache& weights, const Model& model, const Options& options);
 
 /// A loaded model. Members are in the order of loading; it stays where it was made.
 class Engine {
@@ -30,6 +38,8 @@ class Engine {
   explicit Engine(const Options& options);
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
+  /// All answers are given: leaves the packed weights for the next start.
+  ~Engine();
 
   Scheduler& scheduler() { return scheduler_; }
   const Prompts& prompts() const { return prompts_; }
@@ -47,15 +57,20 @@ class Engine {
   std::vector<Answer> stream(std::vector<std::int32_t> prompt, const GenerateOptions& options);
   /// What stands before an answer: "Response 1: " with --numbered, else nothing.
   std::string numbering(std::size_t answer) const;
-  /// The line of --stats, if it was asked for.
+  /// The line of --stats, if it was asked for; the first time also what the start took.
   void print_stats(const Answer& answer, const GenerateOptions& options) const;
 
  private:
+  void print_start(const Answer& answer) const;
+
   const Options& options_;
+  mutable StartClock clock_;  // mutable: print_stats empties it
   FoundModel found_;
   GenerationConfig generation_;
   std::unique_ptr<Backend> backend_;
+  TokenizerCache tokens_;
   Tokenizer tokenizer_;
+  WeightCache weights_;
   Model model_;
   Prompts prompts_;
   Scheduler scheduler_;

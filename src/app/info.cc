@@ -1,6 +1,7 @@
 // What the model is and where it came from, without loading its weights.
 #include <array>
 #include <cstdio>
+#include <filesystem>
 #include <set>
 
 #include "aira/checkpoint.h"
@@ -50,6 +51,15 @@ ordered_json special_tokens(const Tokenizer& tokenizer) {
   return result;
 }
 
+/// Where they are kept, and how many bytes there are; nothing when they are not.
+void add_packed_weights(const WeightCache& weights, ordered_json& info) {
+  if (weights.path().empty()) return;
+  std::error_code missing;
+  const auto bytes = std::filesystem::file_size(weights.path(), missing);
+  info["packed_weights"] = weights.path();
+  info["packed_bytes"] = missing ? 0 : bytes;
+}
+
 ordered_json describe(const Options& options) {
   const FoundModel found = find_model(options);
   const ModelConfig config = read_model_config(found.files);
@@ -67,6 +77,7 @@ ordered_json describe(const Options& options) {
                        {"stored_as", stored_types(found.files)},
                        {"runs_as", name_of(options.dtype)},
                        {"backend", backend->description()}};
+  add_packed_weights({packed_folder(), found.files, *backend, options.dtype}, info);
   // A folder of weights alone is still a model: bench runs it.
   const std::optional<std::string> problem = problem_in([&] {
     const Tokenizer tokenizer = Tokenizer::load(found.files);

@@ -215,10 +215,8 @@ void Builder::bench() {
   count("-p,--prompt-tokens", "--prompt-tokens", 0, options_.prompt_tokens,
         "length of the prompt (512); 0 leaves it out");
   count("-n,--decode-tokens", "--decode-tokens", 0, options_.decode_tokens,
-        "tokens to decode (128); 0 leaves it out");
-  count("-b,--batch-size", "--batch-size", 1, options_.batch,
-        "sequences that decode side by side (1)");
-  count("-r,--repetitions", "--repetitions", 1, options_.repetitions, "measurements (5)");
+        "tokens to decode (64); 0 leaves it out");
+  count("-r,--repetitions", "--repetitions", 1, options_.repetitions, "rounds (5)");
 }
 
 void Builder::output() {

@@ -40,8 +40,7 @@ struct Options {
   bool json = false;
   // bench
   std::optional<std::int64_t> prompt_tokens;  // default 512, or the context where that is less
-  std::optional<std::int64_t> decode_tokens;  // default 128, the same
-  std::int64_t batch = 1;  // sequences that decode side by side
+  std::optional<std::int64_t> decode_tokens;  // default 64, or what fits
   std::int64_t repetitions = 5;
 };
 

@@ -86,14 +86,20 @@ int convert_lines(const Tokenizer& tokenizer, const Options& options, Tokenizer:
 int run_tokenize(const Options& options) {
   LineReader lines(options.file.value_or("-"));
   const FoundModel found = find_model(options);
-  const Tokenizer tokenizer = Tokenizer::load(found.files);
+  TokenizerCache tokens(packed_folder(), found.files);
+  const Tokenizer tokenizer = tokens.load();
   const auto added = options.plain ? Tokenizer::Added::kPlainText : Tokenizer::Added::kRecognise;
   catch_interrupts();
-  if (!options.jsonl) return convert_lines(tokenizer, options, added, lines);
   Progress progress(!options.quiet);
-  return answer_json_lines(lines, nullptr, progress, [&](const json& line) -> JsonAnswer {
-    return [answer = convert_json(tokenizer, options, added, line)] { return answer; };
-  });
+  const int code =
+      options.jsonl ? answer_json_lines(lines, nullptr, progress,
+                                        [&](const json& line) -> JsonAnswer {
+                                          return [answer = convert_json(tokenizer, options, added,
+                                                                        line)] { return answer; };
+                                        })
+                    : convert_lines(tokenizer, options, added, lines);
+  tokens.keep(tokenizer, patience());
+  return code;
 }
 
 }  // namespace aira

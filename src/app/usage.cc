@@ -19,7 +19,8 @@ JSON lines: {"text"} -> {"ids"}; with --decode {"ids"} -> {"text"})";
     case Command::kInfo:
       return "aira-cli info [options]           what the model is and where it came from";
     case Command::kBench:
-      return "aira-cli bench [options]          prompt and decode speed in tokens/s";
+      return "aira-cli bench [options]          speed of prompts, decoding, many sequences and\n   "
+             "                               the start";
   }
   return "";
 }
@@ -34,7 +35,8 @@ std::string examples(Command command) {
   aira-cli --raw -m ./gpt2 "Era uma vez"
 
 The model is -m, else $AIRA_MODEL, else Aira-2-portuguese-124M if it is in the Hugging Face cache,
-else the small built-in one. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.)";
+else the small built-in one. Weights and tokenizer are kept ready to use in ~/.cache/aira, or in the
+folder $AIRA_CACHE; AIRA_CACHE=off keeps nothing. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.)";
     case Command::kTokenize:
       return R"(Examples:
   echo "Olá, mundo" | aira-cli tokenize
@@ -50,7 +52,7 @@ else the small built-in one. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 in
     case Command::kBench:
       return R"(Examples:
   aira-cli bench
-  aira-cli bench -m ./model -p 512 -n 128 -r 5 -t 2 --json)";
+  aira-cli bench -m ./model -p 512 -n 64 -r 5 -t 2 --json)";
   }
   return "";
 }

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstdint>
@@ -13,25 +12,11 @@
 #include <system_error>
 
 #include "aira/error.h"
+#include "base/descriptor.h"
 #include "base/printable.h"
 
 namespace aira {
 namespace {
-
-/// Closes a descriptor at the end of a scope; a mapping outlives it.
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 [[noreturn]] void fail(const std::string& path, const std::string& what) {
   throw Error(printable(path) + " " + what + ".");

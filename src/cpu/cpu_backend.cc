@@ -56,6 +56,15 @@ class CpuBackend final : public Backend {
 
   Buffer alloc(std::int64_t bytes) override { return cpu::allocate(bytes); }
   Matrix load_matrix(const HostMatrix& source, DType dtype) override;
+  std::string packing() const override { return "panels " + std::to_string(cpu::kPanelLayout); }
+  std::int64_t packed_bytes(std::int64_t in, std::int64_t out, DType dtype) const override {
+    return cpu::packed_bytes(dtype, in, out);
+  }
+  Matrix adopt_matrix(const std::shared_ptr<const std::byte>& packed, std::int64_t in,
+                      std::int64_t out, DType dtype) override {
+    reserve_scratch(in * kPanel);
+    return {packed, dtype, in, out};
+  }
   Vector load_vector(const std::shared_ptr<const std::byte>& source, DType dtype,
                      std::int64_t size) override;
   KvCache make_cache(KvCache shape) override;

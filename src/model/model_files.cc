@@ -4,11 +4,15 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <filesystem>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "aira/error.h"
+#include "base/digest.h"
 #include "base/mapped_file.h"
 #include "base/printable.h"
 
@@ -48,6 +52,17 @@ void require_bare_name(const std::string& name, const std::string& place) {
   }
 }
 
+/// One line on the file; the first bytes of weights are their header, or most of it.
+std::string fingerprint_of(const std::string& folder, const std::string& name) {
+  constexpr std::size_t kFirstBytes = 16384;
+  struct stat info = {};
+  const std::optional<File> file = find_in_folder(folder, name);
+  if (!file || ::stat(join(folder, name).c_str(), &info) != 0) return name + " is gone\n";
+  const auto begin = file->text().substr(0, kFirstBytes);
+  return name + " " + std::to_string(file->size) + " " + std::to_string(info.st_mtim.tv_sec) + "." +
+         std::to_string(info.st_mtim.tv_nsec) + " " + hex(digest(begin)) + "\n";
+}
+
 }  // namespace
 
 ModelFiles::ModelFiles(std::string place,
@@ -56,12 +71,32 @@ ModelFiles::ModelFiles(std::string place,
 
 ModelFiles ModelFiles::from_folder(const std::string& path) {
   require_folder(path);
-  return {path, [path](const std::string& name) { return find_in_folder(path, name); }};
+  ModelFiles files(path, [path](const std::string& name) { return find_in_folder(path, name); });
+  files.is_folder_ = true;
+  return files;
 }
 
 ModelFiles ModelFiles::from_memory(std::string label,
                                    std::function<std::optional<File>(const std::string&)> find) {
   return {std::move(label), std::move(find)};
+}
+
+std::string ModelFiles::fingerprint(std::initializer_list<std::string_view> endings) const {
+  if (!is_folder_) return {};
+  std::vector<std::string> names;
+  std::error_code problem;
+  for (std::filesystem::directory_iterator entry(place_, problem), end; !problem && entry != end;
+       entry.increment(problem)) {
+    names.push_back(entry->path().filename().string());
+  }
+  std::sort(names.begin(), names.end());
+  std::string lines;
+  for (const std::string& name : names) {
+    const bool meant = std::any_of(endings.begin(), endings.end(),
+                                   [&](std::string_view ending) { return name.ends_with(ending); });
+    if (meant) lines += fingerprint_of(place_, name);
+  }
+  return lines;
 }
 
 std::optional<File> ModelFiles::find(const std::string& name) const {

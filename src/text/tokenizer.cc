@@ -9,6 +9,7 @@
 #include "text/byte_alphabet.h"
 #include "text/pretokenizer.h"
 #include "text/tokenizer_files.h"
+#include "text/tokenizer_image.h"
 #include "text/utf8.h"
 #include "text/vocabulary.h"
 
@@ -85,6 +86,23 @@ void Tokenizer::Impl::encode_piece(std::string_view piece, bool plain,
 
 Tokenizer Tokenizer::load(const ModelFiles& files) {
   return Tokenizer(std::make_unique<Impl>(read_tokenizer_files(files)));
+}
+
+std::string Tokenizer::image() const {
+  return to_image({.vocabulary = impl_->vocabulary,
+                   .model_tokens = impl_->model_tokens,
+                   .bpe = impl_->bpe,
+                   .added = impl_->added.tokens(),
+                   .add_prefix_space = impl_->add_prefix_space,
+                   .use_regex = impl_->use_regex,
+                   .ignore_merges = impl_->ignore_merges,
+                   .roles = impl_->roles});
+}
+
+std::optional<Tokenizer> Tokenizer::from_image(std::string_view image) {
+  std::optional<TokenizerParts> parts = aira::from_image(image);
+  if (!parts) return std::nullopt;
+  return Tokenizer(std::make_unique<Impl>(*std::move(parts)));
 }
 
 Tokenizer::Tokenizer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -158,8 +158,24 @@ class Info(CliTest):
 class Bench(CliTest):
     def test_table(self):
         out = self.succeed("bench", "-m", model(), "-p", "16", "-n", "8", "-r", "2").decode()
-        for word in ("pp16", "tg8", "tokens/s", "f16", "cpu"):
+        for word in ("prompt 16", "decode 8 at 16", "32 sequences", "start 20 tokens", "tokens/s",
+                     "GB/s", " %", "f16", "cpu"):
             self.assertIn(word, out)
+
+    def test_json(self):
+        report = json.loads(self.succeed("bench", "--json", "-m", model(context=1024), "-n", "30",
+                                         "-r", "1"))
+        self.assertGreater(report["memory_gb_per_second"], 0)
+        tests = report["tests"]
+        self.assertEqual([(test["test"], test["tokens"], test.get("position"),
+                           test.get("sequences")) for test in tests],
+                         [("prompt", 512, None, 1), ("decode", 30, 16, 1), ("decode", 30, 994, 1),
+                          ("decode", 30, 16, 8), ("decode", 30, 16, 32), ("start", 20, None, None)])
+        for test in tests:
+            value = test["milliseconds" if test["test"] == "start" else "tokens_per_second"]
+            self.assertGreater(value, 0)
+            self.assertEqual("percent_of_bandwidth" in test, test["test"] == "decode")
+            self.assertEqual((test["slowest"], test["fastest"], test["rounds"]), (value, value, 1))
 
     def test_json_without_a_tokenizer(self):
         folder = shutil.copytree(model(), scratch("bench"))
@@ -167,7 +183,7 @@ class Bench(CliTest):
         report = json.loads(self.succeed("bench", "--json", "-m", folder, "-p", "64", "-n", "0",
                                          "-r", "3", "--dtype", "f32", "-t", "1"))
         [test] = report["tests"]
-        self.assertEqual((test["test"], test["repetitions"]), ("pp64", 3))
+        self.assertEqual((test["test"], test["tokens"], test["rounds"]), ("prompt", 64, 3))
         self.assertEqual((report["dtype"], report["threads"]), ("f32", 1))
         self.assertGreater(test["tokens_per_second"], 0)
         self.assertLessEqual(test["slowest"], test["fastest"])
@@ -181,8 +197,8 @@ class Bench(CliTest):
     def test_longer_than_the_context(self):
         self.assertIn("64", self.fail_with(1, "bench", "-m", model(), "-p", "65"))
         out = self.succeed("bench", "-m", model(), "-r", "1").decode()  # the defaults fit
-        self.assertIn("pp64", out)
-        self.assertIn("tg64", out)
+        self.assertIn("prompt 64", out)
+        self.assertIn("decode 48 at 16", out)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,96 @@
+"""Packed weights between two runs: made by the first, used by the second, never in the way."""
+
+import json
+import os
+import shutil
+
+from harness import CliTest, environment, main, model, run, scratch
+
+
+class Cache(CliTest):
+    def ask(self, folder, *args, **variables):
+        """Answer and stderr of a run with --stats whose packed weights go to `folder`."""
+        env = environment(XDG_CACHE_HOME=folder, **variables)
+        code, out, err = run("-m", model(), "--raw", "--seed", "1", "--stats", "--max-new-tokens", "4",
+                             *args, "ol\u00e1", env=env)
+        self.assertEqual(code, 0, err)
+        return out, err
+
+    def files(self, folder):
+        place = os.path.join(folder, "aira")
+        return sorted(os.listdir(place)) if os.path.isdir(place) else []
+
+    def test_the_second_start_uses_them(self):
+        folder = scratch("cache-used")
+        first, err = self.ask(folder)
+        self.assertIn("converted", err)
+        [name] = [name for name in self.files(folder) if "f16" in name]
+        second, err = self.ask(folder)
+        self.assertIn("packed", err)
+        self.assertNotIn("converted", err)
+        self.assertEqual(first, second)
+        self.assertEqual(err.count("\n"), 2, err)
+        self.ask(folder, "--dtype", "f32")
+        self.assertEqual(len([name for name in self.files(folder) if "f32" in name]), 1)
+        env = environment(XDG_CACHE_HOME=folder)
+        info = json.loads(self.succeed("info", "--json", "-m", model(), env=env))
+        self.assertEqual(info["packed_weights"], os.path.join(folder, "aira", name))
+        self.assertEqual(info["packed_bytes"], os.path.getsize(info["packed_weights"]))
+
+    def test_without_stats_nothing_is_said(self):
+        for _ in range(2):
+            env = environment(XDG_CACHE_HOME=scratch("cache-silent"))
+            code, _, err = run("-m", model(), "--raw", "a", env=env)
+            self.assertEqual((code, err), (0, ""))
+
+    def test_off(self):
+        folder = scratch("cache-off")
+        for _ in range(2):
+            _, err = self.ask(folder, AIRA_CACHE="off")
+            self.assertIn("converted", err)
+        self.assertEqual(self.files(folder), [])
+        env = environment(XDG_CACHE_HOME=folder, AIRA_CACHE="off")
+        info = json.loads(self.succeed("info", "--json", "-m", model(), env=env))
+        self.assertNotIn("packed_weights", info)
+
+    def test_a_place_of_its_own(self):
+        folder = scratch("cache-own")
+        self.ask(scratch("cache-not-this"), AIRA_CACHE=folder)
+        self.assertTrue(os.listdir(folder))
+        self.assertEqual(self.files(scratch("cache-not-this")), [])
+
+    def test_an_impossible_place_is_one_line_of_stats(self):
+        blocked = scratch("cache-blocked")
+        with open(blocked, "w", encoding="utf-8") as file:
+            file.write("not a folder")
+        answer, err = self.ask(blocked)
+        self.assertIn("not kept", err)
+        self.assertEqual(answer, self.ask(scratch("cache-good"))[0])
+
+    def test_no_home(self):
+        env = environment()
+        env.pop("HOME")
+        code, _, err = run("-m", model(), "--raw", "a", env=env)
+        self.assertEqual((code, err), (0, ""))
+
+    def test_damage_and_changes_are_repaired(self):
+        folder = scratch("cache-damaged")
+        copy = shutil.copytree(model(), scratch("cache-model"))
+        first, _ = self.ask(folder, "-m", copy)
+        [name] = [name for name in self.files(folder) if "f16" in name]
+        path = os.path.join(folder, "aira", name)
+        size = os.path.getsize(path)
+        for content in (b"", b"x" * size):
+            with open(path, "wb") as file:
+                file.write(content)
+            again, err = self.ask(folder, "-m", copy)
+            self.assertIn("converted", err)
+            self.assertEqual(first, again)
+            self.assertIn("packed", self.ask(folder, "-m", copy)[1])
+        os.utime(os.path.join(copy, "model.safetensors"))
+        self.assertIn("converted", self.ask(folder, "-m", copy)[1])
+        self.assertEqual([name for name in self.files(folder) if "f16" in name], [name])
+
+
+if __name__ == "__main__":
+    main()
