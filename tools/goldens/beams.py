@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes tests/data/beams: what transformers' beam search finds with the models of tests/data/models.
+"""Makes tests/data/beams: what transformers' beam search finds with tests/data/models.
 
 `generate` with float64 weights is the oracle (it sums log-probabilities in float32). A search is
 left out when rounding could change it: when two neighbours in one of its rankings, or a finished
@@ -153,8 +153,9 @@ def main():
         texts = [h for case in cases for h in case["hypotheses"]]
         lengths = {len(h["ids"]) for h in texts if h["ended"]}
         distinct = {json.dumps(case["hypotheses"]) for case in cases}
-        print(f"{name}: {len(cases)} searches, {len(distinct)} distinct results, {len(texts)} texts,"
-              f" {sum(h['ended'] for h in texts)} ended at lengths {sorted(lengths)},"
+        print(f"{name}: {len(cases)} searches, {len(distinct)} distinct results,"
+              f" {len(texts)} texts, {sum(h['ended'] for h in texts)} ended at lengths"
+              f" {sorted(lengths)},"
               f" {STATS['heuristic']} weighed going on")
         lines = ",\n".join(json.dumps(case, separators=(",", ":")) for case in cases)
         (OUT / f"{name}.json").write_text(f"[\n{lines}\n]\n")
