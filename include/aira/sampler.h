@@ -17,6 +17,7 @@ struct SamplingOptions {
 
   /// Throws UsageError that names the option and its legal range.
   void validate() const;
+  bool operator==(const SamplingOptions&) const = default;
 };
 
 /// A token and its probability under the warped distribution (after all steps).
