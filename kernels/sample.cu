@@ -127,8 +127,8 @@ __device__ __forceinline__ void sort_all(Wide* ranks, std::int64_t n) {
   sort_ranks(ranks, size);
 }
 
-/// Lists the scores above `least` and, as far as there is room, those equal to it, in order.
-/// Returns how many are listed; shared.loose is the number of ties that are not.
+/// Lists the scores above `least` and, as far as there is room, those equal to it, in order, but no
+/// minus infinity. Returns how many are listed; shared.loose is the number of ties that are not.
 __device__ __forceinline__ std::int64_t list_from(const DrawJob& job, std::int64_t draw,
                                                   unsigned least, DrawShared& shared) {
   const std::int64_t groups = draw_groups(job.vocab);
@@ -139,7 +139,7 @@ __device__ __forceinline__ std::int64_t list_from(const DrawJob& job, std::int64
     const unsigned key = key_of(job.logits[draw * job.vocab + id]);
     if (key > least) {
       shared.rank[atomicAdd(&shared.above, 1U)] = ranked(key, id);
-    } else if (key == least) {
+    } else if (key == least && least != kKeyOfMinusInfinity) {
       const unsigned at = atomicAdd(&shared.ties, 1U);
       if (at < kMostKeys) shared.tied[at] = ranked(key, id);
     }
@@ -237,7 +237,8 @@ __global__ void __launch_bounds__(kDrawThreads) draw_block_per_row(DrawJob job) 
   __syncthreads();
   const std::int64_t listed = list_from(job, draw, least, shared);
 
-  // The k best and what ties with the k-th; without `loose` ones at least k are listed.
+  // The k best and what ties with the k-th. Fewer than k are listed when the rest is loose, or
+  // minus infinity.
   if (listed < k) {
     if (threadIdx.x == 0) shared.kept = static_cast<unsigned>(listed);
   } else {

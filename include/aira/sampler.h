@@ -30,6 +30,7 @@ struct SamplingOptions {
 
   /// Throws UsageError that names the option and its legal range.
   void validate() const;
+  bool operator==(const SamplingOptions&) const = default;
 };
 
 /// What the next token is to follow.

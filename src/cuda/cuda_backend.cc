@@ -74,13 +74,7 @@ class CudaBackend final : public Backend {
                  Tensor out) override;
   void select(Tensor x, Tensor out) override;
 
-  bool draws(const SamplingOptions& options, std::int64_t vocab) const override {
-    const bool more = options.min_p > 0 || options.typical_p < 1 ||
-                      options.no_repeat_ngram_size > 0 || options.min_new_tokens > 0 ||
-                      !options.bad_words.empty() || !options.logit_bias.empty();
-    return !more && vocab <= kDrawVocab &&
-           (options.greedy || (options.top_k > 0 && options.top_k <= kDrawTopK));
-  }
+  bool draws(const SamplingOptions& options, std::int64_t vocab) const override;
   void draw(Tensor logits, std::span<const Draw> draws) override;
   std::span<const std::int32_t> drawn() override { return drawing_.collect(); }
 
@@ -322,6 +316,19 @@ void CudaBackend::select(Tensor x, Tensor out) {
                .width = x.cols,
                .out = out.data},
               stream());
+}
+
+bool CudaBackend::draws(const SamplingOptions& options, std::int64_t vocab) const {
+  if (vocab > kDrawVocab) return false;
+  // What the kernels know; any other option that is set is the host's.
+  SamplingOptions known;
+  known.temperature = options.temperature;
+  known.top_k = options.top_k;
+  known.top_p = options.top_p;
+  known.repetition_penalty = options.repetition_penalty;
+  known.greedy = options.greedy;
+  if (options != known) return false;
+  return options.greedy || (options.top_k > 0 && options.top_k <= kDrawTopK);
 }
 
 void CudaBackend::draw(Tensor logits, std::span<const Draw> draws) {
