@@ -107,9 +107,8 @@ constexpr std::int64_t attention_scratch(std::int64_t context, std::int64_t head
   return kQueryRows * (round_up(context, kKeyBlock) + round_up(head_size, kKeyBlock));
 }
 
-/// Panels [begin, end) of a linear map. `scratch` holds in * kPanel floats.
-using LinearKernel = void (*)(const LinearJob& job, std::int64_t begin, std::int64_t end,
-                              float* scratch);
+/// Panels [begin, end) of a linear map.
+using LinearKernel = void (*)(const LinearJob& job, std::int64_t begin, std::int64_t end);
 
 struct Kernels {
   const char* name;

@@ -1,18 +1,23 @@
 #!/usr/bin/env python3
-"""Speed of aira-cli beside llama.cpp and transformers, interleaved on one machine, as a table of ratios.
+"""Speed of aira-cli beside llama.cpp, CTranslate2 and transformers, interleaved on one machine, as a table of ratios.
 
 Every round measures each engine once, in turn; the table has the medians over the rounds. What an engine needs: for
-llama.cpp its llama-bench and the model as GGUF (f16); for transformers a Python that has torch and transformers.
-usage: compare.py MODEL [--aira build/aira-cli] [--llama-bench FILE --gguf FILE] [--python FILE] [--threads 2] [--rounds 5]
+llama.cpp the folder of its llama-bench and llama-batched-bench and the model as GGUF (f16, q8_0); for transformers and
+CTranslate2 a Python that has them, for the latter converted models (float32, int8) too.
+usage: compare.py MODEL [--aira build/aira-cli] [--llama FOLDER --gguf F16 --gguf-q8 Q8_0] [--python FILE]
+       [--ct2-f32 FOLDER] [--ct2-int8 FOLDER] [--threads 2] [--rounds 5]
 """
 import argparse
 import json
+import math
 import statistics
 import subprocess
 import tempfile
 from pathlib import Path
 
-PROMPT, DECODE = 512, 64
+PROMPT, DECODE, BATCH = 512, 64, 32
+Speeds = tuple[float, float, float]  # tokens/s: a prompt, decoding, decoding BATCH sequences side by side
+NAN = float("nan")
 
 TRANSFORMERS = """
 import sys, time, torch
@@ -34,29 +39,63 @@ with torch.inference_mode():
     print(prompt, 64 / (time.perf_counter() - start))
 """
 
+# Decoding is the difference of two lengths, so that the prompt is not in it.
+CTRANSLATE2 = """
+import json, sys, time, ctranslate2
+generator = ctranslate2.Generator(sys.argv[1], compute_type=sys.argv[3], intra_threads=int(sys.argv[2]))
+words = json.load(open(sys.argv[1] + "/vocabulary.json"))
+def prompt(start, count):
+    return [words[(1 + start + i * 97) % len(words)] for i in range(count)]
+def generate(batch, length):
+    start = time.perf_counter()
+    generator.generate_batch([prompt(11 * i, 4) for i in range(batch)], max_length=length, min_length=length,
+                             sampling_topk=1, include_prompt_in_result=False, end_token=[])
+    return time.perf_counter() - start
+generator.forward_batch([prompt(0, 512)])
+start = time.perf_counter()
+generator.forward_batch([prompt(0, 512)])
+speeds = [512 / (time.perf_counter() - start)]
+for batch, length in ((1, 64), (32, 32)):
+    generate(batch, 4)
+    speeds.append(batch * length / (generate(batch, 8 + length) - generate(batch, 8)))
+print(*speeds)
+"""
+
 
 def run(*command: object) -> str:
     return subprocess.run([str(part) for part in command], check=True, capture_output=True, text=True).stdout
 
 
-def aira(args: argparse.Namespace, dtype: str) -> tuple[float, float]:
-    """Tokens/s of a prompt and of decoding."""
-    report = json.loads(run(args.aira, "bench", "-m", args.model, "--dtype", dtype, "-t", args.threads,
-                            "-p", PROMPT, "-n", DECODE, "-r", 1, "--json"))  # fmt: skip
-    prompt, decode = (test["tokens_per_second"] for test in report["tests"])
-    return prompt, decode
+def aira(args: argparse.Namespace, dtype: str) -> Speeds:
+    def bench(*more: object) -> list[float]:
+        report = json.loads(run(args.aira, "bench", "-m", args.model, "--dtype", dtype, "-t", args.threads,
+                                "-r", 1, "--json", *more))  # fmt: skip
+        return [test["tokens_per_second"] for test in report["tests"]]
+
+    prompt, decode = bench("-p", PROMPT, "-n", DECODE)
+    return prompt, decode, *bench("-p", 0, "-n", 32, "-b", BATCH)
 
 
-def llama(args: argparse.Namespace) -> tuple[float, float]:
-    report = json.loads(run(args.llama_bench, "-m", args.gguf, "-t", args.threads,
-                            "-p", PROMPT, "-n", DECODE, "-r", 1, "-o", "json"))  # fmt: skip
+def llama(args: argparse.Namespace, gguf: Path) -> Speeds:
+    # Repacked weights bring nothing for f16, and for q8_0 its AMX kernels fail on some machines.
+    repack = ("--repack", 0) if gguf == args.gguf_q8 else ()
+    report = json.loads(run(args.llama / "llama-bench", "-m", gguf, "-t", args.threads,
+                            "-p", PROMPT, "-n", DECODE, "-r", 1, "-o", "json", *repack))  # fmt: skip
     prompt, decode = (test["avg_ts"] for test in report)
-    return prompt, decode
+    table = run(args.llama / "llama-batched-bench", "-m", gguf, "-t", args.threads, "-c", 4096,
+                "-npp", 16, "-ntg", 32, "-npl", BATCH, *(["-nr"] if repack else []))  # fmt: skip
+    last = [cell.strip() for cell in table.strip().splitlines()[-1].split("|")]
+    return prompt, decode, float(last[8])  # column S_TG
 
 
-def transformers(args: argparse.Namespace) -> tuple[float, float]:
+def transformers(args: argparse.Namespace) -> Speeds:
     prompt, decode = run(args.python, "-c", TRANSFORMERS, args.model, args.threads).split()
-    return float(prompt), float(decode)
+    return float(prompt), float(decode), NAN
+
+
+def ctranslate2(args: argparse.Namespace, folder: Path, dtype: str) -> Speeds:
+    prompt, decode, batch = run(args.python, "-c", CTRANSLATE2, folder, args.threads, dtype).split()
+    return float(prompt), float(decode), float(batch)
 
 
 def bandwidth(folder: str, threads: int) -> float:
@@ -71,20 +110,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path)
     parser.add_argument("--aira", type=Path, default=Path(__file__).parents[2] / "build" / "aira-cli")
-    parser.add_argument("--llama-bench", type=Path)
+    parser.add_argument("--llama", type=Path)
     parser.add_argument("--gguf", type=Path)
+    parser.add_argument("--gguf-q8", type=Path)
+    parser.add_argument("--ct2-f32", type=Path)
+    parser.add_argument("--ct2-int8", type=Path)
     parser.add_argument("--python", type=Path)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
 
-    engines = {"aira-cli f16": lambda: aira(args, "f16")}
-    if args.llama_bench and args.gguf:
-        engines["llama.cpp F16"] = lambda: llama(args)
-    engines["aira-cli f32"] = lambda: aira(args, "f32")
+    engines = {f"aira-cli {dtype}": lambda dtype=dtype: aira(args, dtype) for dtype in ("f16", "f32", "int8")}
+    for name, gguf in (("llama.cpp F16", args.gguf), ("llama.cpp Q8_0", args.gguf_q8)):
+        if args.llama and gguf:
+            engines[name] = lambda gguf=gguf: llama(args, gguf)
     if args.python:
         engines["transformers f32"] = lambda: transformers(args)
-    speeds: dict[str, list[tuple[float, float]]] = {name: [] for name in engines}
+        if args.ct2_f32:
+            engines["CTranslate2 f32"] = lambda: ctranslate2(args, args.ct2_f32, "float32")
+        if args.ct2_int8:
+            engines["CTranslate2 int8"] = lambda: ctranslate2(args, args.ct2_int8, "int8")
+    speeds: dict[str, list[Speeds]] = {name: [] for name in engines}
     read: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(args.rounds):
@@ -96,15 +142,18 @@ def main() -> None:
     parameters = read_parameters(args)
     gigabytes_per_second = statistics.median(read)
     print(f"{args.threads} threads, medians of {args.rounds} rounds, memory reads {gigabytes_per_second:.1f} GB/s\n")
-    print(f"| | prompt of {PROMPT}, tokens/s | decode, tokens/s | decode, of the memory's limit |\n|---|---|---|---|")
-    for name, (prompt, decode) in medians.items():
-        limit = gigabytes_per_second * 1e9 / (parameters * (4 if name.endswith("f32") else 2))
-        print(f"| {name} | {prompt:.0f} | {decode:.1f} | {100 * decode / limit:.0f} % |")
+    print(f"| | prompt of {PROMPT}, tokens/s | decode, tokens/s | {BATCH} at once, tokens/s |\n|---|---|---|---|")
+    for name, row in medians.items():
+        print(f"| {name} | " + " | ".join("" if math.isnan(speed) else f"{speed:.0f}" for speed in row) + " |")
     print()
-    for ours, theirs in (("aira-cli f16", "llama.cpp F16"), ("aira-cli f32", "transformers f32")):
-        if theirs in medians:
-            ratios = [a / b for a, b in zip(medians[ours], medians[theirs])]
-            print(f"{ours} / {theirs}: prompt {ratios[0]:.2f}x, decode {ratios[1]:.2f}x")
+    for dtype, size in (("f16", 2), ("f32", 4), ("int8", 1 + 1 / 32)):
+        limit = gigabytes_per_second * 1e9 / (parameters * size)
+        print(f"aira-cli {dtype}: decode at {100 * medians[f'aira-cli {dtype}'][1] / limit:.0f} % of the memory's limit")
+    for name, theirs in medians.items():
+        kind = name.split()[-1].lower().replace("q8_0", "int8")
+        if not name.startswith("aira-cli"):
+            ratios = [ours / their for ours, their in zip(medians[f"aira-cli {kind}"], theirs)]
+            print(f"aira-cli {kind} / {name}: prompt {ratios[0]:.2f}x, decode {ratios[1]:.2f}x, batch {ratios[2]:.2f}x")
 
 
 def read_parameters(args: argparse.Namespace) -> int:
