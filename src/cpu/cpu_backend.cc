@@ -175,7 +175,6 @@ Matrix CpuBackend::load_matrix(const HostMatrix& source, DType dtype) {
   if (!fits) {
     throw Error("a weight is too large for half precision (beyond 65504); use --dtype f32.");
   }
-  reserve_scratch(source.in * kPanel);
   return {memory, dtype, source.in, source.out};
 }
 
@@ -283,8 +282,8 @@ void CpuBackend::linear(Tensor x, const Matrix& weights, const Epilogue& epilogu
                       : weights.dtype == DType::kF32 ? kernels_.linear_f32
                                                      : kernels_.linear_f16;
   const std::int64_t panels = round_up(weights.out, kPanel) / kPanel;
-  pool_.split(panels, [&](std::int64_t begin, std::int64_t end, int member) {
-    kernel(job, begin, end, scratch(member));
+  pool_.split(panels, [&](std::int64_t begin, std::int64_t end, int /*member*/) {
+    kernel(job, begin, end);
   });
 }
 

@@ -51,9 +51,10 @@ inline void multiply(const std::int8_t* x, const std::byte* weights, std::int32_
 }
 
 /// sums[r][first + o] = x[r] W[.][first + o] for a row tile of kHeight rows and 16 outputs.
+/// Meanwhile asks for half of the panel at `next`.
 template <int kHeight>
-inline void tile_amx(const TileRowsI8& x, const std::byte* panel, std::int64_t groups,
-                     std::int64_t first, float* sums) {
+inline void tile_amx(const TileRowsI8& x, const std::byte* panel, const std::byte* next,
+                     std::int64_t groups, std::int64_t first, float* sums) {
   constexpr bool kWholeTile = kHeight == kRowTile;
   // A group is multiplied while the one before it is scaled and added.
   alignas(64) std::int32_t whole[2][kRowTile * kWidth];
@@ -66,6 +67,7 @@ inline void tile_amx(const TileRowsI8& x, const std::byte* panel, std::int64_t g
       multiply<kWholeTile>(x.values + (g + 1) * kHeight * kGroup, weights + (g + 1) * kGroupBytes,
                            whole[(g + 1) % 2]);
     }
+    prefetch<kGroupBytes / 2, 2>(next + g * kGroupBytes + first / kWidth * kGroupBytes / 2);
     const auto* scales = reinterpret_cast<const std::uint16_t*>(panel + g * kGroupBytes);
     const V weight_scale = load_bf16(scales + first);
     for (int r = 0; r < kHeight; ++r) {
@@ -77,8 +79,8 @@ inline void tile_amx(const TileRowsI8& x, const std::byte* panel, std::int64_t g
   for (int r = 0; r < kHeight; ++r) store(sums + r * kPanel + first, sum[r]);
 }
 
-using TileFunctionAmx = void (*)(const TileRowsI8&, const std::byte*, std::int64_t, std::int64_t,
-                                 float*);
+using TileFunctionAmx = void (*)(const TileRowsI8&, const std::byte*, const std::byte*,
+                                 std::int64_t, std::int64_t, float*);
 
 /// The tile functions for kAmxRows..kRowTile rows.
 struct TilesAmx {
@@ -91,8 +93,8 @@ struct TilesAmx {
   constexpr TilesAmx() { fill<kRowTile>(); }
 };
 
-inline void linear_amx(const LinearJob& job, std::int64_t begin, std::int64_t end, float* scratch) {
-  if (job.rows < kAmxRows) return linear_i8(job, begin, end, scratch);
+inline void linear_amx(const LinearJob& job, std::int64_t begin, std::int64_t end) {
+  if (job.rows < kAmxRows) return linear_i8(job, begin, end);
   static constexpr TilesAmx kTiles;
   alignas(64) float sums[kRowTile * kPanel];
   const std::int64_t groups = groups_of(job.in);
@@ -109,8 +111,10 @@ inline void linear_amx(const LinearJob& job, std::int64_t begin, std::int64_t en
       const TileRowsI8 x{job.quantized.values + tile * groups * kGroup,
                          job.quantized.scales + tile * groups,
                          job.quantized.offsets + tile * groups, height};
+      // The first row tile asks for the next panel.
+      const std::byte* next = tile == 0 ? panel + panel_bytes(DType::kI8, job.in) : panel;
       for (std::int64_t first = 0; first < kPanel; first += kWidth) {
-        kTiles.of[height](x, panel, groups, first, sums);
+        kTiles.of[height](x, panel, next, groups, first, sums);
       }
       finish(job, tile, height, p * kPanel, sums);
     }

@@ -135,9 +135,8 @@ struct AttentionKernels {
   void (*attend)(const AttentionJob& job, std::int64_t range);
 };
 
-/// Panels [begin, end) of a linear map. `scratch` holds in * kPanel floats.
-using LinearKernel = void (*)(const LinearJob& job, std::int64_t begin, std::int64_t end,
-                              float* scratch);
+/// Panels [begin, end) of a linear map.
+using LinearKernel = void (*)(const LinearJob& job, std::int64_t begin, std::int64_t end);
 
 struct Kernels {
   const char* name;

@@ -5,6 +5,7 @@
 
 #include "cpu/epilogue_impl.h"
 #include "cpu/kernels.h"
+#include "cpu/prefetch.h"
 
 namespace aira::cpu::AIRA_ISA {
 namespace {
@@ -46,6 +47,7 @@ inline void tile_i8(const TileRowsI8& x, const std::byte* panel, std::int64_t gr
         for (I& s : whole[r]) s = first_sum(x.offsets[at + r]);
       }
       for (int k = 0; k < kGroup; k += 4, weights += kPanel * 4) {
+        if (first == 0) prefetch<kPanel * 4>(weights + kAhead);
         Weights w[kVectors];
         for (int v = 0; v < kVectors; ++v) w[v] = load_weights(weights + v * kWidth * 4);
         for (int r = 0; r < kRows; ++r) {
@@ -102,8 +104,7 @@ inline void row_tile_i8(const LinearJob& job, std::int64_t tile, const std::byte
   }
 }
 
-inline void linear_i8(const LinearJob& job, std::int64_t begin, std::int64_t end,
-                      float* /*scratch*/) {
+inline void linear_i8(const LinearJob& job, std::int64_t begin, std::int64_t end) {
   for (std::int64_t p = begin; p < end; ++p) {
     const std::byte* panel =
         static_cast<const std::byte*>(job.panels) + p * panel_bytes(DType::kI8, job.in);

@@ -7,14 +7,17 @@
 
 #include "cpu/epilogue_impl.h"
 #include "cpu/kernels.h"
+#include "cpu/prefetch.h"
 
 namespace aira::cpu::AIRA_ISA {
 namespace {
 
 /// Rows of the largest tile: its sums, one row of weights and one broadcast fill the registers.
 constexpr int kTileRows = kRegisters == 32 ? 12 : 6;
-/// From this many rows on, widening a half-precision panel first is cheaper than in every tile.
-constexpr std::int64_t kWidenRows = 2 * kTileRows;
+/// With more rows than fit a tile, half-precision weights are widened first, this many inputs at a
+/// time: 8 kB that stay in the first-level cache with the sums of kBlockRows rows.
+constexpr std::int64_t kBlockInputs = 64;
+constexpr std::int64_t kBlockRows = 4 * kTileRows;
 
 /// Vectors of outputs that a tile of `rows` rows takes at a time.
 constexpr int tile_vectors(int rows) {
@@ -23,21 +26,25 @@ constexpr int tile_vectors(int rows) {
   return vectors;
 }
 
-/// sums[r][o] = sum over k of x[r][k] panel[k][o], for kRows rows and one panel.
-template <int kRows, typename Weight>
-inline void tile(const float* x, const Weight* panel, std::int64_t in, float* sums) {
+/// sums[r][o] += sum over k of x[r][k] panel[k][o], for kRows rows and one panel; rows are `stride`
+/// apart. Meanwhile asks for as many weights, as they are stored, from `ahead` on.
+template <int kRows, typename Weight, typename Stored>
+inline void tile(const float* x, std::int64_t stride, const Weight* panel, std::int64_t inputs,
+                 const std::byte* ahead, float* sums) {
   constexpr int kVectors = tile_vectors(kRows);
+  constexpr auto kAheadBytes = static_cast<std::int64_t>(kPanel * sizeof(Stored));
   for (int first = 0; first < kPanel; first += kVectors * kWidth) {
     V sum[kRows][kVectors];
-    for (auto& row : sum) {
-      for (V& s : row) s = zero();
+    for (int r = 0; r < kRows; ++r) {
+      for (int v = 0; v < kVectors; ++v) sum[r][v] = load(sums + r * kPanel + first + v * kWidth);
     }
     const Weight* weights = panel + first;
-    for (std::int64_t k = 0; k < in; ++k, weights += kPanel) {
+    for (std::int64_t k = 0; k < inputs; ++k, weights += kPanel) {
+      if (first == 0) prefetch<kAheadBytes>(ahead + k * kAheadBytes);
       V w[kVectors];
       for (int v = 0; v < kVectors; ++v) w[v] = load(weights + v * kWidth);
       for (int r = 0; r < kRows; ++r) {
-        const V xk = broadcast(x[r * in + k]);
+        const V xk = broadcast(x[r * stride + k]);
         for (int v = 0; v < kVectors; ++v) sum[r][v] = fma(xk, w[v], sum[r][v]);
       }
     }
@@ -50,44 +57,68 @@ inline void tile(const float* x, const Weight* panel, std::int64_t in, float* su
 }
 
 template <typename Weight>
-using TileFunction = void (*)(const float*, const Weight*, std::int64_t, float*);
+using TileFunction = void (*)(const float*, std::int64_t, const Weight*, std::int64_t,
+                              const std::byte*, float*);
 
 /// The tile functions for 1..kTileRows rows.
-template <typename Weight>
+template <typename Weight, typename Stored>
 struct Tiles {
   TileFunction<Weight> of[static_cast<std::size_t>(kTileRows) + 1] = {};
   template <int kRows>
   constexpr void fill() {
-    of[kRows] = &tile<kRows, Weight>;
+    of[kRows] = &tile<kRows, Weight, Stored>;
     if constexpr (kRows > 1) fill<kRows - 1>();
   }
   constexpr Tiles() { fill<kTileRows>(); }
 };
 
-/// All rows of one panel, in tiles of nearly equal height.
-template <typename Weight>
-inline void panel_rows(const LinearJob& job, const Weight* panel, std::int64_t first) {
-  static constexpr Tiles<Weight> kTiles;
-  alignas(64) float sums[kTileRows * kPanel];
-  std::int64_t tiles = (job.rows + kTileRows - 1) / kTileRows;
+/// sums += x panel for `rows` rows, in tiles of nearly equal height.
+template <typename Stored, typename Weight>
+inline void block(const float* x, std::int64_t stride, std::int64_t rows, const Weight* panel,
+                  std::int64_t inputs, const std::byte* ahead, float* sums) {
+  static constexpr Tiles<Weight, Stored> kTiles;
+  std::int64_t tiles = (rows + kTileRows - 1) / kTileRows;
   for (std::int64_t row = 0; tiles > 0; --tiles) {
-    const std::int64_t rows = (job.rows - row + tiles - 1) / tiles;
-    kTiles.of[rows](job.x + row * job.in, panel, job.in, sums);
-    finish(job, row, rows, first, sums);
-    row += rows;
+    const std::int64_t height = (rows - row + tiles - 1) / tiles;
+    kTiles.of[height](x + row * stride, stride, panel, inputs, ahead, sums + row * kPanel);
+    row += height;
+  }
+}
+
+/// `rows` <= kBlockRows rows of one panel.
+template <typename Weight>
+inline void block_rows(const LinearJob& job, std::int64_t row, std::int64_t rows,
+                       const Weight* panel, float* sums) {
+  const float* x = job.x + row * job.in;
+  const auto* bytes = reinterpret_cast<const std::byte*>(panel);
+  for (std::int64_t i = 0; i < rows * kPanel; i += kWidth) store(sums + i, zero());
+  if (sizeof(Weight) == sizeof(float) || rows <= kTileRows) {
+    block<Weight>(x, job.in, rows, panel, job.in, bytes + kAhead, sums);
+    return;
+  }
+  alignas(64) float widened[kBlockInputs * kPanel];
+  for (std::int64_t k = 0; k < job.in; k += kBlockInputs) {
+    const std::int64_t inputs = job.in - k < kBlockInputs ? job.in - k : kBlockInputs;
+    const Weight* weights = panel + k * kPanel;
+    for (std::int64_t i = 0; i < inputs * kPanel; i += kWidth) {
+      store(widened + i, load(weights + i));
+    }
+    const auto* next = reinterpret_cast<const std::byte*>(weights + inputs * kPanel);
+    block<Weight>(x + k, job.in, rows, widened, inputs, next, sums);
   }
 }
 
 template <typename Weight>
-void linear(const LinearJob& job, std::int64_t begin, std::int64_t end, float* scratch) {
-  const std::int64_t panel_size = job.in * kPanel;
+void linear(const LinearJob& job, std::int64_t begin, std::int64_t end) {
+  alignas(64) float sums[kBlockRows * kPanel];
   for (std::int64_t p = begin; p < end; ++p) {
-    const Weight* panel = static_cast<const Weight*>(job.panels) + p * panel_size;
-    if (sizeof(Weight) == sizeof(float) || job.rows < kWidenRows) {
-      panel_rows(job, panel, p * kPanel);
-    } else {
-      for (std::int64_t i = 0; i < panel_size; i += kWidth) store(scratch + i, load(panel + i));
-      panel_rows(job, scratch, p * kPanel);
+    const Weight* panel = static_cast<const Weight*>(job.panels) + p * job.in * kPanel;
+    std::int64_t blocks = (job.rows + kBlockRows - 1) / kBlockRows;  // of nearly equal height
+    for (std::int64_t row = 0; blocks > 0; --blocks) {
+      const std::int64_t rows = (job.rows - row + blocks - 1) / blocks;
+      block_rows(job, row, rows, panel, sums);
+      finish(job, row, rows, p * kPanel, sums);
+      row += rows;
     }
   }
 }

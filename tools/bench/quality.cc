@@ -1,0 +1,150 @@
+// What a storage type costs in quality, on the CPU, beside f32: the divergence of the next token's
+// distribution, how often the most probable token is the same, and how many greedy answers are.
+// Each line of stdin is a question; both models read the f32 model's own greedy answer. Without
+// questions (a model without a tokenizer, too) they read pseudo-random tokens.
+// usage: bench-quality MODEL DTYPE < questions      build: cmake --build build --target
+// bench-quality
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "aira/error.h"
+#include "aira/generate.h"
+#include "base/thread_pool.h"
+#include "cpu/cpu_backend.h"
+
+namespace aira {
+namespace {
+
+using Ids = std::vector<std::int32_t>;
+
+/// A text, and from which position on its predictions count.
+struct Text {
+  Ids ids;
+  std::size_t from = 0;
+};
+
+struct Loaded {
+  Loaded(const ModelFiles& files, DType dtype)
+      : backend(make_cpu_backend(ThreadPool::usable_cores())),
+        model(Model::load(files, *backend, dtype)) {}
+
+  std::unique_ptr<Backend> backend;
+  Model model;
+};
+
+Ids greedy(const Loaded& loaded, const Tokenizer& tokenizer, const std::string& question,
+           Ids* prompt) {
+  Generator generator(loaded.model, tokenizer, *loaded.backend, {});
+  GenerateOptions options;
+  options.sampling.greedy = true;
+  options.sampling.repetition_penalty = 1;
+  options.max_new_tokens = 60;
+  *prompt = generator.question_prompt(question);
+  return generator.generate(*prompt, options, {}, nullptr).token_ids;
+}
+
+std::vector<Text> random_texts(const ModelConfig& config) {
+  std::vector<Text> texts(8);
+  std::uint64_t state = 1;
+  for (Text& text : texts) {
+    for (std::int64_t i = 0; i < std::min<std::int64_t>(config.context, 128); ++i) {
+      state = state * 6364136223846793005U + 1442695040888963407U;
+      text.ids.push_back(static_cast<std::int32_t>((state >> 33) % config.vocab));
+    }
+  }
+  return texts;
+}
+
+std::vector<float> logits_of(const Loaded& loaded, const Text& text) {
+  const auto count = static_cast<std::int64_t>(text.ids.size());
+  Session session(loaded.model, *loaded.backend,
+                  {.slots = 1, .context = count, .rows = count, .wanted = count});
+  std::vector<Row> rows;
+  Ids wanted;
+  for (std::int32_t i = 0; i < count; ++i) {
+    rows.push_back({text.ids[static_cast<std::size_t>(i)], 0, i});
+    if (static_cast<std::size_t>(i) >= text.from) wanted.push_back(i);
+  }
+  const auto logits = session.forward(rows, wanted);
+  return {logits.begin(), logits.end()};
+}
+
+/// exp(logits[v] - shift) sums to one.
+double log_sum(const float* logits, std::int64_t vocab) {
+  const double highest = *std::max_element(logits, logits + vocab);
+  double sum = 0;
+  for (std::int64_t v = 0; v < vocab; ++v) sum += std::exp(logits[v] - highest);
+  return highest + std::log(sum);
+}
+
+/// Kullback-Leibler divergence, in nats, from p (exact) to q.
+double divergence(const float* p, const float* q, std::int64_t vocab) {
+  const double p_shift = log_sum(p, vocab);
+  const double q_shift = log_sum(q, vocab);
+  double sum = 0;
+  for (std::int64_t v = 0; v < vocab; ++v) {
+    sum += std::exp(p[v] - p_shift) * (p[v] - p_shift - q[v] + q_shift);
+  }
+  return sum;
+}
+
+void compare(const Loaded& exact, const Loaded& other, const std::vector<Text>& texts) {
+  const std::int64_t vocab = exact.model.config.vocab;
+  std::vector<double> divergences;
+  std::int64_t same = 0;
+  for (const Text& text : texts) {
+    const std::vector<float> p = logits_of(exact, text);
+    const std::vector<float> q = logits_of(other, text);
+    for (std::size_t at = 0; at < p.size(); at += static_cast<std::size_t>(vocab)) {
+      divergences.push_back(divergence(&p[at], &q[at], vocab));
+      same += std::max_element(&p[at], &p[at] + vocab) - &p[at] ==
+              std::max_element(&q[at], &q[at] + vocab) - &q[at];
+    }
+  }
+  std::sort(divergences.begin(), divergences.end());
+  double mean = 0;
+  for (const double d : divergences) mean += d / static_cast<double>(divergences.size());
+  std::printf("%zu positions: divergence %.2e on average, %.2e at most; same first token %.2f %%\n",
+              divergences.size(), mean, divergences.back(),
+              100.0 * static_cast<double>(same) / static_cast<double>(divergences.size()));
+}
+
+void run(const std::string& folder, const std::string& dtype) {
+  const ModelFiles files = ModelFiles::from_folder(folder);
+  const Loaded exact(files, DType::kF32);
+  const Loaded other(files, dtype == "int8" ? DType::kI8 : DType::kF16);
+  std::vector<Text> texts;
+  std::size_t same = 0;
+  for (std::string question; std::getline(std::cin, question);) {
+    const Tokenizer tokenizer = Tokenizer::load(files);
+    Ids prompt;
+    const Ids answer = greedy(exact, tokenizer, question, &prompt);
+    same += greedy(other, tokenizer, question, &prompt) == answer ? 1 : 0;
+    texts.push_back({prompt, prompt.size() - 1});
+    texts.back().ids.insert(texts.back().ids.end(), answer.begin(), answer.end() - 1);
+  }
+  std::printf("%s beside f32\n", name_of(other.model.dtype));
+  if (!texts.empty()) std::printf("%zu of %zu greedy answers are the same\n", same, texts.size());
+  compare(exact, other, texts.empty() ? random_texts(exact.model.config) : texts);
+}
+
+}  // namespace
+}  // namespace aira
+
+int main(int argc, char** argv) {
+  const std::string dtype = argc == 3 ? argv[2] : "";
+  if (dtype != "int8" && dtype != "f16") {
+    std::fprintf(stderr, "usage: bench-quality MODEL int8|f16 < questions\n");
+    return 2;
+  }
+  try {
+    aira::run(argv[1], dtype);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "bench-quality: %s\n", error.what());
+    return 1;
+  }
+}
