@@ -84,21 +84,30 @@ struct RangeTile {
   }
 };
 
+/// out[r] = x[r] panel for `rows` <= kTileRows rows, kPanel numbers each; x is [rows, inputs].
+template <typename Element>
+inline void multiply(std::int64_t rows, const float* x, std::int64_t inputs, const Element* panel,
+                     float* out) {
+  static constexpr Tiles<Element, Element> kTiles;
+  for (std::int64_t i = 0; i < rows * kPanel; i += kWidth) store(out + i, zero());
+  const auto* next = reinterpret_cast<const std::byte*>(panel + inputs * kPanel);
+  kTiles.of[rows](x, inputs, panel, inputs, next, out);
+}
+
 /// sums[r][f] = weights[r] . values of feature f over what each row sees of page `p`, one panel.
 template <typename Element>
 inline void weigh_page(const RangeTile& tile, std::int64_t p, const float* weights,
                        const Element* values, float* sums) {
-  static constexpr Tiles<Element> kTiles;
   alignas(64) float some[kTileRows * kPanel];
   const std::int64_t common = tile.seen_in_page(0, p);  // the first row sees least
   if (common == kPagePositions) {
-    kTiles.of[tile.rows](weights, values, common, sums);
+    multiply(tile.rows, weights, common, values, sums);
     return;
   }
   for (std::int64_t r = 0; r < tile.rows; ++r) {
     for (std::int64_t j = 0; j < common; ++j) some[r * common + j] = weights[r * kPanel + j];
   }
-  kTiles.of[tile.rows](some, values, common, sums);
+  multiply(tile.rows, some, common, values, sums);
   for (std::int64_t r = 1; r < tile.rows; ++r) {
     const std::int64_t end = tile.seen_in_page(r, p);
     for (std::int64_t f = 0; f < kPanel; f += kWidth) {
@@ -113,7 +122,6 @@ inline void weigh_page(const RangeTile& tile, std::int64_t p, const float* weigh
 
 template <typename Element>
 inline void attend_tile(const AttentionJob& job, std::int64_t range, const RangeTile& tile) {
-  static constexpr Tiles<Element> kTiles;
   const std::int64_t d = job.head_size;
   const std::int64_t padded = padded_head(d);
   const std::int64_t block = tile.rows * kPanel;  // scores of a page
@@ -125,8 +133,8 @@ inline void attend_tile(const AttentionJob& job, std::int64_t range, const Range
   }
   std::int64_t pages = 0;
   for (; pages < kRangePages && tile.seen_in_page(tile.rows - 1, pages) > 0; ++pages) {
-    kTiles.of[tile.rows](queries, keys_of<Element>(job, tile.page + pages), d,
-                         scores + pages * block);
+    multiply(tile.rows, queries, d, keys_of<Element>(job, tile.page + pages),
+             scores + pages * block);
   }
   float* part = job.partial + (range * job.rows + tile.first) * (padded + kPartTail);
   for (std::int64_t r = 0; r < tile.rows; ++r, part += padded + kPartTail) {
