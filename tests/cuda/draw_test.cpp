@@ -129,7 +129,7 @@ TEST_P(Drawing, TheSamplersTokens) {
       Sampler sampler(vocab);
       for (std::size_t s = 0; s < options.size(); ++s) {
         const auto size = static_cast<std::size_t>(vocab);
-        EXPECT_EQ(drawn[s], sampler.sample(std::span(logits).subspan(s * size, size), history[s],
+        EXPECT_EQ(drawn[s], sampler.sample(std::span(logits).subspan(s * size, size), {history[s]},
                                            options[s], places[s]))
             << "penalty " << options[s].repetition_penalty << ", top-k " << options[s].top_k
             << ", top-p " << options[s].top_p << (options[s].greedy ? ", greedy" : "");
@@ -148,6 +148,7 @@ TEST_P(Drawing, SaysWhenNoLogitIsANumber) {
                                               .dtype = DType::kF32,
                                               .data = {}});
   const std::vector<Row> rows = {{3, 0, 0}};
+  const Ids history = {3};
   const Ids wanted = {0};
   const Ids pages = {0};
   const Buffer memory = backend_->alloc(200 * 4);
@@ -165,7 +166,7 @@ TEST_P(Drawing, SaysWhenNoLogitIsANumber) {
     if (kind == std::string("normal")) {
       EXPECT_NO_THROW(backend_->drawn());
     } else {
-      EXPECT_THROW(sampler.sample(logits, Ids{3}, options, {}), Error);
+      EXPECT_THROW(sampler.sample(logits, {history}, options, {}), Error);
       EXPECT_THROW(backend_->drawn(), Error);
     }
   }
@@ -276,7 +277,7 @@ TEST_P(Drawing, StepsLaunchedAheadGiveTheSamplersTokens) {
                                                       wanted, generation.table());
       const auto vocab = static_cast<std::size_t>(model.config.vocab);
       for (std::size_t s = 0; s < Generation::kSequences; ++s) {
-        tokens[s] = sampler.sample(logits.subspan(s * vocab, vocab), history[s],
+        tokens[s] = sampler.sample(logits.subspan(s * vocab, vocab), {history[s]},
                                    Generation::kOptions[s], Generation::place(s, i));
         history[s].push_back(tokens[s]);
         expected[s].push_back(tokens[s]);

@@ -5,7 +5,7 @@
 # in the sanitizers' builds, and a run of its own without them.
 
 # What ctest must find in the output.
-set(AIRA_SEEN_REFERENCE "got [^ ]*, expected|written [0-9]+ (before|behind) the output")
+set(AIRA_SEEN_REFERENCE "got [^ ]*, expected|Expected equality of these values|written [0-9]+ (before|behind) the output")
 set(AIRA_SEEN_ADDRESS "ERROR: AddressSanitizer: ")
 set(AIRA_SEEN_RACES "WARNING: ThreadSanitizer: data race")
 
@@ -87,6 +87,8 @@ set(prefill KERNEL attention_prefill TESTS Every/Ops.Attention/cuda_on_host_1_*)
 set(append KERNEL attention_append TESTS Every/Ops.Attention/cuda_on_host_1_*)
 set(embed KERNEL embed TESTS Every/Ops.EmbedAndSelect/cuda_on_host_1_*)
 set(select KERNEL select TESTS Every/Ops.EmbedAndSelect/cuda_on_host_1_*)
+set(copy KERNEL copy_pages TESTS Every/Ops.SequencesShareAndCopyPages/cuda_on_host_1_*)
+set(sample KERNEL sample TESTS Every/Drawing.TheSamplersTokens/cuda_on_host_1)
 set(epilogue KERNEL linear_epilogue TESTS Every/Ops.Linear/cuda_on_host_1_*)
 # Whole steps, whose kernels may overlap.
 set(model TESTS Every/ModelGoldens.LogitsInF32/cuda_on_host_1_a)
@@ -131,7 +133,7 @@ planted_kernel(numbers-off-by-one ${epilogue} REFERENCE
 
 # -- attention_append --
 planted_kernel(wrong-position ${append} REFERENCE
-  REPLACE "job.context + job.rows.position[t])" BY "job.context + t % job.context)")
+  REPLACE "cell_in(job, page, head, position)" BY "cell_in(job, page, head, position + 1)")
 planted_kernel(features-off-by-one ${append} REFERENCE
   REPLACE "i < job.heads * padded;" BY "i < job.heads * padded - 8;")
 planted_kernel(missing-grid-wait KERNEL attention_append ${model} RACES
@@ -158,7 +160,7 @@ planted_kernel(missing-copy-wait ${prefill} REFERENCE
   REPLACE "    copy_async_wait<0>();\n" BY "")
 planted_kernel(sees-too-little ${prefill} REFERENCE
   REPLACE "key > group.position + row" BY "key >= group.position + row")
-planted_kernel(keys-past-end ${prefill} ADDRESS REFERENCE
+planted_kernel(keys-past-end ${prefill} ADDRESS
   REPLACE "first + key < end && feature < padded" BY "feature < padded")
 planted_kernel(misaligned-row ${prefill}
   GUARDS "prefill_block_per_group: .*load_matrix at .*16-byte boundary"
@@ -175,6 +177,19 @@ planted_kernel(columns-off-by-one ${select} REFERENCE
   REPLACE "c < job.width;" BY "c <= job.width;")
 planted_kernel(missing-grid-wait ${select} RACES
   REPLACE "  grid_dependency_wait();\n" BY "")
+
+# -- copy_pages --
+planted_kernel(half-a-page ${copy} REFERENCE
+  REPLACE "i < words;" BY "i < words / 2;")
+
+# -- sample --
+planted_kernel(missing-barrier ${sample} RACES
+  REPLACE "kKeyOfMinusInfinity);\n  }\n  __syncthreads();\n" BY "kKeyOfMinusInfinity);\n  }\n")
+planted_kernel(penalty-counts-twice ${sample} REFERENCE
+  REPLACE "const float logit = logits[id];" BY "const float logit = shared.score[id];")
+planted_kernel(one-too-few ${sample} REFERENCE
+  REPLACE "const unsigned last = key_in(shared.rank[k - 1]);"
+  BY "const unsigned last = key_in(shared.rank[k > 1 ? k - 2 : 0]);")
 
 # A kernel that no longer has the text is an error of the build.
 file(GENERATE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/planted/gone.txt CONTENT "no kernel has this text")

@@ -147,7 +147,9 @@ void bench_attention(KernelTimer& bench, const Shape& s, std::int64_t rows, std:
                      bool prompt) {
   const std::int64_t width = s.heads * s.head_size;
   const std::int64_t slots = prompt ? 1 : rows;
-  const std::int64_t features = slots * s.heads * s.context * padded_head(s.head_size);
+  const std::int64_t pages = (s.context + kPagePositions - 1) / kPagePositions;  // of a slot
+  const std::int64_t features =
+      slots * pages * s.heads * kPagePositions * padded_head(s.head_size);
   std::vector<std::int32_t> positions(static_cast<std::size_t>(rows),
                                       static_cast<std::int32_t>(position));
   std::vector<std::int32_t> groups;  // first row, rows, slot, position
@@ -164,8 +166,12 @@ void bench_attention(KernelTimer& bench, const Shape& s, std::int64_t rows, std:
       .qkv = bench.memory<float>(rows * 3 * width),
       .count = rows,
       .rows = {.slot = bench.indices(counting(rows, slots)), .position = bench.indices(positions)},
+      .groups = nullptr,
+      .group_count = 0,
+      .pages = {.page = bench.indices(counting(slots * pages, slots * pages)), .width = pages},
       .keys = bench.memory<std::uint16_t>(features),
       .values = bench.memory<std::uint16_t>(features),
+      .tokens = nullptr,
       .dtype = DType::kF16,
       .heads = s.heads,
       .head_size = s.head_size,
