@@ -85,6 +85,9 @@ class Scheduler {
  private:
   void begin_waiting();
   void collect_rows();
+  bool can_launch() const;
+  void launch();
+  void land();
   void deliver(std::span<const float> logits);
   void remove_done();
   void check_ids(std::span<const std::int32_t> ids) const;
@@ -95,8 +98,8 @@ class Scheduler {
   Session session_;
   std::unique_ptr<Streams> streams_;
   Sampler sampler_;
-  std::deque<std::unique_ptr<Task>> waiting_;
-  std::vector<std::unique_ptr<Task>> running_;
+  std::deque<std::shared_ptr<Task>> waiting_;
+  std::vector<std::shared_ptr<Task>> running_;
   // One step's work.
   struct Chunk {
     Stream* stream = nullptr;
@@ -106,6 +109,17 @@ class Scheduler {
   std::vector<Row> rows_;
   std::vector<std::int32_t> wanted_;
   std::vector<Chunk> chunks_;
+  /// Steps whose tokens the backend draws and the host does not know yet, the earliest first: who
+  /// gets each token.
+  struct Flight {
+    struct Token {
+      std::weak_ptr<Task> task;
+      std::size_t draft = 0;
+    };
+    std::vector<Token> tokens;
+  };
+  std::deque<Flight> flights_;
+  std::vector<Draw> draws_;
 };
 
 }  // namespace aira

@@ -69,9 +69,7 @@ void AnswerTask::advance(Streams& streams) {
 void AnswerTask::take(Stream& stream, std::int64_t /*position*/, std::span<const float> logits,
                       Streams& streams) {
   if (!from_prompt(stream)) {
-    const auto draft = std::find_if(drafts_.begin(), drafts_.end(),
-                                    [&](const auto& d) { return d->stream == &stream; });
-    write(**draft, logits);
+    write(draft_at(stream), logits);
     return;
   }
   // Every answer that there is room for begins here; the last one takes the prompt's own stream.
@@ -81,6 +79,12 @@ void AnswerTask::take(Stream& stream, std::int64_t /*position*/, std::span<const
     Draft& draft = begin(i + 1 < room ? streams.fork(stream) : stream);
     write(draft, logits);
   }
+}
+
+AnswerTask::Draft& AnswerTask::draft_at(const Stream& stream) const {
+  const auto draft = std::find_if(drafts_.begin(), drafts_.end(),
+                                  [&](const auto& d) { return d->stream == &stream; });
+  return **draft;
 }
 
 AnswerTask::Draft& AnswerTask::begin(Stream& stream) {
@@ -103,28 +107,68 @@ void AnswerTask::tell(const Draft& draft, const std::string& text) const {
 
 void AnswerTask::note_probability(Answer& answer, std::int32_t token,
                                   std::span<const float> logits) const {
-  const GenerateOptions& options = request_.options;
-  if (!options.logprob && options.best_of <= 1 && options.logprobs < 0) return;
+  if (!needs_distribution()) return;
   const LogSoftmax distribution(logits);
   answer.logprob += distribution[token];
-  if (options.logprobs < 0) return;
-  answer.choices.push_back({{token, distribution[token]}, distribution.top(options.logprobs)});
+  const std::int64_t top = request_.options.logprobs;
+  if (top < 0) return;
+  answer.choices.push_back({{token, distribution[token]}, distribution.top(top)});
+}
+
+bool AnswerTask::needs_distribution() const {
+  const GenerateOptions& options = request_.options;
+  return options.logprob || options.best_of > 1 || options.logprobs >= 0;
+}
+
+DrawPlace AnswerTask::next_place(const Draft& draft) const {
+  return {request_.options.seed, static_cast<std::uint32_t>(draft.number),
+          static_cast<std::uint32_t>(draft.launched)};
 }
 
 /// Draws the draft's next token.
 void AnswerTask::write(Draft& draft, std::span<const float> logits) {
-  const GenerateOptions& options = request_.options;
-  Answer& answer = draft.answer;
-  const std::size_t index = answer.token_ids.size();
   const std::int32_t token = around_.sampler.sample(
       logits,
-      {.ids = draft.stream->ids, .prompt = answer.prompt_tokens, .end_ids = around_.end_ids},
-      options.sampling,
-      {options.seed, static_cast<std::uint32_t>(draft.number), static_cast<std::uint32_t>(index)});
-  note_probability(answer, token, logits);
+      {.ids = draft.stream->ids, .prompt = draft.answer.prompt_tokens, .end_ids = around_.end_ids},
+      request_.options.sampling, next_place(draft));
+  ++draft.launched;
+  note_probability(draft.answer, token, logits);
   draft.stream->ids.push_back(token);
+  accept(draft, token);
+}
+
+/// Several answers begin with one row of logits, which only the host can draw from more than once.
+const SamplingOptions* AnswerTask::draws() const {
+  return count_ == 1 && !needs_distribution() ? &request_.options.sampling : nullptr;
+}
+
+Draw AnswerTask::launch(Stream& stream) {
+  if (from_prompt(stream)) {
+    prompt_stream_ = nullptr;
+    begin(stream);
+  }
+  Draft& draft = draft_at(stream);
+  const Draw draw{request_.options.sampling, uniform(next_place(draft))};
+  if (++draft.launched < limit_) stream.ids.push_back(kDrawnToken);
+  return draw;
+}
+
+void AnswerTask::take_token(std::size_t number, std::int32_t token) {
+  const auto draft = std::find_if(drafts_.begin(), drafts_.end(),
+                                  [&](const auto& d) { return d->number == number && !d->ended; });
+  if (draft == drafts_.end()) return;  // it ended before this one
+  std::vector<std::int32_t>& ids = (*draft)->stream->ids;
+  const std::size_t place = request_.prompt.size() + (*draft)->answer.token_ids.size();
+  if (place < ids.size()) ids[place] = token;
+  accept(**draft, token);
+}
+
+/// The draft's next token is known.
+void AnswerTask::accept(Draft& draft, std::int32_t token) {
+  const GenerateOptions& options = request_.options;
+  Answer& answer = draft.answer;
   answer.token_ids.push_back(token);
-  if (index == 0) {
+  if (answer.token_ids.size() == 1) {
     answer.first_token_seconds = seconds_since(started_);
     draft.first_token = Clock::now();
   }

@@ -38,6 +38,11 @@ class AnswerTask final : public Task {
   void fail(const std::string& problem) override;
   void close(Streams& streams) override;
 
+  const SamplingOptions* draws() const override;
+  Draw launch(Stream& stream) override;
+  void take_token(std::size_t draft, std::int32_t token) override;
+  std::size_t draft_of(const Stream& stream) const override { return draft_at(stream).number; }
+
  private:
   /// An answer that is being written.
   struct Draft {
@@ -48,11 +53,16 @@ class AnswerTask final : public Task {
     Answer answer;
     std::chrono::steady_clock::time_point first_token;
     bool ended = false;
+    std::int64_t launched = 0;  // tokens drawn or on their way
   };
 
   bool from_prompt(const Stream& stream) const { return &stream == prompt_stream_; }
   Draft& begin(Stream& stream);
+  Draft& draft_at(const Stream& stream) const;
+  DrawPlace next_place(const Draft& draft) const;
+  bool needs_distribution() const;
   void write(Draft& draft, std::span<const float> logits);
+  void accept(Draft& draft, std::int32_t token);
   void note_probability(Answer& answer, std::int32_t token, std::span<const float> logits) const;
   void hand_over(Draft& draft, FinishReason finish);
   void end(Draft& draft, FinishReason finish);

@@ -80,9 +80,9 @@ std::shared_ptr<const Pending<Answers>> Scheduler::ask(AnswerRequest request) {
   const AnswerTask::Surroundings around{tokenizer_, end_ids_, sampler_, context,
                                         model_.config.vocab};
   if (request.options.num_beams > 1) {
-    waiting_.push_back(std::make_unique<BeamTask>(std::move(request), around, pending));
+    waiting_.push_back(std::make_shared<BeamTask>(std::move(request), around, pending));
   } else {
-    waiting_.push_back(std::make_unique<AnswerTask>(std::move(request), around, pending));
+    waiting_.push_back(std::make_shared<AnswerTask>(std::move(request), around, pending));
   }
   return pending;
 }
@@ -96,7 +96,7 @@ std::shared_ptr<const Pending<Score>> Scheduler::score(ScoreRequest request) {
   }
   check_ids(request.ids);
   auto pending = std::make_shared<Pending<Score>>();
-  auto task = std::make_unique<ScoreTask>(std::move(request), model_.config.context, pending);
+  auto task = std::make_shared<ScoreTask>(std::move(request), model_.config.context, pending);
   if (!pending->done) waiting_.push_back(std::move(task));  // else nothing was to be scored
   return pending;
 }
@@ -175,16 +175,77 @@ void Scheduler::remove_done() {
   std::erase_if(running_, [](const auto& task) { return task->done(); });
 }
 
+/// Whether the backend can draw every token that is wanted at the moment.
+bool Scheduler::can_launch() const {
+  return std::all_of(running_.begin(), running_.end(), [&](const auto& task) {
+    const SamplingOptions* options = task->draws();
+    return options != nullptr && session_.draws(*options);
+  });
+}
+
+/// Starts a step without waiting for it; the one before it may still be on its way.
+void Scheduler::launch() {
+  Flight flight;
+  draws_.clear();
+  for (const Chunk& chunk : chunks_) {
+    if (chunk.wanted == 0) continue;
+    Task& task = *chunk.stream->owner;
+    draws_.push_back(task.launch(*chunk.stream));
+    const auto owner = std::find_if(running_.begin(), running_.end(),
+                                    [&](const auto& one) { return one.get() == &task; });
+    flight.tokens.push_back({*owner, task.draft_of(*chunk.stream)});
+  }
+  session_.launch(rows_, wanted_, streams_->table(), draws_);
+  flights_.push_back(std::move(flight));
+}
+
+/// Waits for the tokens of the earliest step on its way. An answer that has ended meanwhile has no
+/// use for its token.
+void Scheduler::land() {
+  const Flight flight = std::move(flights_.front());
+  flights_.pop_front();
+  std::span<const std::int32_t> tokens;
+  std::string problem;
+  try {
+    tokens = session_.drawn();
+  } catch (const Error& error) {
+    problem = error.what();
+  }
+  for (std::size_t i = 0; i < flight.tokens.size(); ++i) {
+    const std::shared_ptr<Task> task = flight.tokens[i].task.lock();
+    if (!task || task->done()) continue;
+    if (problem.empty()) {
+      task->take_token(flight.tokens[i].draft, tokens[i]);
+    } else {
+      task->fail(problem);
+    }
+  }
+}
+
+// Where the backend draws the tokens, a step starts before the tokens of the one before it are
+// known, and the host's work falls into the time that the device computes.
 bool Scheduler::step() {
   begin_waiting();
+  const bool ahead = can_launch();
+  if (!ahead && !flights_.empty()) {
+    while (!flights_.empty()) land();
+    remove_done();
+    begin_waiting();
+  }
   collect_rows();
-  if (rows_.empty()) return false;
-  deliver(session_.forward(rows_, wanted_, streams_->table()));
+  if (rows_.empty() && flights_.empty()) return false;
+  if (!rows_.empty() && ahead) {
+    launch();
+  } else if (!rows_.empty()) {
+    deliver(session_.forward(rows_, wanted_, streams_->table()));
+  }
+  if (flights_.size() > (rows_.empty() ? 0 : 1)) land();
   remove_done();
   return true;
 }
 
 void Scheduler::cancel() {
+  while (!flights_.empty()) land();
   for (const auto& task : waiting_) task->cancel();
   waiting_.clear();
   for (const auto& task : running_) task->cancel();

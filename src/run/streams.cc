@@ -55,6 +55,7 @@ Stream& Streams::start(Task& owner, std::span<const std::int32_t> ids, std::int6
     if (page == PagePool::kNone) break;
     append_page(stream, page);
     stream.cached += kPagePositions;
+    ++stream.published;
   }
   return stream;
 }
@@ -65,6 +66,7 @@ Stream& Streams::fork(const Stream& parent) {
   stream.ids = parent.ids;
   stream.cached = parent.cached;
   stream.wanted_from = parent.wanted_from;
+  stream.published = std::min(parent.published, parent.cached / kPagePositions);
   const std::int64_t whole = parent.cached / kPagePositions;
   for (std::int64_t i = 0; i < whole; ++i) {
     const std::int32_t page = parent.pages[static_cast<std::size_t>(i)];
@@ -94,12 +96,12 @@ void Streams::reserve(Stream& stream, std::int64_t count) {
 }
 
 void Streams::advance(Stream& stream, std::int64_t count) {
-  const std::int64_t before = stream.cached / kPagePositions;
   stream.cached += count;
-  for (std::int64_t i = before; i < stream.cached / kPagePositions; ++i) {
-    const auto page = static_cast<std::size_t>(i);
-    pool_.publish(stream.pages[page], i == 0 ? PagePool::kNone : stream.pages[page - 1],
-                  ids_of_page(stream, i));
+  for (; stream.published < stream.cached / kPagePositions; ++stream.published) {
+    const auto page = static_cast<std::size_t>(stream.published);
+    const PagePool::PageIds ids = ids_of_page(stream, stream.published);
+    if (std::find(ids.begin(), ids.end(), kDrawnToken) != ids.end()) return;  // later
+    pool_.publish(stream.pages[page], page == 0 ? PagePool::kNone : stream.pages[page - 1], ids);
   }
 }
 

@@ -14,13 +14,15 @@ namespace aira {
 
 class Task;
 
-/// One sequence. Ids are appended by its owner; the cache follows step by step.
+/// One sequence. Ids are appended by its owner; the cache follows step by step. An id may be
+/// kDrawnToken as long as only the device knows it.
 struct Stream {
   Task* owner = nullptr;            // who gets the logits
   std::int32_t slot = 0;            // its line in the page table
   std::vector<std::int32_t> ids;    // all that are known
   std::int64_t cached = 0;          // how many of them are in the cache
   std::int64_t wanted_from = 0;     // logits are wanted from this position on
+  std::int64_t published = 0;       // pages that PagePool was told of
   std::vector<std::int32_t> pages;  // of positions 0.. in order
 
   std::int64_t pending() const { return static_cast<std::int64_t>(ids.size()) - cached; }

@@ -29,6 +29,19 @@ class Task {
   virtual void take(Stream& stream, std::int64_t position, std::span<const float> logits,
                     Streams& streams) = 0;
   virtual bool done() const = 0;
+
+  // -- For backends that draw tokens themselves (Backend::draw). --
+
+  /// Whether all that the task wants of its next logits is a token drawn with these options; null
+  /// when it needs more.
+  virtual const SamplingOptions* draws() const { return nullptr; }
+  /// How `stream`'s next token is to be drawn. From now on it is on its way.
+  virtual Draw launch(Stream& /*stream*/) { return {}; }
+  /// The token that was launched for draft number `draft` the longest ago.
+  virtual void take_token(std::size_t /*draft*/, std::int32_t /*token*/) {}
+  /// The number by which take_token knows a stream of the task.
+  virtual std::size_t draft_of(const Stream& /*stream*/) const { return 0; }
+
   /// Ends with what there is, because the caller wants no more.
   virtual void cancel() = 0;
   /// Ends without a result, for this reason.

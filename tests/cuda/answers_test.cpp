@@ -81,6 +81,24 @@ TEST_P(CudaAnswers, SampledWithASeedSeveralAtOnce) {
               5);
 }
 
+// Tokens are drawn on the device, steps start ahead; requests that need the host's sampler come and
+// go between them.
+TEST_P(CudaAnswers, DrawsAheadAndStopsForTheHost) {
+  std::vector<AnswerRequest> requests;
+  for (int i = 0; i < 9; ++i) {
+    GenerateOptions options;
+    options.sampling = {.temperature = 1.1, .top_k = 40, .top_p = 0.95, .repetition_penalty = 1.2};
+    options.sampling.greedy = i % 4 == 3;
+    options.max_new_tokens = 4 + 5 * i % 22;
+    options.seed = static_cast<std::uint64_t>(100 + i);
+    options.answers = i == 4 ? 3 : 1;
+    options.logprob = i == 6;
+    requests.push_back(
+        {question("ação " + std::string(static_cast<std::size_t>(4 * i), 'x')), options, {}});
+  }
+  expect_same(requests, 1);
+}
+
 TEST_P(CudaAnswers, FillsTheContext) {
   GenerateOptions options;
   options.sampling = {.repetition_penalty = 1.2, .greedy = true};
