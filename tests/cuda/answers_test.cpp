@@ -71,7 +71,7 @@ TEST_P(CudaAnswers, GreedyWithAPenalty) {
 TEST_P(CudaAnswers, SampledWithASeedSeveralAtOnce) {
   GenerateOptions options;
   options.sampling = {.temperature = 1.5, .top_k = 50, .top_p = 0.9, .repetition_penalty = 1.2};
-  options.max_new_tokens = 20;
+  options.max_new_tokens = 8;
   options.seed = 77;
   options.answers = 2;
   // More answers than slots; one prompt ends within a page, one behind it, and two begin alike.
@@ -86,6 +86,7 @@ TEST_P(CudaAnswers, SampledWithASeedSeveralAtOnce) {
 TEST_P(CudaAnswers, DrawsAheadAndStopsForTheHost) {
   std::vector<AnswerRequest> requests;
   for (int i = 0; i < 9; ++i) {
+    if (i != 4 && i % 3 != GetParam().share % 3) continue;  // the orders of execution share them
     GenerateOptions options;
     options.sampling = {.temperature = 1.1, .top_k = 40, .top_p = 0.95, .repetition_penalty = 1.2};
     options.sampling.greedy = i % 4 == 3;

@@ -261,7 +261,8 @@ TEST_P(Drawing, StepsLaunchedAheadGiveTheSamplersTokens) {
         static_cast<std::int32_t>((i * i * 7 + 3) % static_cast<std::size_t>(model.config.vocab)));
   }
   const Ids wanted = {0, 1, 2};
-  const std::size_t steps = context - length + 1;
+  // Two orders of execution go to the end of the context; the others a few steps.
+  const std::size_t steps = number < 2 ? context - length + 1 : 8;
   const Ids lasts(Generation::kSequences, prompt.back());
 
   // On the host: logits are read, and sampled with the whole history.

@@ -148,8 +148,7 @@ void bench_attention(KernelTimer& bench, const Shape& s, std::int64_t rows, std:
   const std::int64_t width = s.heads * s.head_size;
   const std::int64_t slots = prompt ? 1 : rows;
   const std::int64_t pages = (s.context + kPagePositions - 1) / kPagePositions;  // of a slot
-  const std::int64_t features =
-      slots * pages * s.heads * kPagePositions * padded_head(s.head_size);
+  const std::int64_t features = slots * pages * s.heads * kPagePositions * padded_head(s.head_size);
   std::vector<std::int32_t> positions(static_cast<std::size_t>(rows),
                                       static_cast<std::int32_t>(position));
   std::vector<std::int32_t> groups;  // first row, rows, slot, position
