@@ -57,6 +57,13 @@ std::unique_ptr<Backend> make_backend(const Options& options) {
   return make_cpu_backend(threads_of(options));
 }
 
+std::future<std::unique_ptr<Backend>> begin_backend(const Options& options) {
+  const bool wakes = options.device == DeviceChoice::kCuda ||
+                     (options.device == DeviceChoice::kAuto && can_load_cuda_backend());
+  return std::async(wakes ? std::launch::async : std::launch::deferred,
+                    [&options] { return make_backend(options); });
+}
+
 std::function<bool()> patience() {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(5);
   return [deadline] { return !interrupted() && std::chrono::steady_clock::now() < deadline; };
@@ -83,11 +90,12 @@ std::int64_t slots_of(const Options& options) {
 
 Engine::Engine(const Options& options)
     : options_(options),
+      coming_(begin_backend(options)),
       found_(find_model(options)),
       generation_(read_generation_config(found_.files)),
-      backend_(make_backend(options)),
       tokens_(packed_folder(), found_.files),
       tokenizer_(clock_.time("tokenizer", [&] { return tokens_.load(); })),
+      backend_(coming_.get()),
       weights_(packed_folder(), found_.files, *backend_, options.dtype),
       model_(clock_.time("weights", [&] { return weights_.load(); })),
       prompts_(tokenizer_, model_.config, generation_),

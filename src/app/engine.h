@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <future>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -27,6 +28,9 @@ FoundModel find_model(const Options& options);
 int threads_of(const Options& options);
 /// The backend that the options ask for.
 std::unique_ptr<Backend> make_backend(const Options& options);
+/// The same, begun at once on a thread of its own where a GPU is to be woken up, which takes a good
+/// part of a second; else when it is asked for.
+std::future<std::unique_ptr<Backend>> begin_backend(const Options& options);
 /// Says whether writing packed files at the end may go on: for a few seconds, unless interrupted.
 std::function<bool()> patience();
 /// Leaves packed weights for the next start. Never throws.
@@ -65,11 +69,12 @@ class Engine {
 
   const Options& options_;
   mutable StartClock clock_;  // mutable: print_stats empties it
+  std::future<std::unique_ptr<Backend>> coming_;
   FoundModel found_;
   GenerationConfig generation_;
-  std::unique_ptr<Backend> backend_;
   TokenizerCache tokens_;
   Tokenizer tokenizer_;
+  std::unique_ptr<Backend> backend_;
   WeightCache weights_;
   Model model_;
   Prompts prompts_;
