@@ -84,4 +84,15 @@ std::optional<std::string> text_of(const json& line, const std::string& key) {
   return found->get<std::string>();
 }
 
+std::optional<std::vector<std::int32_t>> ids_of(const json& line, const std::string& key) {
+  const auto found = line.find(key);
+  if (found == line.end()) return std::nullopt;
+  const bool ids =
+      found->is_array() && std::all_of(found->begin(), found->end(), [](const json& id) {
+        return id.is_number_integer() && id >= 0 && id <= 0x7fffffff;
+      });
+  if (!ids) throw Error("The value of " + quote(key) + " must be a list of token ids.");
+  return found->get<std::vector<std::int32_t>>();
+}
+
 }  // namespace aira

@@ -1,12 +1,14 @@
 // What all JSON-lines commands share: an object in, an object or an error out in its place.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <initializer_list>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "aira/error.h"
 #include "aira/scheduler.h"
@@ -36,5 +38,8 @@ void refuse_other_keys(const nlohmann::json& line, std::initializer_list<std::st
 
 /// The text under `key`; nothing when there is none. Throws Error when it is something else.
 std::optional<std::string> text_of(const nlohmann::json& line, const std::string& key);
+
+/// The token ids under `key`; nothing when there are none. Throws Error when it is something else.
+std::optional<std::vector<std::int32_t>> ids_of(const nlohmann::json& line, const std::string& key);
 
 }  // namespace aira

@@ -1,4 +1,6 @@
 // --jsonl: questions and prompts as JSON lines, each with sampling options of its own.
+#include <utility>
+
 #include "app/commands.h"
 #include "app/engine.h"
 #include "app/interrupt.h"
@@ -13,7 +15,9 @@ using nlohmann::ordered_json;
 Settings settings_of(const json& line) {
   Settings settings;
   for (const auto& [key, value] : line.items()) {
-    if (key != "id" && key != "question" && key != "prompt") settings.emplace_back(key, value);
+    if (key != "id" && key != "question" && key != "prompt" && key != "prompt_ids") {
+      settings.emplace_back(key, value);
+    }
   }
   return settings;
 }
@@ -51,16 +55,26 @@ ordered_json to_json(const Answer& answer, bool choices) {
   return result;
 }
 
-JsonAnswer begin_line(Engine& engine, Progress& progress, const json& line) {
+/// The key that says what to go on from, and the ids that come to it.
+std::pair<std::string, std::vector<std::int32_t>> prompt_of(const Engine& engine,
+                                                            const json& line) {
   const std::optional<std::string> question = text_of(line, "question");
   const std::optional<std::string> text = text_of(line, "prompt");
-  if (question.has_value() == text.has_value()) {
-    throw Error("A line needs \"question\" or \"prompt\", one of them.");
+  const std::optional<std::vector<std::int32_t>> ids = ids_of(line, "prompt_ids");
+  if (question.has_value() + text.has_value() + ids.has_value() != 1) {
+    throw Error(R"(A line needs "question", "prompt" or "prompt_ids", one of them.)");
   }
+  if (question) return {"question", engine.prompt(*question)};
+  if (text) return {"prompt", engine.prompts().raw(*text)};
+  if (ids->empty()) throw Error(R"(The list of "prompt_ids" is empty.)");
+  return {"prompt_ids", *ids};
+}
+
+JsonAnswer begin_line(Engine& engine, Progress& progress, const json& line) {
+  const auto [key, prompt] = prompt_of(engine, line);
+  const ordered_json head = {{key, line[key]}};
   const GenerateOptions request = engine.generate_options(settings_of(line));
-  const ordered_json head = {{question ? "question" : "prompt", question ? *question : *text}};
-  const auto pending = engine.scheduler().ask(
-      {question ? engine.prompt(*question) : engine.prompts().raw(*text), request, {}});
+  const auto pending = engine.scheduler().ask({prompt, request, {}});
   return [&engine, &progress, request, head, pending]() -> std::optional<ordered_json> {
     const Answers* answers = result_of(*pending);
     if (answers == nullptr) return std::nullopt;

@@ -1,5 +1,4 @@
 // The log-likelihood of given texts, JSON lines in and out.
-#include <algorithm>
 #include <utility>
 
 #include "app/commands.h"
@@ -23,17 +22,6 @@ ordered_json to_json(const Score& score) {
       {"logprob", score.logprob}, {"is_greedy", score.is_greedy}, {"tokens", std::move(tokens)}};
 }
 
-std::vector<std::int32_t> ids_of(const json& line, const char* key) {
-  const auto found = line.find(key);
-  if (found == line.end()) return {};
-  const bool ids =
-      found->is_array() && std::all_of(found->begin(), found->end(), [](const json& id) {
-        return id.is_number_integer() && id >= 0 && id <= 0x7fffffff;
-      });
-  if (!ids) throw Error("The value of " + quote(key) + " must be a list of token ids.");
-  return found->get<std::vector<std::int32_t>>();
-}
-
 /// The ids to score, from texts or from ids.
 ScoreRequest request_of(const Engine& engine, const json& line) {
   refuse_other_keys(line, {"context", "continuation", "text", "context_ids", "continuation_ids"});
@@ -50,9 +38,10 @@ ScoreRequest request_of(const Engine& engine, const json& line) {
   }
   const Prompts& prompts = engine.prompts();
   std::vector<std::int32_t> before =
-      ids ? ids_of(line, "context_ids") : prompts.plain(context.value_or(""));
+      ids ? ids_of(line, "context_ids").value_or(std::vector<std::int32_t>{})
+          : prompts.plain(context.value_or(""));
   const std::vector<std::int32_t> after =
-      ids ? ids_of(line, "continuation_ids") : prompts.plain(text ? *text : *continuation);
+      ids ? *ids_of(line, "continuation_ids") : prompts.plain(text ? *text : *continuation);
   const bool rolling = before.empty();
   if (rolling) before.push_back(prompts.text_start());
   const auto first = static_cast<std::int64_t>(before.size());

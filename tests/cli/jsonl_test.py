@@ -51,6 +51,24 @@ class JsonLines(CliTest):
         out = self.succeed("-m", model(), "--raw", "--greedy", "--max-new-tokens", "8", "um")
         self.assertEqual(raw["answers"][0]["text"], out.decode()[:-1])
 
+    def test_a_prompt_of_ids(self):
+        marked = [257, *b"um", 258]
+        lines = self.ask({"question": "um"}, {"prompt_ids": marked},
+                         {"prompt": "um", "greedy": True},
+                         {"prompt_ids": list(b"um"), "greedy": True})
+        self.assertEqual(list(lines[1]), ["prompt_ids", "answers"])
+        self.assertEqual(lines[1]["prompt_ids"], marked)
+        self.assertEqual(lines[0]["answers"], lines[1]["answers"])
+        self.assertEqual(lines[2]["answers"], lines[3]["answers"])
+
+    def test_ids_that_are_no_prompt(self):
+        self.bad({"prompt_ids": []}, "empty")
+        self.bad({"prompt_ids": "97"}, "must be a list of token ids")
+        self.bad({"prompt_ids": [97, -1]}, "must be a list of token ids")
+        self.bad({"prompt_ids": [97, 100000]}, "100000")
+        self.bad({"prompt_ids": [97] * 64}, "64")
+        self.bad({"prompt_ids": [97], "prompt": "a"}, "one of them")
+
     def test_a_base_model_answers_prompts_and_refuses_questions(self):
         lines = self.json_lines("-m", model(markers=False), "--jsonl", "--max-new-tokens", "3",
                                 stdin='{"prompt": "um"}\n{"question": "um"}\n', code=1)
