@@ -87,6 +87,16 @@ class Same(CliTest):
         for other in others:
             self.assertTrue(first == other)
 
+    def test_the_built_in_model_in_every_dtype(self):
+        lines = "\n".join(self.QUESTIONS[:120])
+        for dtype in ("f32", "f16", "int8"):
+            first, *others = (self.succeed("-q", "--seed", "9", "--max-new-tokens", "8", "--dtype",
+                                           dtype, "--batch", batch, "-t", threads, *HOT,
+                                           stdin=lines) for batch, threads in self.WAYS)
+            self.assertEqual(first.count(b"\n"), 120)
+            for other in others:
+                self.assertTrue(first == other, dtype)
+
     def test_the_order_of_questions_changes_no_answer(self):
         first = self.ask(self.QUESTIONS, "32", "2", *HOT).splitlines()
         order = list(range(1000))
@@ -191,6 +201,27 @@ class Flow(CliTest):
                 self.assertLess(taken, 400_000, "nobody reads the answers, yet it reads on")
             process.kill()
             process.communicate()
+
+    def test_no_more_is_read_than_is_needed(self):
+        fifo = scratch("questions.fifo")
+        os.mkfifo(fifo)
+        process = start("-m", slow_model(), "--max-new-tokens", "8000", "--batch", "2", "-f", fifo)
+        fd = os.open(fifo, os.O_WRONLY)
+        fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, 4096)
+        os.set_blocking(fd, False)
+        line = b"x" * 1023 + b"\n"
+        taken, quiet_since = 0, time.monotonic()
+        while time.monotonic() - quiet_since < 1:
+            try:
+                taken += os.write(fd, line)
+                quiet_since = time.monotonic()
+            except BlockingIOError:
+                time.sleep(0.01)
+            self.assertLess(taken, 200_000, "it reads ahead of its work")
+        self.assertIsNone(process.poll())
+        process.kill()
+        process.communicate()
+        os.close(fd)
 
     def test_a_slow_reader_gets_everything(self):
         process = start("-m", model(), "--max-new-tokens", "20", "--seed", "1", "-f",
@@ -324,13 +355,10 @@ class OnATerminal(CliTest):
         path = scratch("questions")
         with open(path, "w", encoding="utf-8") as file:
             file.writelines(f"{i}\n" for i in range(lines))
-        out = open(scratch("answers"), "wb") if to_file else None
-        how = {"stdout": out} if to_file else {}
-        terminal = Terminal("-m", model(**LONG), "--max-new-tokens", "100", "--batch", "4", "-f",
-                            path, *args, **how)
-        if out:
-            out.close()
-        return terminal
+        with open(scratch("answers"), "wb") as out:
+            how = {"stdout": out} if to_file else {}
+            return Terminal("-m", model(**LONG), "--max-new-tokens", "100", "--batch", "4", "-f",
+                            path, *args, env=environment(AIRA_CACHE="off"), **how)
 
     def test_progress_is_shown_and_taken_away(self):
         terminal = self.work()

@@ -188,12 +188,6 @@ class Bench(CliTest):
         self.assertGreater(test["tokens_per_second"], 0)
         self.assertLessEqual(test["slowest"], test["fastest"])
 
-    def test_batch(self):
-        report = json.loads(self.succeed("bench", "--json", "-m", model(), "-p", "0", "-n", "6",
-                                         "-r", "1", "-b", "5", "--dtype", "int8"))
-        self.assertEqual([test["test"] for test in report["tests"]], ["tg6x5"])
-        self.assertEqual(report["dtype"], "int8")
-
     def test_longer_than_the_context(self):
         self.assertIn("64", self.fail_with(1, "bench", "-m", model(), "-p", "65"))
         out = self.succeed("bench", "-m", model(), "-r", "1").decode()  # the defaults fit

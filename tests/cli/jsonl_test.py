@@ -123,7 +123,7 @@ class JsonLines(CliTest):
                     self.assertEqual(error["id"], "x")
 
     def test_unknown_keys(self):
-        for key in ("beams", "batch", "numbered", "top-k", "Question", "model", ""):
+        for key in ("beams", "top-k", "Question", "model", ""):
             self.assertIn(json.dumps(key), self.bad({"question": "um", key: 1},
                                                     "option")["error"]["message"])
 
