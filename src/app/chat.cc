@@ -45,7 +45,7 @@ class Chat {
 
   Next command(std::string_view line);
   void set(const std::string& name, std::string_view value);
-  void show_params() const;
+  void show_params(const std::string& only) const;
   void ask(const std::string& question);
 
   const Options& options_;
@@ -89,11 +89,9 @@ Chat::Next Chat::command(std::string_view line) {
     if (!line.empty()) set("seed", line);
     print_aside("seed " + std::to_string(engine_.generate_options(settings_).seed) + "\n");
   } else if (name == "/params") {
-    if (!line.empty()) {
-      const std::string setting = take_word(line);
-      set(setting, line);
-    }
-    show_params();
+    const std::string setting = take_word(line);
+    if (!setting.empty()) set(setting, line);
+    show_params(setting);
   } else {
     throw Error("There is no command " + quote(name) + "; /help lists them.");
   }
@@ -112,9 +110,11 @@ void Chat::set(const std::string& name, std::string_view value) {
   settings_ = std::move(changed);
 }
 
-void Chat::show_params() const {
+/// All of them, or the one that was set.
+void Chat::show_params(const std::string& only) const {
   const nlohmann::ordered_json values = to_json(engine_.generate_options(settings_));
   for (const auto& [name, value] : values.items()) {
+    if (!only.empty() && name != only) continue;
     print_aside(name + " " +
                 value.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) +
                 "\n");

@@ -82,6 +82,7 @@ JsonAnswer begin_line(Engine& engine, Progress& progress, const json& line) {
     for (const Answer& answer : answers->list) {
       list.push_back(to_json(answer, request.logprobs >= 0));
       progress.add_tokens(static_cast<std::int64_t>(answer.token_ids.size()));
+      if (engine.options().stats) progress.clear();
       engine.print_stats(answer, request);
     }
     ordered_json result = head;

@@ -1,8 +1,11 @@
 // The table: one line per option, in the order of --help. Values are checked as they are read.
 #include "app/option_table.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -31,14 +34,16 @@ nlohmann::json given(const Settings& settings, const std::string& name, nlohmann
 
 /// "17=-1.5" on top of the biases given before.
 void add_bias(Settings& settings, const std::string& text) {
-  const auto equals = text.find('=');
-  const nlohmann::json bias =
-      equals == std::string::npos ? nlohmann::json() : typed_value(text.substr(equals + 1));
-  if (!bias.is_number()) {
-    throw UsageError("--logit-bias must be a token id, = and a number, not " + quote(text) + ".");
+  const auto equals = std::min(text.find('='), text.size());
+  const nlohmann::json id = typed_value(text.substr(0, equals));
+  const nlohmann::json bias = typed_value(text.substr(std::min(equals + 1, text.size())));
+  if (!id.is_number_unsigned() || id > std::numeric_limits<std::int32_t>::max() ||
+      !bias.is_number() || !std::isfinite(bias.get<float>())) {
+    throw UsageError("--logit-bias must be a token id, = and a finite number, not " + quote(text) +
+                     ".");
   }
   nlohmann::json all = given(settings, "logit_bias", nlohmann::json::object());
-  all[text.substr(0, equals)] = bias;
+  all[id.dump()] = bias;
   settings.emplace_back("logit_bias", all);
 }
 

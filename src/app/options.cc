@@ -124,7 +124,13 @@ void check(const Options& options, bool after_dashes) {
   if (options.history && options.raw) {
     throw UsageError("--history needs the question markers that --raw leaves out.");
   }
-  static_cast<void>(with_settings(options.settings, {}));
+  const GenerateOptions generate = with_settings(options.settings, {});
+  if (options.numbered && options.jsonl) {
+    throw UsageError("--numbered is for lines of text; --jsonl lists the answers of a question.");
+  }
+  if (generate.logprobs >= 0 && !options.jsonl) {
+    throw UsageError("--logprobs needs --jsonl, where they are printed.");
+  }
   if (!options.question) return;
   if (options.file) throw UsageError("Give a question or a file of questions, not both.");
   if (options.jsonl) throw UsageError("--jsonl reads from stdin or -f FILE; it takes no question.");

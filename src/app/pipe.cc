@@ -55,6 +55,7 @@ class Pipe {
       const Answer& answer = pending.result.list[printed];
       print(engine_.numbering(printed) + one_line(answer.text) + "\n");
       progress_->add_tokens(static_cast<std::int64_t>(answer.token_ids.size()));
+      if (engine_.options().stats) progress_->clear();
       engine_.print_stats(answer, request_);
     }
   }

@@ -201,6 +201,7 @@ nlohmann::ordered_json to_json(const GenerateOptions& generate) {
           {"greedy", sampling.greedy},
           {"seed", generate.seed},
           {"stop", generate.stop},
+          {"bad_words", generate.bad_words},
           {"stop_on_loop", generate.stop_on_loop},
           {"num_return_sequences", generate.answers},
           {"best_of", generate.best_of},

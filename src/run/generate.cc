@@ -19,13 +19,13 @@ void GenerateOptions::validate() const {
                      std::to_string(answers) +
                      " answers; --num-return-sequences must not be larger.");
   }
-  if (num_beams == 1) return;
   BeamOptions{.beams = num_beams,
               .length_penalty = length_penalty,
               .early_stopping = early_stopping,
-              .returned = answers,
+              .returned = num_beams == 1 ? 1 : answers,
               .max_new_tokens = max_new_tokens}
       .validate();
+  if (num_beams == 1) return;
   if (best_of > 1) throw UsageError("--best-of samples; it does not go with --num-beams.");
   if (logprobs >= 0) throw UsageError("--logprobs does not go with --num-beams.");
   if (stop_on_loop) throw UsageError("--stop-on-loop does not go with --num-beams.");

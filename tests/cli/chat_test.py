@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import time
 
 from harness import CliTest, Terminal, environment, main, model, scratch, slow_model
 
@@ -84,7 +85,7 @@ class Chat(CliTest):
     def test_params(self):
         terminal = self.start(*SHORT)
         self.assertIn("top_k 30", self.asked(terminal, "/params"))
-        self.assertIn("top_k 7", self.asked(terminal, "/params top_k 7"))
+        self.assertEqual(self.asked(terminal, "/params top_k 7"), "top_k 7")
         self.assertIn("--top-p must be", self.asked(terminal, "/params top_p 2"))
         self.assertIn("no sampling option", self.asked(terminal, "/params nothing 2"))
         self.assertIn("needs a name and a value", self.asked(terminal, "/params top_k"))
@@ -131,6 +132,29 @@ class Chat(CliTest):
         self.asked(terminal, "/params max_new_tokens 3")
         self.asked(terminal, "dois")
         self.leave(terminal)
+
+    def test_ctrl_c_stops_several_answers_at_once(self):
+        """The question after it is answered as if nothing had been."""
+        for how in (("-n", "4"), ("-n", "4", "--numbered"), ("--best-of", "4"),
+                    ("--num-beams", "4", "-n", "2")):
+            with self.subTest(how=how):
+                terminal = self.start("--seed", "1", "--max-new-tokens", "8000", *how,
+                                      folder=slow_model())
+                for times in (2, 3):
+                    terminal.type("um\n")
+                    terminal.wait_for("> um\n", times - 1)
+                    if how[0] != "-n":
+                        time.sleep(0.3)  # nothing is printed before the end
+                    seen = len(terminal.raw)
+                    while how[0] == "-n" and len(terminal.raw) < seen + 20:
+                        terminal._read(1)
+                    terminal.type("\x03")
+                    terminal.wait_for("\n> ", times)
+                self.asked(terminal, "/params max_new_tokens 5")
+                expected = self.succeed("-m", slow_model(), "--seed", "1", "--max-new-tokens", "5",
+                                        *how, "dois ção")
+                self.assertEqual(self.asked(terminal, "dois ção"), expected.decode()[:-1])
+                self.leave(terminal)
 
     def test_ctrl_c_at_the_prompt_drops_the_line(self):
         terminal = self.start(*SHORT)

@@ -15,7 +15,11 @@ class Usage(CliTest):
         for option in ("--model", "--device", "--dtype", "--threads", "--max-new-tokens",
                        "--temperature", "--top-k", "--top-p", "--repetition-penalty", "--greedy",
                        "--seed", "--num-return-sequences", "--stop", "--raw", "--history",
-                       "--jsonl", "--stats", "--quiet", "--version", "--help"):
+                       "--jsonl", "--stats", "--quiet", "--version", "--help", "--batch",
+                       "--numbered", "--best-of", "--stop-on-loop", "--logprobs", "--num-beams",
+                       "--length-penalty", "--early-stopping", "--min-p", "--typical-p",
+                       "--no-repeat-ngram-size", "--min-new-tokens", "--bad-words",
+                       "--logit-bias"):
             self.assertIn(option, out)
         self.assertIn("Examples:", out)
         self.assertTrue(out.endswith("\n"))
