@@ -13,6 +13,7 @@
 
 #include <cassert>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -151,6 +152,17 @@ class Backend {
                          Tensor out) = 0;
   /// out[i] = x[wanted[i]]; x is [T, C], out is [wanted, C].
   virtual void select(Tensor x, Tensor out) = 0;
+
+  // -- The host's own work between steps, on the threads that the backend has. --
+
+  /// How many threads `side_by_side` may use.
+  virtual int workers() const { return 1; }
+  /// Calls work(i, worker) for i in 0..count-1 in any order, worker below workers(); no two calls
+  /// with the same worker at the same time. `work` must not throw.
+  virtual void side_by_side(std::int64_t count,
+                            const std::function<void(std::int64_t, int)>& work) {
+    for (std::int64_t i = 0; i < count; ++i) work(i, 0);
+  }
 
   // -- Drawing tokens where the logits are, for backends that can. After end(), instead of reading
   // them. The next step may begin, with kDrawnToken in its rows, before the tokens are known

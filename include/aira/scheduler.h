@@ -88,16 +88,18 @@ class Scheduler {
   bool can_launch() const;
   void launch();
   void land();
+  void prepare(std::span<const float> logits);
   void deliver(std::span<const float> logits);
   void remove_done();
   void check_ids(std::span<const std::int32_t> ids) const;
 
   const Model& model_;
   const Tokenizer& tokenizer_;
+  Backend& backend_;
   std::vector<std::int32_t> end_ids_;
   Session session_;
   std::unique_ptr<Streams> streams_;
-  Sampler sampler_;
+  std::vector<Sampler> samplers_;  // of each worker
   std::deque<std::shared_ptr<Task>> waiting_;
   std::vector<std::shared_ptr<Task>> running_;
   // One step's work.

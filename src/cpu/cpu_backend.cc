@@ -87,6 +87,13 @@ class CpuBackend final : public Backend {
   void attention(Tensor qkv, const KvCache& cache, std::int64_t layer, float scale,
                  Tensor out) override;
   void select(Tensor x, Tensor out) override;
+  int workers() const override { return pool_.size(); }
+  void side_by_side(std::int64_t count,
+                    const std::function<void(std::int64_t, int)>& work) override {
+    pool_.split(count, [&](std::int64_t begin, std::int64_t end, int member) {
+      for (std::int64_t i = begin; i < end; ++i) work(i, member);
+    });
+  }
 
  private:
   /// Calls body(row) for each row, on the team when there are many.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "aira/error.h"
 #include "aira/prompts.h"
 
 namespace aira {
@@ -69,7 +70,7 @@ void AnswerTask::advance(Streams& streams) {
 void AnswerTask::take(Stream& stream, std::int64_t /*position*/, std::span<const float> logits,
                       Streams& streams) {
   if (!from_prompt(stream)) {
-    write(draft_at(stream), logits);
+    write(draft_at(stream));
     return;
   }
   // Every answer that there is room for begins here; the last one takes the prompt's own stream.
@@ -77,7 +78,8 @@ void AnswerTask::take(Stream& stream, std::int64_t /*position*/, std::span<const
   const auto room = std::min(count_ - begun_, static_cast<std::size_t>(streams.free()) + 1);
   for (std::size_t i = 0; i < room; ++i) {
     Draft& draft = begin(i + 1 < room ? streams.fork(stream) : stream);
-    write(draft, logits);
+    draw(draft, logits, around_.sampler);
+    write(draft);
   }
 }
 
@@ -88,12 +90,9 @@ AnswerTask::Draft& AnswerTask::draft_at(const Stream& stream) const {
 }
 
 AnswerTask::Draft& AnswerTask::begin(Stream& stream) {
-  drafts_.push_back(std::make_unique<Draft>(Draft{.number = begun_++,
-                                                  .stream = &stream,
-                                                  .text = AnswerText(stops_),
-                                                  .guard = {},
-                                                  .answer = {},
-                                                  .first_token = {}}));
+  drafts_.push_back(std::make_unique<Draft>(stops_));
+  drafts_.back()->number = begun_++;
+  drafts_.back()->stream = &stream;
   Answer& answer = drafts_.back()->answer;
   answer.prompt_tokens = static_cast<std::int64_t>(request_.prompt.size());
   return *drafts_.back();
@@ -103,16 +102,6 @@ void AnswerTask::tell(const Draft& draft, const std::string& text) const {
   if (request_.on_text && !text.empty() && request_.options.best_of <= 1) {
     request_.on_text(draft.number, text);
   }
-}
-
-void AnswerTask::note_probability(Answer& answer, std::int32_t token,
-                                  std::span<const float> logits) const {
-  if (!needs_distribution()) return;
-  const LogSoftmax distribution(logits);
-  answer.logprob += distribution[token];
-  const std::int64_t top = request_.options.logprobs;
-  if (top < 0) return;
-  answer.choices.push_back({{token, distribution[token]}, distribution.top(top)});
 }
 
 bool AnswerTask::needs_distribution() const {
@@ -125,16 +114,38 @@ DrawPlace AnswerTask::next_place(const Draft& draft) const {
           static_cast<std::uint32_t>(draft.launched)};
 }
 
+void AnswerTask::prepare(Stream& stream, std::int64_t /*position*/, std::span<const float> logits,
+                         Sampler& sampler) {
+  if (!from_prompt(stream)) draw(draft_at(stream), logits, sampler);
+}
+
 /// Draws the draft's next token.
-void AnswerTask::write(Draft& draft, std::span<const float> logits) {
-  const std::int32_t token = around_.sampler.sample(
-      logits,
-      {.ids = draft.stream->ids, .prompt = draft.answer.prompt_tokens, .end_ids = around_.end_ids},
-      request_.options.sampling, next_place(draft));
+void AnswerTask::draw(Draft& draft, std::span<const float> logits, Sampler& sampler) const {
+  try {
+    draft.drawn = sampler.sample(logits,
+                                 {.ids = draft.stream->ids,
+                                  .prompt = draft.answer.prompt_tokens,
+                                  .end_ids = around_.end_ids},
+                                 request_.options.sampling, next_place(draft));
+  } catch (const Error& error) {
+    draft.problem = error.what();
+    return;
+  }
+  if (!needs_distribution()) return;
+  const LogSoftmax distribution(logits);
+  draft.choice.chosen = {draft.drawn, distribution[draft.drawn]};
+  const std::int64_t top = request_.options.logprobs;
+  if (top >= 0) draft.choice.top = distribution.top(top);
+}
+
+/// The drawn token becomes part of the answer.
+void AnswerTask::write(Draft& draft) {
+  if (draft.problem) throw Error(*draft.problem);
   ++draft.launched;
-  note_probability(draft.answer, token, logits);
-  draft.stream->ids.push_back(token);
-  accept(draft, token);
+  if (needs_distribution()) draft.answer.logprob += draft.choice.chosen.log_probability;
+  if (request_.options.logprobs >= 0) draft.answer.choices.push_back(std::move(draft.choice));
+  draft.stream->ids.push_back(draft.drawn);
+  accept(draft, draft.drawn);
 }
 
 /// Several answers begin with one row of logits, which only the host can draw from more than once.

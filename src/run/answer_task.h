@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -31,6 +32,8 @@ class AnswerTask final : public Task {
              std::shared_ptr<Pending<Answers>> pending);
 
   void advance(Streams& streams) override;
+  void prepare(Stream& stream, std::int64_t position, std::span<const float> logits,
+               Sampler& sampler) override;
   void take(Stream& stream, std::int64_t position, std::span<const float> logits,
             Streams& streams) override;
   bool done() const override { return pending_->done; }
@@ -46,6 +49,8 @@ class AnswerTask final : public Task {
  private:
   /// An answer that is being written.
   struct Draft {
+    explicit Draft(const std::vector<std::string>& stops) : text(stops) {}
+
     std::size_t number = 0;
     Stream* stream = nullptr;
     AnswerText text;
@@ -54,6 +59,10 @@ class AnswerTask final : public Task {
     std::chrono::steady_clock::time_point first_token;
     bool ended = false;
     std::int64_t launched = 0;  // tokens drawn or on their way
+    // What prepare() left for take().
+    std::int32_t drawn = 0;
+    Choice choice;
+    std::optional<std::string> problem;
   };
 
   bool from_prompt(const Stream& stream) const { return &stream == prompt_stream_; }
@@ -61,9 +70,9 @@ class AnswerTask final : public Task {
   Draft& draft_at(const Stream& stream) const;
   DrawPlace next_place(const Draft& draft) const;
   bool needs_distribution() const;
-  void write(Draft& draft, std::span<const float> logits);
+  void draw(Draft& draft, std::span<const float> logits, Sampler& sampler) const;
+  void write(Draft& draft);
   void accept(Draft& draft, std::int32_t token);
-  void note_probability(Answer& answer, std::int32_t token, std::span<const float> logits) const;
   void hand_over(Draft& draft, FinishReason finish);
   void end(Draft& draft, FinishReason finish);
   void finish();

@@ -34,10 +34,11 @@ Scheduler::Scheduler(const Model& model, const Tokenizer& tokenizer, Backend& ba
                      std::vector<std::int32_t> end_ids, std::int64_t slots)
     : model_(model),
       tokenizer_(tokenizer),
+      backend_(backend),
       end_ids_(std::move(end_ids)),
       session_(model, backend, limits(model, slots)),
-      streams_(std::make_unique<Streams>(session_, slots, model.config.context)),
-      sampler_(model.config.vocab) {
+      streams_(std::make_unique<Streams>(session_, slots, model.config.context)) {
+  for (int i = 0; i < backend.workers(); ++i) samplers_.emplace_back(model.config.vocab);
   rows_.reserve(static_cast<std::size_t>(session_.limits().rows));
   wanted_.reserve(static_cast<std::size_t>(session_.limits().wanted));
 }
@@ -77,7 +78,7 @@ std::shared_ptr<const Pending<Answers>> Scheduler::ask(AnswerRequest request) {
     }
   }
   auto pending = std::make_shared<Pending<Answers>>();
-  const AnswerTask::Surroundings around{tokenizer_, end_ids_, sampler_, context,
+  const AnswerTask::Surroundings around{tokenizer_, end_ids_, samplers_.front(), context,
                                         model_.config.vocab};
   if (request.options.num_beams > 1) {
     waiting_.push_back(std::make_shared<BeamTask>(std::move(request), around, pending));
@@ -150,7 +151,26 @@ void Scheduler::collect_rows() {
   }
 }
 
+/// The costly part of every row, side by side.
+void Scheduler::prepare(std::span<const float> logits) {
+  const auto vocab = static_cast<std::size_t>(model_.config.vocab);
+  std::vector<std::pair<const Chunk*, std::int64_t>> wanted;  // and its position
+  for (const Chunk& chunk : chunks_) {
+    for (std::int64_t i = 0; i < chunk.wanted; ++i) {
+      wanted.emplace_back(&chunk, chunk.first_wanted + i);
+    }
+  }
+  const auto count = static_cast<std::int64_t>(wanted.size());
+  backend_.side_by_side(count, [&](std::int64_t i, int worker) {
+    const auto row = static_cast<std::size_t>(i);
+    const auto& [chunk, position] = wanted[row];
+    chunk->stream->owner->prepare(*chunk->stream, position, logits.subspan(row * vocab, vocab),
+                                  samplers_[static_cast<std::size_t>(worker)]);
+  });
+}
+
 void Scheduler::deliver(std::span<const float> logits) {
+  prepare(logits);
   const auto vocab = static_cast<std::size_t>(model_.config.vocab);
   for (const Chunk& chunk : chunks_) {
     if (chunk.wanted == 0) continue;

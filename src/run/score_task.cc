@@ -17,7 +17,9 @@ ScoreTask::ScoreTask(ScoreRequest request, std::int64_t context,
       context_(context),
       pending_(std::move(pending)),
       window_first_(request_.first) {
-  pending_->done = window_first_ >= static_cast<std::int64_t>(request_.ids.size());
+  const auto size = static_cast<std::int64_t>(request_.ids.size());
+  pending_->done = window_first_ >= size;
+  prepared_.resize(static_cast<std::size_t>(std::max<std::int64_t>(0, size - window_first_)));
 }
 
 std::int64_t ScoreTask::window_end() const {
@@ -36,22 +38,29 @@ void ScoreTask::advance(Streams& streams) {
       *this,
       ids.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - 1 - begin)),
       window_first_ - 1 - begin);
+  window_begin_ = begin;
   window_first_ = end;
 }
 
-void ScoreTask::take(Stream& /*stream*/, std::int64_t /*position*/, std::span<const float> logits,
-                     Streams& /*streams*/) {
-  Score& score = pending_->result;
-  const auto next = static_cast<std::size_t>(request_.first) + score.tokens.size();
+void ScoreTask::prepare(Stream& /*stream*/, std::int64_t position, std::span<const float> logits,
+                        Sampler& /*sampler*/) {
+  const auto next = static_cast<std::size_t>(window_begin_ + position + 1);
   const std::int32_t id = request_.ids[next];
-  const double logprob = log_probability(logits, id);
-  if (std::isnan(logprob)) {
-    throw Error("The model's output is not a number; its weights are damaged.");
-  }
-  score.tokens.push_back({id, logprob});
-  score.logprob += logprob;
-  score.is_greedy = score.is_greedy && *std::max_element(logits.begin(), logits.end()) <=
-                                           logits[static_cast<std::size_t>(id)];
+  const float highest = *std::max_element(logits.begin(), logits.end());
+  prepared_[next - static_cast<std::size_t>(request_.first)] = {
+      .logprob = log_probability(logits, id),
+      .is_greedy = highest <= logits[static_cast<std::size_t>(id)]};
+}
+
+void ScoreTask::take(Stream& /*stream*/, std::int64_t /*position*/,
+                     std::span<const float> /*logits*/, Streams& /*streams*/) {
+  Score& score = pending_->result;
+  const Prepared& one = prepared_[score.tokens.size()];
+  const auto next = static_cast<std::size_t>(request_.first) + score.tokens.size();
+  if (std::isnan(one.logprob)) throw Error(kNoNumber);
+  score.tokens.push_back({request_.ids[next], one.logprob});
+  score.logprob += one.logprob;
+  score.is_greedy = score.is_greedy && one.is_greedy;
   pending_->done = next + 1 == request_.ids.size();
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "aira/scheduler.h"
 #include "run/task.h"
@@ -16,6 +17,8 @@ class ScoreTask final : public Task {
   ScoreTask(ScoreRequest request, std::int64_t context, std::shared_ptr<Pending<Score>> pending);
 
   void advance(Streams& streams) override;
+  void prepare(Stream& stream, std::int64_t position, std::span<const float> logits,
+               Sampler& sampler) override;
   void take(Stream& stream, std::int64_t position, std::span<const float> logits,
             Streams& streams) override;
   bool done() const override { return pending_->done; }
@@ -30,7 +33,14 @@ class ScoreTask final : public Task {
   ScoreRequest request_;
   std::int64_t context_;
   std::shared_ptr<Pending<Score>> pending_;
-  std::int64_t window_first_;  // the first id that the present window predicts
+  /// Of each id from request_.first on, as far as prepare() has come.
+  struct Prepared {
+    double logprob = 0;
+    bool is_greedy = false;
+  };
+  std::vector<Prepared> prepared_;
+  std::int64_t window_begin_ = 0;  // the id that is at position 0 of the present window
+  std::int64_t window_first_;      // the first id that the present window predicts
   Stream* stream_ = nullptr;
 };
 

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 
+#include "aira/sampler.h"
 #include "run/streams.h"
 
 namespace aira {
@@ -23,6 +24,10 @@ class Task {
   /// Called when it begins and before each step: closes what has ended, opens what there is room
   /// for.
   virtual void advance(Streams& streams) = 0;
+  /// What can be made of these logits beside other rows' work: called for each row before any
+  /// take(), several at once, each with a sampler of its own. Must not throw.
+  virtual void prepare(Stream& /*stream*/, std::int64_t /*position*/,
+                       std::span<const float> /*logits*/, Sampler& /*sampler*/) {}
   /// The logits [V] after `position` of one of the task's streams, valid until the next step. May
   /// append to streams and open others, and close those whose logits of this step it has had. May
   /// throw Error, which is the task's end.
