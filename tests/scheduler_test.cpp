@@ -15,6 +15,7 @@
 #include "byte_model.h"
 #include "cpu/cpu_backend.h"
 #include "model_fixtures.h"
+#include "run/beam_search.h"
 
 namespace aira {
 namespace {
@@ -208,6 +209,68 @@ TEST_F(SchedulerTest, AnswersAreTheSameHoweverTheyAreBatched) {
       }
     }
   }
+}
+
+TEST_F(SchedulerTest, BeamsGoOnFromTheirParentsPages) {
+  // Prompts that end before, at and behind the end of a page, beside answers that are sampled.
+  std::vector<AnswerRequest> requests;
+  for (const int length : {1, 27, 32, 33, 61}) {
+    for (const std::int64_t beams : {2, 5}) {
+      Ids prompt;
+      for (int i = 0; i < length; ++i) prompt.push_back(kFirstByte + (i * i + length) % 200);
+      GenerateOptions options = greedy(30, 1.2);
+      options.num_beams = beams;
+      options.answers = 2;
+      options.length_penalty = 1;
+      options.early_stopping = EarlyStopping::kFalse;
+      requests.push_back({prompt, options, {}});
+      requests.push_back({prompt, hot(3, 9), {}});
+    }
+  }
+  const auto scheduler = make(7);
+  std::vector<std::shared_ptr<const Pending<Answers>>> pending;
+  for (const AnswerRequest& request : requests) pending.push_back(scheduler->ask(request));
+  while (scheduler->step()) {
+  }
+  Session session(model_, *backend_, {.slots = 1, .rows = kContext, .wanted = 1});
+  for (std::size_t i = 0; i < requests.size(); i += 2) {
+    // The same search with every beam computed from its first token on.
+    const AnswerRequest& request = requests[i];
+    const auto left = kContext - static_cast<std::int64_t>(request.prompt.size());
+    BeamSearch search({.beams = request.options.num_beams,
+                       .length_penalty = 1,
+                       .early_stopping = EarlyStopping::kFalse,
+                       .returned = 2,
+                       .max_new_tokens = std::min<std::int64_t>(30, left)},
+                      request.options.sampling, request.prompt, prompts_.end_ids(),
+                      model_.config.vocab);
+    for (std::size_t beams = 1; !search.done();) {
+      std::vector<float> logits;
+      for (std::size_t b = 0; b < beams; ++b) {
+        std::vector<Row> rows;
+        for (const std::int32_t id : search.ids(b)) {
+          rows.push_back({id, 0, static_cast<std::int32_t>(rows.size())});
+        }
+        const auto row = session.forward(rows, Ids{static_cast<std::int32_t>(rows.size()) - 1});
+        logits.insert(logits.end(), row.begin(), row.end());
+      }
+      beams = search.advance(logits).size();
+    }
+    const std::vector<Answer>& answers = pending[i]->result.list;
+    ASSERT_EQ(answers.size(), 2U);
+    for (std::size_t n = 0; n < 2; ++n) {
+      EXPECT_EQ(answers[n].token_ids, search.results()[n].ids) << request.prompt.size();
+      EXPECT_EQ(answers[n].score, search.results()[n].score);
+    }
+    EXPECT_EQ(pending[i + 1]->result.list[0].token_ids,
+              run_with(*make(1), requests[i + 1].prompt, requests[i + 1].options)[0].token_ids);
+  }
+}
+
+TEST_F(SchedulerTest, MoreBeamsThanSlotsAreRefused) {
+  GenerateOptions options = greedy(3);
+  options.num_beams = 4;
+  EXPECT_THAT(error_of([&] { run({150}, options); }), testing::HasSubstr("--batch"));
 }
 
 TEST_F(SchedulerTest, ManyAnswersDifferAndAreNumbered) {
