@@ -153,7 +153,7 @@ void Builder::sampling() {
   setting("repetition_penalty", "--repetition-penalty", "R", "above 1 avoids repeating (1.2)");
   setting("no_repeat_ngram_size", "--no-repeat-ngram-size", "N",
           "no N tokens twice in the same order; 0 is off (0)");
-  setting("min_new_tokens", "--min-new-tokens", "N", "no end before these (0)");
+  setting("min_new_tokens", "--min-new-tokens", "N", "no end before so many tokens (0)");
   texts("bad_words", "--bad-words", "a text that must not come up; may be given again");
   value(
       "--logit-bias", "ID=BIAS",
@@ -196,7 +196,7 @@ void Builder::batch() {
       [&options = options_](const std::string& text) {
         options.batch = whole_number("--batch", text, 1, 4096);
       },
-      "most answers at work at once (32)");
+      "most answers or texts at work at once (32)");
 }
 
 void Builder::tokenize() {

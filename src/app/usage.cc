@@ -15,7 +15,9 @@ aira-cli COMMAND --help           tokenize, score, info, bench)";
 JSON lines: {"text"} -> {"ids"}; with --decode {"ids"} -> {"text"})";
     case Command::kScore:
       return R"(aira-cli score [options]          log-likelihood of given texts, JSON lines in and out
-{"context", "continuation"} or {"text"} -> {"logprob", "is_greedy", "tokens": [{"id", "logprob"}]})";
+{"context", "continuation"}, {"text"} or {"context_ids", "continuation_ids"}
+  -> {"logprob", "is_greedy", "tokens": [{"id", "logprob"}]}
+Without a context the text may be longer than the model holds: it is scored in windows.)";
     case Command::kInfo:
       return "aira-cli info [options]           what the model is and where it came from";
     case Command::kBench:
@@ -32,6 +34,7 @@ std::string examples(Command command) {
   aira-cli "Qual é a capital de Portugal?"
   aira-cli --temperature 0.7 --seed 1 --stats "Escreva um poema sobre o mar."
   aira-cli < perguntas.txt > respostas.txt
+  aira-cli --jsonl --num-beams 4 -n 2 < perguntas.jsonl > respostas.jsonl
   aira-cli --raw -m ./gpt2 "Era uma vez"
 
 The model is -m, else $AIRA_MODEL, else Aira-2-portuguese-124M if it is in the Hugging Face cache,
