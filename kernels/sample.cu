@@ -15,7 +15,7 @@ namespace aira::cuda {
 namespace {
 
 constexpr unsigned kPenaltyThreads = 256;
-constexpr unsigned kDrawThreads = 512;
+constexpr unsigned kDrawThreads = 256;  // more would have to spill registers
 constexpr std::int64_t kGroup = 32;
 constexpr std::int64_t kChunk = 2048;  // logits of a block of the first kernel
 constexpr std::int64_t kMostKeys = 2048;
