@@ -15,7 +15,7 @@ namespace aira::cuda {
 namespace {
 
 constexpr unsigned kPenaltyThreads = 256;
-constexpr unsigned kDrawThreads = 256;  // more would have to spill registers
+constexpr unsigned kDrawThreads = 512;
 constexpr std::int64_t kGroup = 32;
 constexpr std::int64_t kChunk = 2048;  // logits of a block of the first kernel
 constexpr std::int64_t kMostKeys = 2048;
@@ -213,7 +213,9 @@ __device__ __forceinline__ std::int32_t pick(const DrawJob& job, std::int64_t dr
                           : number_in(shared.rank[shared.kept - 1]);
 }
 
-__global__ void __launch_bounds__(kDrawThreads) draw_block_per_row(DrawJob job) {
+// The bound of one block: without it ptxas saves registers for more blocks than a step has rows,
+// and spills some on sm_100 and sm_120.
+__global__ void __launch_bounds__(kDrawThreads, 1) draw_block_per_row(DrawJob job) {
   grid_dependency_trigger();
   grid_dependency_wait();
   auto& shared = block_shared<DrawShared>();
