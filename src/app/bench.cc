@@ -96,10 +96,12 @@ bool run_program(const Options& options) {
   const char* device = options.device == DeviceChoice::kCpu    ? "cpu"
                        : options.device == DeviceChoice::kCuda ? "cuda"
                                                                : "auto";
-  std::vector<std::string> words = {
-      "aira-cli",         "--raw",      "--greedy", "--quiet",
-      "--device",         device,       "--dtype",  name_of(options.dtype),
-      "--max-new-tokens", kStartTokens, "-t",       std::to_string(threads_of(options))};
+  std::vector<std::string> words = {"aira-cli", "--raw",
+                                    "--greedy", "--quiet",
+                                    "--device", device,
+                                    "--dtype",  name_of(options.dtype),
+                                    "-t",       std::to_string(threads_of(options))};
+  words.insert(words.end(), {"--max-new-tokens", kStartTokens, "--min-new-tokens", kStartTokens});
   if (options.model) words.insert(words.end(), {"-m", *options.model});
   words.emplace_back("Era uma vez");
   std::vector<char*> arguments;
