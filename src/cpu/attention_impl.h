@@ -85,29 +85,29 @@ struct RangeTile {
 };
 
 /// out[r] = x[r] panel for `rows` <= kTileRows rows, kPanel numbers each; x is [rows, inputs].
+/// `next` is the panel after this one: pages lie anywhere, so the processor cannot guess it.
 template <typename Element>
 inline void multiply(std::int64_t rows, const float* x, std::int64_t inputs, const Element* panel,
-                     float* out) {
+                     const Element* next, float* out) {
   static constexpr Tiles<Element, Element> kTiles;
   for (std::int64_t i = 0; i < rows * kPanel; i += kWidth) store(out + i, zero());
-  const auto* next = reinterpret_cast<const std::byte*>(panel + inputs * kPanel);
-  kTiles.of[rows](x, inputs, panel, inputs, next, out);
+  kTiles.of[rows](x, inputs, panel, inputs, reinterpret_cast<const std::byte*>(next), out);
 }
 
 /// sums[r][f] = weights[r] . values of feature f over what each row sees of page `p`, one panel.
 template <typename Element>
 inline void weigh_page(const RangeTile& tile, std::int64_t p, const float* weights,
-                       const Element* values, float* sums) {
+                       const Element* values, const Element* next, float* sums) {
   alignas(64) float some[kTileRows * kPanel];
   const std::int64_t common = tile.seen_in_page(0, p);  // the first row sees least
   if (common == kPagePositions) {
-    multiply(tile.rows, weights, common, values, sums);
+    multiply(tile.rows, weights, common, values, next, sums);
     return;
   }
   for (std::int64_t r = 0; r < tile.rows; ++r) {
     for (std::int64_t j = 0; j < common; ++j) some[r * common + j] = weights[r * kPanel + j];
   }
-  multiply(tile.rows, some, common, values, sums);
+  multiply(tile.rows, some, common, values, next, sums);
   for (std::int64_t r = 1; r < tile.rows; ++r) {
     const std::int64_t end = tile.seen_in_page(r, p);
     for (std::int64_t f = 0; f < kPanel; f += kWidth) {
@@ -131,10 +131,15 @@ inline void attend_tile(const AttentionJob& job, std::int64_t range, const Range
     const float* query = job.qkv + (tile.first + r) * 3 * job.width;
     for (std::int64_t i = 0; i < d; ++i) queries[r * d + i] = query[i] * job.scale;
   }
-  std::int64_t pages = 0;
-  for (; pages < kRangePages && tile.seen_in_page(tile.rows - 1, pages) > 0; ++pages) {
-    multiply(tile.rows, queries, d, keys_of<Element>(job, tile.page + pages),
-             scores + pages * block);
+  std::int64_t pages = 1;
+  while (pages < kRangePages && tile.seen_in_page(tile.rows - 1, pages) > 0) ++pages;
+  const auto values_of = [&](std::int64_t p) {
+    return keys_of<Element>(job, tile.page + p) + d * kPagePositions;
+  };
+  for (std::int64_t p = 0; p < pages; ++p) {
+    multiply(tile.rows, queries, d, keys_of<Element>(job, tile.page + p),
+             p + 1 < pages ? keys_of<Element>(job, tile.page + p + 1) : values_of(0),
+             scores + p * block);
   }
   float* part = job.partial + (range * job.rows + tile.first) * (padded + kPartTail);
   for (std::int64_t r = 0; r < tile.rows; ++r, part += padded + kPartTail) {
@@ -147,9 +152,11 @@ inline void attend_tile(const AttentionJob& job, std::int64_t range, const Range
   }
   alignas(64) float sums[kTileRows * kPanel];
   for (std::int64_t p = 0; p < pages; ++p) {
-    const Element* values = keys_of<Element>(job, tile.page + p) + d * kPagePositions;
+    const Element* values = values_of(p);
     for (std::int64_t f = 0; f < padded; f += kPanel, values += kPanel * kPagePositions) {
-      weigh_page(tile, p, scores + p * block, values, sums);
+      const Element* next = values + kPanel * kPagePositions;
+      if (f + kPanel >= padded && p + 1 < pages) next = values_of(p + 1);
+      weigh_page(tile, p, scores + p * block, values, next, sums);
       part = job.partial + (range * job.rows + tile.first) * (padded + kPartTail) + f;
       for (std::int64_t r = 0; r < tile.rows; ++r, part += padded + kPartTail) {
         for (std::int64_t i = 0; i < kPanel; i += kWidth) {
