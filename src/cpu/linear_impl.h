@@ -96,7 +96,8 @@ inline void block_rows(const LinearJob& job, std::int64_t row, std::int64_t rows
   const auto* bytes = reinterpret_cast<const std::byte*>(panel);
   for (std::int64_t i = 0; i < rows * kPanel; i += kWidth) store(sums + i, zero());
   if (sizeof(Weight) == sizeof(float) || rows <= kTileRows) {
-    block<Weight>(x, job.in, rows, panel, job.in, bytes + kAhead, sums);
+    constexpr std::int64_t kDistance = sizeof(Weight) == sizeof(float) ? kAheadF32 : kAhead;
+    block<Weight>(x, job.in, rows, panel, job.in, bytes + kDistance, sums);
     return;
   }
   alignas(64) float widened[kBlockInputs * kPanel];

@@ -8,8 +8,11 @@
 
 namespace aira::cpu {
 
-/// How far ahead of the weights in use, in bytes.
+/// How far ahead of the weights in use, in bytes. Measured as whole decoding steps of the 124M
+/// model on two cores of a Xeon with AMX: in f32, 2 kB bring 3 to 9 % more than 4 kB at 1 and at 8
+/// rows; in f16 and int8, 2 kB are no better.
 constexpr std::int64_t kAhead = 4096;
+constexpr std::int64_t kAheadF32 = 2048;
 
 /// The lines of `kBytes` bytes; `kLocality` 3 is the first-level cache, 2 the second.
 template <std::int64_t kBytes, int kLocality = 3>
