@@ -106,7 +106,10 @@ void Chat::set(const std::string& name, std::string_view value) {
   } else {
     changed.emplace_back(name, typed_value(value));
   }
-  static_cast<void>(engine_.generate_options(changed));  // refuses what is not legal
+  // Refuses what is not legal.
+  if (engine_.generate_options(changed).logprobs >= 0) {
+    throw Error("logprobs are printed with --jsonl alone; the chat has no place for them.");
+  }
   settings_ = std::move(changed);
 }
 
