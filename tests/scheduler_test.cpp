@@ -156,7 +156,7 @@ TEST_F(SchedulerTest, TooLongAPromptNamesBothLengths) {
 }
 
 TEST_F(SchedulerTest, IdsBeyondTheModelsVocabularyAreAnError) {
-  EXPECT_THAT(error_of([&] { run({509}, greedy(1)); }), testing::HasSubstr("509 entries"));
+  EXPECT_THAT(error_of([&] { run({509}, greedy(1)); }), testing::HasSubstr("from 0 to 508"));
 }
 
 TEST_F(SchedulerTest, AnAnswerDependsOnNothingBeforeIt) {
