@@ -296,6 +296,8 @@ TEST(SamplingOptions, NamesTheOptionAndTheLegalRange) {
     refuses({.temperature = bad}, "temperature");
     refuses({.repetition_penalty = bad}, "repetition-penalty");
   }
+  // It is applied in single precision, where these are 0 and infinity.
+  for (const double bad : {1e-50, 1e50}) refuses({.repetition_penalty = bad}, "repetition-penalty");
   refuses({.top_k = -1}, "top-k");
   for (const double bad : {0.0, -0.1, 1.01, nan}) {
     refuses({.top_p = bad}, "top-p");
