@@ -101,7 +101,9 @@ Chat::Next Chat::command(std::string_view line) {
 void Chat::set(const std::string& name, std::string_view value) {
   if (value.empty()) throw Error("/params needs a name and a value.");
   Settings changed = settings_;
-  if (value == "true" || value == "false") {
+  if (name == "stop" || name == "bad_words") {  // a text, also when it reads as a number
+    changed.emplace_back(name, std::string(value));
+  } else if (value == "true" || value == "false") {
     changed.emplace_back(name, value == "true");
   } else {
     changed.emplace_back(name, typed_value(value));
