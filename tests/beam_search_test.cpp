@@ -16,6 +16,7 @@
 #include "aira/error.h"
 #include "aira/model.h"
 #include "backends.h"
+#include "golden_options.h"
 
 namespace aira {
 namespace {
@@ -60,17 +61,6 @@ BeamOptions beam_options_of(const json& golden) {
           .max_new_tokens = golden["max_new_tokens"]};
 }
 
-SamplingOptions processors_of(const json& golden) {
-  SamplingOptions options = kPlain;
-  options.repetition_penalty = golden.value("repetition_penalty", 1.0);
-  options.no_repeat_ngram_size = golden.value("no_repeat_ngram_size", std::int64_t{0});
-  options.min_new_tokens = golden.value("min_new_tokens", std::int64_t{0});
-  options.bad_words = golden.value("bad_words", options.bad_words);
-  options.logit_bias = golden.value("logit_bias", options.logit_bias);
-  options.renormalize_logits = golden.value("renormalize_logits", false);
-  return options;
-}
-
 class BeamGoldens : public testing::TestWithParam<const char*> {};
 
 TEST_P(BeamGoldens, EqualTransformers) {
@@ -93,7 +83,7 @@ TEST_P(BeamGoldens, EqualTransformers) {
   for (const json& golden : goldens) {
     SCOPED_TRACE(golden.dump());
     const BeamOptions options = beam_options_of(golden);
-    const SamplingOptions processors = processors_of(golden);
+    const SamplingOptions processors = options_of(golden);
     options.validate();
     processors.validate();
     BeamSearch search(options, processors, golden["prompt"].get<Ids>(),

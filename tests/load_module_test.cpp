@@ -24,6 +24,7 @@ TEST(LoadModule, DamagedIsASentence) {
   folder.write("libaira_cuda.so", "not a library");
   const std::string sentence = error_of([&] { load_cuda_module(folder.path("aira-cli")); });
   EXPECT_THAT(sentence, StartsWith("The CUDA module cannot be loaded: "));
+  EXPECT_THAT(sentence, testing::EndsWith("."));
   EXPECT_THAT(sentence, HasSubstr("libaira_cuda.so"));
 }
 

@@ -77,6 +77,32 @@ TEST(ModelFiles, RefusesNamesThatLeaveTheFolder) {
   }
 }
 
+TEST(ModelFiles, TheFingerprintChangesWithTheFilesThatAreMeant) {
+  const TemporaryFolder folder;
+  const ModelFiles files = ModelFiles::from_folder(folder.path());
+  const auto fingerprint = [&] { return files.fingerprint({".json", "merges.txt"}); };
+  EXPECT_EQ(fingerprint(), "");
+  folder.write("config.json", "{}");
+  const std::string one = fingerprint();
+  EXPECT_THAT(one, HasSubstr("config.json 2 "));
+  folder.write("notes.txt", "x");
+  EXPECT_EQ(fingerprint(), one);
+  folder.write("config.json", "[]");
+  EXPECT_NE(fingerprint(), one);
+}
+
+TEST(ModelFiles, AFingerprintMindsNothingThatLiesBesideTheModel) {
+  const TemporaryFolder folder;
+  folder.write("config.json", "{}");
+  folder.write("empty.json", "");
+  std::filesystem::create_directory(folder.path("runs.json"));
+  std::filesystem::create_symlink("gone", folder.path("link.json"));
+  ASSERT_EQ(::mkfifo(folder.path("pipe.json").c_str(), 0600), 0);
+  const std::string fingerprint = ModelFiles::from_folder(folder.path()).fingerprint({".json"});
+  EXPECT_THAT(fingerprint, AllOf(HasSubstr("config.json 2 "), HasSubstr("empty.json is no file"),
+                                 HasSubstr("link.json is no file")));
+}
+
 TEST(ModelFiles, RefusesWhatIsNoFolder) {
   const TemporaryFolder folder;
   folder.write("model.safetensors", "x");

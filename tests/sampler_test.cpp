@@ -15,28 +15,13 @@
 #include <vector>
 
 #include "aira/error.h"
+#include "golden_options.h"
 #include "run/philox.h"
 
 namespace aira {
 namespace {
 
 using nlohmann::json;
-
-/// The golden's options; what it does not name is off.
-SamplingOptions options_of(const json& golden) {
-  SamplingOptions options{.temperature = golden.value("temperature", 1.0),
-                          .top_k = golden.value("top_k", std::int64_t{0}),
-                          .top_p = golden.value("top_p", 1.0),
-                          .min_p = golden.value("min_p", 0.0),
-                          .typical_p = golden.value("typical_p", 1.0),
-                          .repetition_penalty = golden.value("repetition_penalty", 1.0)};
-  options.no_repeat_ngram_size = golden.value("no_repeat_ngram_size", std::int64_t{0});
-  options.min_new_tokens = golden.value("min_new_tokens", std::int64_t{0});
-  options.bad_words = golden.value("bad_words", options.bad_words);
-  options.logit_bias = golden.value("logit_bias", options.logit_bias);
-  options.renormalize_logits = golden.value("renormalize_logits", false);
-  return options;
-}
 
 void expect_distribution(std::span<const Candidate> got, const json& warped) {
   std::map<std::int32_t, double> expected;
@@ -296,6 +281,8 @@ TEST(SamplingOptions, NamesTheOptionAndTheLegalRange) {
     refuses({.temperature = bad}, "temperature");
     refuses({.repetition_penalty = bad}, "repetition-penalty");
   }
+  // It is applied in single precision, where these are 0 and infinity.
+  for (const double bad : {1e-50, 1e50}) refuses({.repetition_penalty = bad}, "repetition-penalty");
   refuses({.top_k = -1}, "top-k");
   for (const double bad : {0.0, -0.1, 1.01, nan}) {
     refuses({.top_p = bad}, "top-p");

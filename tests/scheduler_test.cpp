@@ -156,7 +156,7 @@ TEST_F(SchedulerTest, TooLongAPromptNamesBothLengths) {
 }
 
 TEST_F(SchedulerTest, IdsBeyondTheModelsVocabularyAreAnError) {
-  EXPECT_THAT(error_of([&] { run({509}, greedy(1)); }), testing::HasSubstr("509 entries"));
+  EXPECT_THAT(error_of([&] { run({509}, greedy(1)); }), testing::HasSubstr("from 0 to 508"));
 }
 
 TEST_F(SchedulerTest, AnAnswerDependsOnNothingBeforeIt) {
@@ -333,6 +333,48 @@ TEST_F(SchedulerTest, StopsWhenToldTo) {
   const Ids expected = golden["ids"];
   const auto count = static_cast<std::int64_t>(expected.size());
   EXPECT_EQ(run_with(*never_begun, golden["prompt"], greedy(count)).front().token_ids, expected);
+}
+
+TEST_F(SchedulerTest, OfTheBestOfSeveralNoneIsWholeWhenStopped) {
+  // With one slot they are drawn one after the other: the first has ended, the second is under way.
+  GenerateOptions options = hot(9, 4);
+  options.best_of = 3;
+  const auto scheduler = make(1);
+  const auto pending = scheduler->ask({{kStart, 150, kEnd}, options, {}});
+  for (int i = 0; i < 6; ++i) scheduler->step();
+  ASSERT_EQ(pending->result.list.size(), 2U);
+  ASSERT_FALSE(pending->result.list[0].token_ids.empty());
+  scheduler->cancel();
+  EXPECT_TRUE(pending->done);
+  EXPECT_EQ(pending->result.complete, 0U);
+  EXPECT_EQ(pending->result.list[0].finish, FinishReason::kInterrupted);
+}
+
+TEST_F(SchedulerTest, AnswersTakeRoomAsTheyBegin) {
+  GenerateOptions options = hot(4, 3);
+  options.answers = 1000;
+  const auto scheduler = make(1);
+  const auto running = scheduler->ask({{150}, options, {}});
+  const auto waiting = scheduler->ask({{151}, options, {}});
+  for (int i = 0; i < 9; ++i) scheduler->step();
+  EXPECT_GE(running->result.list.size(), 3U);
+  EXPECT_LE(running->result.list.size(), 6U);
+  EXPECT_TRUE(waiting->result.list.empty());
+  scheduler->cancel();
+  EXPECT_EQ(waiting->result.list.size(), 1U);
+}
+
+TEST_F(SchedulerTest, ALogprobIsANumberWhateverTheLengthPenalty) {
+  GenerateOptions options = greedy(5);
+  options.num_beams = 2;
+  for (const double penalty : {0., 1000.}) {  // 5^1000 is no number
+    options.length_penalty = penalty;
+    const auto pending = scheduler_->ask({{150}, options, {}});
+    while (!pending->done) scheduler_->step();
+    const Answer& answer = pending->result.list[0];
+    EXPECT_LT(answer.logprob, 0);
+    EXPECT_EQ(answer.score, penalty == 0 ? answer.logprob : 0);
+  }
 }
 
 TEST_F(SchedulerTest, ScoresWhatTheForwardPassSays) {

@@ -37,8 +37,8 @@ class ModelFiles {
   File require(const std::string& name) const;
 
   /// A text that changes when one of the files does whose names end in one of `endings`: name,
-  /// size, time of change and a digest of the first bytes of each. Empty when the files are in
-  /// memory.
+  /// size, time of change and a digest of the first bytes of each. Never throws Error for them.
+  /// Empty when the files are in memory.
   std::string fingerprint(std::initializer_list<std::string_view> endings) const;
 
   /// The folder's path or the label.

@@ -4,6 +4,8 @@
 #include <deque>
 #include <optional>
 
+#include "aira/error.h"
+#include "app/commands.h"
 #include "app/interrupt.h"
 
 namespace aira {
@@ -30,7 +32,9 @@ class Loop {
       if (interrupted()) return false;
       const bool worked = scheduler_ != nullptr && scheduler_->step();
       print();
-      if (!worked && ended_ && window_.empty()) return true;
+      if (worked || !ended_ || !window_.empty()) continue;
+      if (problem_) throw Error(*problem_);
+      return true;
     }
   }
 
@@ -40,12 +44,15 @@ class Loop {
     while (!ended_ && !interrupted() && window_.size() < most_ &&
            (scheduler_ == nullptr || scheduler_->wants_more())) {
       const bool idle = window_.empty() && (scheduler_ == nullptr || scheduler_->idle());
-      if (!idle && !lines_.ready()) return;
-      const std::optional<std::string> line = lines_.next();
-      if (!line) {
-        ended_ = true;
-        return;
-      }
+      bool ready = idle;
+      std::optional<std::string> line;
+      // Where the input breaks off, what was asked before is answered first.
+      problem_ = problem_in([&] {
+        ready = ready || lines_.ready();
+        if (ready) line = lines_.next();
+      });
+      ended_ = problem_ || (ready && !line);
+      if (!line) return;
       window_.push_back(begin_(*line));
       print();
     }
@@ -66,6 +73,7 @@ class Loop {
   std::size_t most_;
   std::deque<LineAnswer> window_;
   bool ended_ = false;
+  std::optional<std::string> problem_;  // why the input ended
 };
 
 }  // namespace

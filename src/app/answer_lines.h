@@ -16,7 +16,8 @@ using LineAnswer = std::function<bool()>;
 
 /// Calls `begin(line)` for each line and prints the answers in order as soon as they are there. Not
 /// more lines are read than are needed to keep the scheduler busy. False when interrupted: what was
-/// begun and not finished is dropped. `scheduler` may be null when lines are answered at once.
+/// begun and not finished is dropped. Throws Error where the input cannot be read on, when all
+/// lines before are answered. `scheduler` may be null when lines are answered at once.
 bool answer_lines(LineReader& lines, Scheduler* scheduler, Progress& progress,
                   const std::function<LineAnswer(const std::string& line)>& begin);
 

@@ -20,6 +20,7 @@
 #include "app/engine.h"
 #include "app/interrupt.h"
 #include "app/output.h"
+#include "run/seconds_since.h"
 
 namespace aira {
 namespace {
@@ -52,7 +53,7 @@ double median(std::vector<double> values) {
 double seconds_of(const std::function<void()>& run) {
   const auto start = std::chrono::steady_clock::now();
   run();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return seconds_since(start);
 }
 
 /// Some id, the same one every time at a position of a sequence.

@@ -101,12 +101,17 @@ Chat::Next Chat::command(std::string_view line) {
 void Chat::set(const std::string& name, std::string_view value) {
   if (value.empty()) throw Error("/params needs a name and a value.");
   Settings changed = settings_;
-  if (value == "true" || value == "false") {
+  if (name == "stop" || name == "bad_words") {  // a text, also when it reads as a number
+    changed.emplace_back(name, std::string(value));
+  } else if (value == "true" || value == "false") {
     changed.emplace_back(name, value == "true");
   } else {
     changed.emplace_back(name, typed_value(value));
   }
-  static_cast<void>(engine_.generate_options(changed));  // refuses what is not legal
+  // Refuses what is not legal.
+  if (engine_.generate_options(changed).logprobs >= 0) {
+    throw Error("logprobs are printed with --jsonl alone; the chat has no place for them.");
+  }
   settings_ = std::move(changed);
 }
 

@@ -87,8 +87,9 @@ ordered_json describe(const Options& options) {
   });
   if (problem) info["tokenizer_problem"] = *problem;
   ordered_json generation = to_json(defaults);
-  for (const char* own : {"seed", "stop", "bad_words", "stop_on_loop", "num_return_sequences",
-                          "best_of", "num_beams", "length_penalty", "early_stopping"})
+  for (const char* own :
+       {"seed", "stop", "bad_words", "stop_on_loop", "num_return_sequences", "renormalize_logits",
+        "logit_bias", "best_of", "num_beams", "length_penalty", "early_stopping"})
     generation.erase(own);
   info["generation"] = generation;
   return info;

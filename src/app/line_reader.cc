@@ -41,6 +41,7 @@ LineReader::~LineReader() {
 /// Reads more into pending_. False at the end of the input and after Ctrl-C.
 bool LineReader::fill() {
   pending_.erase(0, position_);
+  searched_ -= std::min(searched_, position_);
   position_ = 0;
   const std::size_t before = pending_.size();
   if (before > kLongestLine) {
@@ -59,9 +60,16 @@ bool LineReader::fill() {
   return !ended_;
 }
 
+/// Where in pending_ the next line ends; npos when that is not there yet.
+std::size_t LineReader::find_end() {
+  const std::size_t end = pending_.find('\n', std::max(position_, searched_));
+  searched_ = std::min(end, pending_.size());
+  return end;
+}
+
 bool LineReader::ready() {
   for (;;) {
-    if (ended_ || interrupted() || pending_.find('\n', position_) != std::string::npos) return true;
+    if (ended_ || interrupted() || find_end() != std::string::npos) return true;
     pollfd input{fd_, POLLIN, 0};
     if (::poll(&input, 1, 0) <= 0) return false;
     if (!fill()) return true;
@@ -76,10 +84,8 @@ double LineReader::fraction_read() const {
 
 std::optional<std::string> LineReader::next() {
   if (interrupted()) return std::nullopt;
-  std::size_t searched = 0;  // of pending_ from position_ on
   std::size_t end = std::string::npos;
-  while ((end = pending_.find('\n', position_ + searched)) == std::string::npos && !ended_) {
-    searched = pending_.size() - position_;
+  while ((end = find_end()) == std::string::npos && !ended_) {
     if (!fill() && !ended_) return std::nullopt;
   }
   if (end == std::string::npos && position_ == pending_.size()) return std::nullopt;

@@ -27,6 +27,7 @@ class LineReader {
 
  private:
   bool fill();
+  std::size_t find_end();
 
   std::string name_;  // for messages
   int fd_;
@@ -35,6 +36,7 @@ class LineReader {
   std::int64_t read_ = 0;     // bytes taken in so far
   std::string pending_;       // read, but not given out
   std::size_t position_ = 0;  // what is given out ends here
+  std::size_t searched_ = 0;  // the line behind it does not end before here
   std::int64_t number_ = 0;
 };
 

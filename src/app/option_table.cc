@@ -83,6 +83,13 @@ class Builder {
         help);
   }
 
+  void setting_flag(const std::string& name, const char* names, const char* help) {
+    app_.add_flag_callback(
+            names, [&options = options_, name] { options.settings.emplace_back(name, true); }, help)
+        ->disable_flag_override()
+        ->group(group_);
+  }
+
   /// An option that may be given again: each adds a text to the setting's list.
   void texts(const std::string& name, const char* names, const char* help) {
     value(
@@ -159,11 +166,7 @@ void Builder::sampling() {
       "--logit-bias", "ID=BIAS",
       [&options = options_](const std::string& text) { add_bias(options.settings, text); },
       "added to a token's score; may be given again");
-  app_.add_flag_callback(
-          "--greedy", [&options = options_] { options.settings.emplace_back("greedy", true); },
-          "always the most probable token")
-      ->disable_flag_override()
-      ->group(group_);
+  setting_flag("greedy", "--greedy", "always the most probable token");
   setting("seed", "--seed", "N", "same seed, same answer (drawn once per run)");
   setting("num_return_sequences", "-n,--num-return-sequences", "N", "answers per question (1)");
   setting("best_of", "--best-of", "N", "sample N answers, print the most probable");
@@ -172,12 +175,7 @@ void Builder::sampling() {
   setting("early_stopping", "--early-stopping", "WHEN",
           "beams: true, false or never, as in transformers (true)");
   texts("stop", "--stop", "also end at this text; may be given again");
-  app_.add_flag_callback(
-          "--stop-on-loop",
-          [&options = options_] { options.settings.emplace_back("stop_on_loop", true); },
-          "end an answer that begins to repeat itself")
-      ->disable_flag_override()
-      ->group(group_);
+  setting_flag("stop_on_loop", "--stop-on-loop", "end an answer that begins to repeat itself");
 }
 
 void Builder::answering() {

@@ -113,6 +113,12 @@ std::vector<std::pair<std::int32_t, float>> biases(std::string_view name, const 
   return result;
 }
 
+json to_json(const std::vector<std::pair<std::int32_t, float>>& biases) {
+  json result = json::object();
+  for (const auto& [id, bias] : biases) result[std::to_string(id)] = bias;
+  return result;
+}
+
 constexpr std::int64_t kNoLimit = std::numeric_limits<std::int64_t>::max();
 
 void set(GenerateOptions& generate, std::string_view name, const json& value) {
@@ -198,6 +204,8 @@ nlohmann::ordered_json to_json(const GenerateOptions& generate) {
           {"repetition_penalty", sampling.repetition_penalty},
           {"no_repeat_ngram_size", sampling.no_repeat_ngram_size},
           {"min_new_tokens", sampling.min_new_tokens},
+          {"renormalize_logits", sampling.renormalize_logits},
+          {"logit_bias", to_json(sampling.logit_bias)},
           {"greedy", sampling.greedy},
           {"seed", generate.seed},
           {"stop", generate.stop},

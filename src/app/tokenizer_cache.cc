@@ -15,10 +15,11 @@ constexpr const char* kPart = "tokenizer";
 }  // namespace
 
 TokenizerCache::TokenizerCache(const std::string& folder, const ModelFiles& files) : files_(files) {
+  if (folder.empty()) return;
   const std::string fingerprint = files.fingerprint({".json", "merges.txt"});
-  if (folder.empty() || fingerprint.empty()) return;
+  if (fingerprint.empty()) return;
   path_ = packed_path(folder, files.place(), kPart);
-  key_ = files.place() + "\ntokenizer " + std::to_string(kTokenizerImage) + "\n" + fingerprint;
+  key_ = "tokenizer " + std::to_string(kTokenizerImage) + "\n" + fingerprint;
 }
 
 Tokenizer TokenizerCache::load() {

@@ -16,8 +16,9 @@ constexpr std::int64_t kLine = 64;  // bytes; a cache line, a whole AVX-512 vect
 constexpr std::int64_t kStretch = std::int64_t{32} << 20;  // address space; touched as it is used
 
 [[noreturn]] void out_of_memory(std::int64_t bytes) {
-  throw Error("Out of memory: " + std::to_string((bytes + (1 << 20) - 1) >> 20) +
-              " MiB more could not be had; try a smaller model, or --dtype f16.");
+  throw Error(
+      "Out of memory: " + std::to_string((bytes + (1 << 20) - 1) >> 20) +
+      " MiB more could not be had; try a smaller --batch, --dtype int8 or a smaller model.");
 }
 
 }  // namespace

@@ -50,7 +50,8 @@ std::unique_ptr<Backend> load_cuda_module(const std::filesystem::path& program) 
   }
   // Never closed: its memory's owners may live as long as the program.
   void* module = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (module == nullptr) throw Error(std::string("The CUDA module cannot be loaded: ") + dlerror());
+  if (module == nullptr)
+    throw Error(std::string("The CUDA module cannot be loaded: ") + dlerror() + ".");
   const auto make = reinterpret_cast<Backend* (*)()>(dlsym(module, "aira_make_cuda_backend"));
   if (make == nullptr) {
     throw Error(std::string(kModule) + " is not this program's CUDA module.");

@@ -52,11 +52,17 @@ void require_bare_name(const std::string& name, const std::string& place) {
   }
 }
 
-/// One line on the file; the first bytes of weights are their header, or most of it.
+/// One line on the file; the first bytes of weights are their header, or most of it. What cannot be
+/// opened is told by whoever needs it: a folder may hold more than the model.
 std::string fingerprint_of(const std::string& folder, const std::string& name) {
   constexpr std::size_t kFirstBytes = 16384;
   struct stat info = {};
-  const std::optional<File> file = find_in_folder(folder, name);
+  std::optional<File> file;
+  try {
+    file = find_in_folder(folder, name);
+  } catch (const Error&) {
+    return name + " is no file\n";
+  }
   if (!file || ::stat(join(folder, name).c_str(), &info) != 0) return name + " is gone\n";
   const auto begin = file->text().substr(0, kFirstBytes);
   return name + " " + std::to_string(file->size) + " " + std::to_string(info.st_mtim.tv_sec) + "." +

@@ -5,15 +5,10 @@
 
 #include "aira/error.h"
 #include "aira/prompts.h"
+#include "run/seconds_since.h"
 
 namespace aira {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 /// The log-probability of an answer's average token.
 double normalised(const Answer& answer) {
@@ -43,10 +38,7 @@ AnswerTask::AnswerTask(AnswerRequest request, const Surroundings& around,
       count_(
           static_cast<std::size_t>(std::max(request_.options.answers, request_.options.best_of))),
       limit_(token_limit(request_, around)),
-      stops_(stop_texts(request_, around)) {
-  pending_->result.list.resize(count_);
-  complete_.resize(count_);
-}
+      stops_(stop_texts(request_, around)) {}
 
 void AnswerTask::advance(Streams& streams) {
   for (const auto& draft : drafts_) {
@@ -61,7 +53,7 @@ void AnswerTask::advance(Streams& streams) {
   if (begun_ == count_ || prompt_stream_ != nullptr || streams.free() == 0) return;
   if (!has_started_) {
     has_started_ = true;
-    started_ = Clock::now();
+    started_ = std::chrono::steady_clock::now();
   }
   prompt_stream_ =
       &streams.start(*this, request_.prompt, static_cast<std::int64_t>(request_.prompt.size()) - 1);
@@ -93,6 +85,8 @@ AnswerTask::Draft& AnswerTask::begin(Stream& stream) {
   drafts_.push_back(std::make_unique<Draft>(stops_));
   drafts_.back()->number = begun_++;
   drafts_.back()->stream = &stream;
+  pending_->result.list.emplace_back();
+  complete_.push_back(false);
   Answer& answer = drafts_.back()->answer;
   answer.prompt_tokens = static_cast<std::int64_t>(request_.prompt.size());
   return *drafts_.back();
@@ -181,7 +175,7 @@ void AnswerTask::accept(Draft& draft, std::int32_t token) {
   answer.token_ids.push_back(token);
   if (answer.token_ids.size() == 1) {
     answer.first_token_seconds = seconds_since(started_);
-    draft.first_token = Clock::now();
+    draft.first_token = std::chrono::steady_clock::now();
   }
   const auto& ends = around_.end_ids;
   if (std::find(ends.begin(), ends.end(), token) != ends.end()) {
@@ -219,7 +213,7 @@ void AnswerTask::end(Draft& draft, FinishReason finish_reason) {
   if (ended_ == count_) {
     finish();
   } else if (request_.options.best_of <= 1) {
-    while (complete_[answers.complete]) ++answers.complete;
+    while (answers.complete < begun_ && complete_[answers.complete]) ++answers.complete;
   }
 }
 
@@ -237,12 +231,13 @@ void AnswerTask::finish() {
 
 void AnswerTask::cancel() {
   if (pending_->done) return;
-  for (std::size_t i = 0; i < complete_.size(); ++i) {
-    if (!complete_[i]) pending_->result.list[i].finish = FinishReason::kInterrupted;
-  }
   for (const auto& draft : drafts_) {
     if (!draft->ended) hand_over(*draft, FinishReason::kInterrupted);
   }
+  Answers& answers = pending_->result;
+  if (answers.complete == answers.list.size()) answers.list.emplace_back();  // one not begun
+  // Nobody can say which one would have been the best of several.
+  answers.list[answers.complete].finish = FinishReason::kInterrupted;
   pending_->done = true;
 }
 

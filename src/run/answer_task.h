@@ -86,7 +86,7 @@ class AnswerTask final : public Task {
   std::size_t count_;      // answers to write
   std::size_t begun_ = 0;  // drafts begun so far
   std::size_t ended_ = 0;
-  std::vector<bool> complete_;  // [count]
+  std::vector<bool> complete_;  // [begun]
   std::int64_t limit_;          // tokens of an answer
   std::vector<std::string> stops_;
   Stream* prompt_stream_ = nullptr;  // its logits begin new drafts

@@ -117,7 +117,8 @@ void BeamSearch::finish(const Continuation& continuation) {
   const auto beams = static_cast<std::size_t>(options_.beams);
   if (place == finished_.end() && finished_.size() == beams) return;
   const auto before = ids(static_cast<std::size_t>(continuation.parent)).subspan(prompt_);
-  Hypothesis hypothesis{{before.begin(), before.end()}, score, is_end(continuation.token)};
+  Hypothesis hypothesis{
+      {before.begin(), before.end()}, continuation.score, score, is_end(continuation.token)};
   hypothesis.ids.push_back(continuation.token);
   finished_.insert(place, std::move(hypothesis));
   if (finished_.size() > beams) finished_.pop_back();

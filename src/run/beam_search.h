@@ -33,7 +33,8 @@ struct BeamStep {
 /// A text that has come to its end.
 struct Hypothesis {
   std::vector<std::int32_t> ids;  // generated ids, the end token included
-  double score = 0;               // transformers' sequences_scores
+  double logprob = 0;             // sum of their processed log-probabilities
+  double score = 0;               // transformers' sequences_scores: logprob / length^penalty
   bool ended = false;             // by an end token; otherwise by length
 };
 

@@ -2,37 +2,26 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <utility>
 
+#include "run/seconds_since.h"
+
 namespace aira {
-namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-}  // namespace
 
 BeamTask::BeamTask(AnswerRequest request, const AnswerTask::Surroundings& around,
                    std::shared_ptr<Pending<Answers>> pending)
-    : request_(std::move(request)),
-      around_(around),
-      pending_(std::move(pending)),
-      search_({.beams = request_.options.num_beams,
-               .length_penalty = request_.options.length_penalty,
-               .early_stopping = request_.options.early_stopping,
-               .returned = request_.options.answers,
-               .max_new_tokens = token_limit(request_, around_)},
-              request_.options.sampling, request_.prompt, around_.end_ids, around_.vocab) {
-  logits_.resize(static_cast<std::size_t>(request_.options.num_beams * around_.vocab));
-}
+    : request_(std::move(request)), around_(around), pending_(std::move(pending)) {}
 
 void BeamTask::advance(Streams& streams) {
   if (!beams_.empty() || done()) return;
-  started_ = Clock::now();
+  started_ = std::chrono::steady_clock::now();
+  search_.emplace(BeamOptions{.beams = request_.options.num_beams,
+                              .length_penalty = request_.options.length_penalty,
+                              .early_stopping = request_.options.early_stopping,
+                              .returned = request_.options.answers,
+                              .max_new_tokens = token_limit(request_, around_)},
+                  request_.options.sampling, request_.prompt, around_.end_ids, around_.vocab);
+  logits_.resize(static_cast<std::size_t>(request_.options.num_beams * around_.vocab));
   beams_.push_back(&streams.start(*this, request_.prompt,
                                   static_cast<std::int64_t>(request_.prompt.size()) - 1));
   held_ = request_.options.num_beams - 1;
@@ -45,10 +34,10 @@ void BeamTask::take(Stream& stream, std::int64_t /*position*/, std::span<const f
   std::copy(logits.begin(), logits.end(), logits_.begin() + beam * around_.vocab);
   if (++rows_taken_ < beams_.size()) return;
   rows_taken_ = 0;
-  const std::span<const BeamStep> steps = search_.advance(
+  const std::span<const BeamStep> steps = search_->advance(
       std::span(logits_).first(beams_.size() * static_cast<std::size_t>(around_.vocab)));
   if (first_token_seconds_ == 0) first_token_seconds_ = seconds_since(started_);
-  if (search_.done()) {
+  if (search_->done()) {
     finish();
   } else {
     regroup(steps, streams);
@@ -84,12 +73,11 @@ void BeamTask::regroup(std::span<const BeamStep> steps, Streams& streams) {
 
 void BeamTask::finish() {
   Answers& answers = pending_->result;
-  for (const Hypothesis& hypothesis : search_.results()) {
+  for (const Hypothesis& hypothesis : search_->results()) {
     Answer answer;
     answer.token_ids = hypothesis.ids;
     answer.score = hypothesis.score;
-    answer.logprob = hypothesis.score * std::pow(static_cast<double>(hypothesis.ids.size()),
-                                                 request_.options.length_penalty);
+    answer.logprob = hypothesis.logprob;
     answer.finish = hypothesis.ended ? FinishReason::kStop : FinishReason::kLength;
     answer.prompt_tokens = static_cast<std::int64_t>(request_.prompt.size());
     answer.first_token_seconds = first_token_seconds_;

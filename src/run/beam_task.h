@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -37,7 +38,7 @@ class BeamTask final : public Task {
   AnswerRequest request_;
   AnswerTask::Surroundings around_;
   std::shared_ptr<Pending<Answers>> pending_;
-  BeamSearch search_;
+  std::optional<BeamSearch> search_;  // from the first step on: a request that waits takes no room
   std::chrono::steady_clock::time_point started_;
   double first_token_seconds_ = 0;
   std::int64_t held_ = 0;       // slots kept for beams to come

@@ -38,7 +38,8 @@ void SamplingOptions::validate() const {
   if (!(typical_p > 0 && typical_p <= 1)) {
     out_of_range("typical-p", typical_p, "above 0 and at most 1 (off)");
   }
-  if (!(repetition_penalty > 0) || !std::isfinite(repetition_penalty)) {
+  const auto penalty = static_cast<float>(repetition_penalty);  // as it is used
+  if (!(penalty > 0) || !std::isfinite(penalty)) {
     out_of_range("repetition-penalty", repetition_penalty, "a number above 0 (1 is off)");
   }
   if (no_repeat_ngram_size < 0) {

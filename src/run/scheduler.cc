@@ -50,9 +50,10 @@ std::int64_t Scheduler::slots() const { return streams_->slots(); }
 void Scheduler::check_ids(std::span<const std::int32_t> ids) const {
   for (const std::int32_t id : ids) {
     if (id < 0 || id >= model_.config.vocab) {
-      throw Error("The tokenizer gives id " + std::to_string(id) +
-                  ", but the model's vocabulary has " + std::to_string(model_.config.vocab) +
-                  " entries; the folder mixes files of different models.");
+      throw Error("Token id " + std::to_string(id) +
+                  " is none of the model's, which go from 0 to " +
+                  std::to_string(model_.config.vocab - 1) +
+                  "; if it came from a text, the folder mixes files of different models.");
     }
   }
 }

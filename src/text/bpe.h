@@ -38,17 +38,7 @@ class Bpe {
   /// Appends the ids of `piece`, which has less than 2^31 bytes.
   void encode(std::string_view piece, std::vector<std::int32_t>& ids) const;
 
-  /// Calls archive(table) for all that this is made of (tokenizer_image.h).
-  template <typename Archive>
-  void each_table(Archive& archive) {
-    each_table(*this, archive);
-  }
-  template <typename Archive>
-  void each_table(Archive& archive) const {
-    each_table(*this, archive);
-  }
-
- private:
+  /// Calls archive(table) for all that `self`, a Bpe, const or not, is made of (tokenizer_image.h).
   template <typename Self, typename Archive>
   static void each_table(Self& self, Archive& archive) {
     archive(self.byte_ids_);
@@ -57,6 +47,7 @@ class Bpe {
     archive(self.shift_);
   }
 
+ private:
   struct Slot {
     std::int32_t left = -1;  // -1: free
     std::int32_t right = -1;

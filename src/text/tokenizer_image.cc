@@ -74,9 +74,9 @@ class Reader {
 /// `parts` is TokenizerParts, const for a Writer.
 template <typename Archive, typename Parts>
 void each_table(Archive& archive, Parts& parts) {
-  parts.vocabulary.each_table(archive);
+  Vocabulary::each_table(parts.vocabulary, archive);
   archive(parts.model_tokens);
-  parts.bpe.each_table(archive);
+  Bpe::each_table(parts.bpe, archive);
   std::size_t added = parts.added.size();
   archive(added);
   if constexpr (!std::is_const_v<Parts>) {

@@ -46,17 +46,8 @@ class Vocabulary {
   /// The id of `token`, -1 when there is none.
   std::int32_t find(std::string_view token) const;
 
-  /// Calls archive(table) for all that this is made of (tokenizer_image.h).
-  template <typename Archive>
-  void each_table(Archive& archive) {
-    each_table(*this, archive);
-  }
-  template <typename Archive>
-  void each_table(Archive& archive) const {
-    each_table(*this, archive);
-  }
-
- private:
+  /// Calls archive(table) for all that `self`, a Vocabulary, const or not, is made of
+  /// (tokenizer_image.h).
   template <typename Self, typename Archive>
   static void each_table(Self& self, Archive& archive) {
     archive(self.text_);
@@ -66,6 +57,7 @@ class Vocabulary {
     archive(self.slots_);
   }
 
+ private:
   struct Span {
     std::uint32_t begin = 0;
     std::uint32_t length = 0;

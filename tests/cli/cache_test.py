@@ -91,6 +91,24 @@ class Cache(CliTest):
         self.assertIn("converted", self.ask(folder, "-m", copy)[1])
         self.assertEqual([name for name in self.files(folder) if "f16" in name], [name])
 
+    def test_other_files_in_the_folder_are_no_problem(self):
+        folder, copy = scratch("cache-beside"), shutil.copytree(model(), scratch("beside-model"))
+        expected, _ = self.ask(folder, "-m", copy)
+        os.mkdir(os.path.join(copy, "runs.json"))
+        open(os.path.join(copy, "notes.json"), "wb").close()
+        os.symlink("gone", os.path.join(copy, "more.safetensors"))
+        for variables in ({}, {"AIRA_CACHE": "off"}):
+            self.assertEqual(self.ask(folder, "-m", copy, **variables)[0], expected)
+
+    def test_one_tokenizer_however_the_folder_is_written(self):
+        folder = scratch("cache-spelled")
+        self.ask(folder, "-m", model())
+        [name] = [name for name in self.files(folder) if "tokenizer" in name]
+        before = os.stat(os.path.join(folder, "aira", name))
+        self.ask(folder, "-m", model() + "/.")
+        after = os.stat(os.path.join(folder, "aira", name))
+        self.assertEqual((before.st_ino, before.st_mtime_ns), (after.st_ino, after.st_mtime_ns))
+
 
 if __name__ == "__main__":
     main()

@@ -89,6 +89,10 @@ class Chat(CliTest):
         self.assertIn("--top-p must be", self.asked(terminal, "/params top_p 2"))
         self.assertIn("no sampling option", self.asked(terminal, "/params nothing 2"))
         self.assertIn("needs a name and a value", self.asked(terminal, "/params top_k"))
+        self.assertIn("--jsonl", self.asked(terminal, "/params logprobs 2"))
+        self.assertEqual(self.asked(terminal, "/params renormalize_logits true"),
+                         "renormalize_logits true")
+        self.assertEqual(self.asked(terminal, "/params stop 5"), 'stop ["5"]')
         self.asked(terminal, "/params max_new_tokens 1")
         one = self.succeed("-m", model(), *SHORT, "--top-k", "7", "--max-new-tokens", "1", "um")
         self.assertEqual(self.asked(terminal, "um"), one.decode()[:-1])

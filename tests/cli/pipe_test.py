@@ -110,6 +110,15 @@ class Pipe(CliTest):
         self.assertEqual(process.wait(), 0)
         process.stderr.close()
 
+    def test_a_line_that_is_too_long_costs_no_answer_before_it(self):
+        path = scratch("long-line")
+        with open(path, "wb") as file:
+            file.write(b"um\ndois\n")
+            file.truncate(65 << 20)
+        code, out, err = run("-m", model(), "--seed", "1", "--max-new-tokens", "8", *HOT, "-f", path)
+        self.assertEqual((code, out), (1, self.ask("um\ndois")))
+        self.assertRegex(err, r"\Aaira-cli: error: Line 3 of [^\n]* is longer than 64 MiB\.\n\Z")
+
     def test_a_full_disk_is_told_once(self):
         with open("/dev/full", "wb") as full:
             process = start("-m", model(), stdout=full)

@@ -2,17 +2,23 @@
 // distribution, how often the most probable token is the same, and how many greedy answers are.
 // Each line of stdin is a question; both models read the f32 model's own greedy answer. Without
 // questions (a model without a tokenizer, too) they read pseudo-random tokens.
-// usage: bench-quality MODEL DTYPE < questions      build: cmake --build build --target
-// bench-quality
+// usage: bench-quality MODEL DTYPE < questions
+// build: cmake --build build --target bench-quality
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <iostream>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "aira/error.h"
 #include "aira/generate.h"
+#include "aira/model.h"
+#include "aira/prompts.h"
+#include "aira/sampler.h"
+#include "aira/scheduler.h"
+#include "aira/tokenizer.h"
 #include "base/thread_pool.h"
 #include "cpu/cpu_backend.h"
 
@@ -38,13 +44,17 @@ struct Loaded {
 
 Ids greedy(const Loaded& loaded, const Tokenizer& tokenizer, const std::string& question,
            Ids* prompt) {
-  Generator generator(loaded.model, tokenizer, *loaded.backend, {});
+  const Prompts prompts(tokenizer, loaded.model.config, {});
+  Scheduler scheduler(loaded.model, tokenizer, *loaded.backend, prompts.end_ids(), 1);
   GenerateOptions options;
   options.sampling.greedy = true;
   options.sampling.repetition_penalty = 1;
   options.max_new_tokens = 60;
-  *prompt = generator.question_prompt(question);
-  return generator.generate(*prompt, options, {}, nullptr).token_ids;
+  *prompt = prompts.question(question);
+  const auto pending = scheduler.ask({*prompt, options, {}});
+  while (!pending->done) scheduler.step();
+  if (pending->problem) throw Error(*pending->problem);
+  return pending->result.list[0].token_ids;
 }
 
 std::vector<Text> random_texts(const ModelConfig& config) {
@@ -73,36 +83,35 @@ std::vector<float> logits_of(const Loaded& loaded, const Text& text) {
   return {logits.begin(), logits.end()};
 }
 
-/// exp(logits[v] - shift) sums to one.
-double log_sum(const float* logits, std::int64_t vocab) {
-  const double highest = *std::max_element(logits, logits + vocab);
-  double sum = 0;
-  for (std::int64_t v = 0; v < vocab; ++v) sum += std::exp(logits[v] - highest);
-  return highest + std::log(sum);
-}
+using Logits = std::span<const float>;
 
 /// Kullback-Leibler divergence, in nats, from p (exact) to q.
-double divergence(const float* p, const float* q, std::int64_t vocab) {
-  const double p_shift = log_sum(p, vocab);
-  const double q_shift = log_sum(q, vocab);
+double divergence(Logits p, Logits q) {
+  const LogSoftmax exact(p);
+  const LogSoftmax other(q);
   double sum = 0;
-  for (std::int64_t v = 0; v < vocab; ++v) {
-    sum += std::exp(p[v] - p_shift) * (p[v] - p_shift - q[v] + q_shift);
+  for (std::int32_t v = 0; v < static_cast<std::int32_t>(p.size()); ++v) {
+    sum += std::exp(exact[v]) * (exact[v] - other[v]);
   }
   return sum;
 }
 
+std::ptrdiff_t best(Logits logits) {
+  return std::max_element(logits.begin(), logits.end()) - logits.begin();
+}
+
 void compare(const Loaded& exact, const Loaded& other, const std::vector<Text>& texts) {
-  const std::int64_t vocab = exact.model.config.vocab;
+  const auto vocab = static_cast<std::size_t>(exact.model.config.vocab);
   std::vector<double> divergences;
   std::int64_t same = 0;
   for (const Text& text : texts) {
-    const std::vector<float> p = logits_of(exact, text);
-    const std::vector<float> q = logits_of(other, text);
-    for (std::size_t at = 0; at < p.size(); at += static_cast<std::size_t>(vocab)) {
-      divergences.push_back(divergence(&p[at], &q[at], vocab));
-      same += std::max_element(&p[at], &p[at] + vocab) - &p[at] ==
-              std::max_element(&q[at], &q[at] + vocab) - &q[at];
+    const std::vector<float> all_p = logits_of(exact, text);
+    const std::vector<float> all_q = logits_of(other, text);
+    for (std::size_t at = 0; at < all_p.size(); at += vocab) {
+      const Logits p = Logits(all_p).subspan(at, vocab);
+      const Logits q = Logits(all_q).subspan(at, vocab);
+      divergences.push_back(divergence(p, q));
+      same += best(p) == best(q) ? 1 : 0;
     }
   }
   std::sort(divergences.begin(), divergences.end());
