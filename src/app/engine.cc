@@ -144,25 +144,31 @@ std::vector<Answer> Engine::stream(std::vector<std::int32_t> prompt,
   const auto pending = scheduler_.ask({std::move(prompt), options, on_text});
   std::vector<Answer> answers;
   const bool streams = options.best_of <= 1 && options.num_beams == 1;
-  while (!pending->done || answers.size() < pending->result.complete) {
-    if (!pending->done) {
-      interrupted() ? scheduler_.cancel() : static_cast<void>(scheduler_.step());
+  try {
+    while (!pending->done || answers.size() < pending->result.complete) {
+      if (!pending->done) {
+        interrupted() ? scheduler_.cancel() : static_cast<void>(scheduler_.step());
+      }
+      while (answers.size() < pending->result.complete) {
+        const Answer& answer = pending->result.list[current];
+        show(streams ? "" : answer.text);
+        print("\n");
+        answers.push_back(answer);
+        print_stats(answer, options);
+        begun = false;
+        if (++current < early.size() && !early[current].empty()) show(early[current]);
+      }
+      if (pending->done && pending->problem) throw Error(*pending->problem);
+      if (pending->done && current < pending->result.list.size()) {  // interrupted
+        print("\n");
+        answers.push_back(pending->result.list[current]);
+        return answers;
+      }
     }
-    while (answers.size() < pending->result.complete) {
-      const Answer& answer = pending->result.list[current];
-      show(streams ? "" : answer.text);
-      print("\n");
-      answers.push_back(answer);
-      print_stats(answer, options);
-      begun = false;
-      if (++current < early.size() && !early[current].empty()) show(early[current]);
-    }
-    if (pending->done && pending->problem) throw Error(*pending->problem);
-    if (pending->done && current < pending->result.list.size()) {  // interrupted
-      print("\n");
-      answers.push_back(pending->result.list[current]);
-      return answers;
-    }
+  } catch (const std::exception&) {
+    scheduler_.cancel();  // a request that is still at work calls on_text, which goes
+    if (begun) print("\n");
+    throw;
   }
   return answers;
 }
