@@ -11,6 +11,7 @@
 #include "cuda/device_memory.h"
 #include "cuda/drawing.h"
 #include "cuda/gemm.h"
+#include "cuda/kv_cache.h"
 #include "cuda/step.h"
 #include "cuda/weights.h"
 #include "kernels/kernels.h"
@@ -23,17 +24,6 @@ using namespace cuda;  // NOLINT(google-build-using-namespace): this file is whe
 /// Rows up to which reading the weights is the cost, so that our own kernel is used; beyond it
 /// cuBLAS. A first choice: not yet measured on a GPU.
 constexpr std::int64_t kSkinnyRows = 8;
-
-/// Bytes of a layer's keys. A layer has its keys and then its values; behind all layers are the
-/// tokens, [pages, kPagePositions] ids.
-std::int64_t keys_bytes(const KvCache& cache) {
-  return cache.pages * page_bytes(cache.heads, cache.head_size, cache.dtype);
-}
-constexpr std::int64_t kTokenBytes = kPagePositions * sizeof(std::int32_t);  // of a page
-std::int32_t* tokens_of(const KvCache& cache) {
-  return reinterpret_cast<std::int32_t*>(static_cast<std::byte*>(cache.data.get()) +
-                                         2 * cache.layers * keys_bytes(cache));
-}
 
 class CudaBackend final : public Backend {
  public:
@@ -74,7 +64,9 @@ class CudaBackend final : public Backend {
                  Tensor out) override;
   void select(Tensor x, Tensor out) override;
 
-  bool draws(const SamplingOptions& options, std::int64_t vocab) const override;
+  bool draws(const SamplingOptions& options, std::int64_t vocab) const override {
+    return Drawing::knows(options, vocab);
+  }
   void draw(Tensor logits, std::span<const Draw> draws) override;
   std::span<const std::int32_t> drawn() override { return drawing_.collect(); }
 
@@ -112,33 +104,12 @@ class CudaBackend final : public Backend {
 };
 
 KvCache CudaBackend::make_cache(KvCache shape) {
-  if (shape.head_size > kLargestHead) {
-    throw Error("The model's heads have " + std::to_string(shape.head_size) +
-                " features; the GPU's attention takes up to " + std::to_string(kLargestHead) +
-                ". Use --device cpu.");
-  }
   step_.forget();
-  shape.data = allocate_device(keys_bytes(shape) * 2 * shape.layers + shape.pages * kTokenBytes);
-  return shape;
+  return cuda::make_cache(shape);
 }
 
 void CudaBackend::copy_pages(const KvCache& cache, std::span<const PageCopy> copies) {
-  CopyPagesJob job{.data = cache.data.get(),
-                   .arrays = 2 * cache.layers,
-                   .pages = cache.pages,
-                   .page_bytes = page_bytes(cache.heads, cache.head_size, cache.dtype)};
-  while (!copies.empty()) {
-    const auto part = copies.first(std::min<std::size_t>(copies.size(), CopyPagesJob::kMost));
-    copies = copies.subspan(part.size());
-    job.count = static_cast<std::int64_t>(part.size());
-    std::copy(part.begin(), part.end(), job.copies);
-    cuda::copy_pages(job, stream());
-    CopyPagesJob tokens = job;
-    tokens.data = tokens_of(cache);
-    tokens.arrays = 1;
-    tokens.page_bytes = kTokenBytes;
-    cuda::copy_pages(tokens, stream());
-  }
+  cuda::copy_pages(cache, copies, stream());
 }
 
 void CudaBackend::write(const Tensor& tensor, std::span<const float> source) {
@@ -316,19 +287,6 @@ void CudaBackend::select(Tensor x, Tensor out) {
                .width = x.cols,
                .out = out.data},
               stream());
-}
-
-bool CudaBackend::draws(const SamplingOptions& options, std::int64_t vocab) const {
-  if (vocab > kDrawVocab) return false;
-  // What the kernels know; any other option that is set is the host's.
-  SamplingOptions known;
-  known.temperature = options.temperature;
-  known.top_k = options.top_k;
-  known.top_p = options.top_p;
-  known.repetition_penalty = options.repetition_penalty;
-  known.greedy = options.greedy;
-  if (options != known) return false;
-  return options.greedy || (options.top_k > 0 && options.top_k <= kDrawTopK);
 }
 
 void CudaBackend::draw(Tensor logits, std::span<const Draw> draws) {

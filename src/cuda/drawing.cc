@@ -31,6 +31,18 @@ Drawing::~Drawing() {
   for (const Flight& flight : flights_) static_cast<void>(cudaEventDestroy(flight.arrived));
 }
 
+bool Drawing::knows(const SamplingOptions& options, std::int64_t vocab) {
+  if (vocab > kDrawVocab) return false;
+  SamplingOptions known;
+  known.temperature = options.temperature;
+  known.top_k = options.top_k;
+  known.top_p = options.top_p;
+  known.repetition_penalty = options.repetition_penalty;
+  known.greedy = options.greedy;
+  if (options != known) return false;
+  return options.greedy || (options.top_k > 0 && options.top_k <= kDrawTopK);
+}
+
 void Drawing::start(DrawJob job, std::span<const Draw> draws) {
   assert(flying_ < Backend::kDrawsAhead);
   // Nothing of a flight that was collected is on its way any more.

@@ -18,6 +18,9 @@ class Drawing {
   Drawing(const Drawing&) = delete;
   Drawing& operator=(const Drawing&) = delete;
 
+  /// Whether the kernels draw with these options; any other option that is set is the host's.
+  static bool knows(const SamplingOptions& options, std::int64_t vocab);
+
   /// Enqueues the draws; options, maxima and out of `job` are filled in here.
   void start(DrawJob job, std::span<const Draw> draws);
   /// The earliest uncollected draw's tokens. Throws Error when one has no logit that is a number.
