@@ -168,20 +168,47 @@ TEST_F(Packed, ManyWritersLeaveOneGoodFile) {
   EXPECT_FALSE(std::filesystem::exists(path_ + ".unfinished"));
 }
 
-TEST(HugePages, BothWaysGiveTheFile) {
+TEST(SettlingFile, StaysTheSameWhileItIsCopied) {
   TemporaryFolder folder;
   std::string content(20'000'003, 'a');
   for (std::size_t i = 0; i < content.size(); i += 4093) content[i] = static_cast<char>(i);
-  folder.write("f", content);
-  const int fd = ::open(folder.path("f").c_str(), O_RDONLY);
   for (const std::size_t bytes : {std::size_t{1}, std::size_t{4097}, content.size()}) {
-    for (const auto& data : {map_in_huge_pages(fd, bytes), read_in_huge_pages(fd, bytes)}) {
-      ASSERT_TRUE(data);
-      EXPECT_EQ(std::memcmp(data.get(), content.data(), bytes), 0) << bytes;
-    }
+    folder.write("f", content);
+    const int fd = ::open(folder.path("f").c_str(), O_RDONLY);
+    const std::shared_ptr<SettlingFile> file = SettlingFile::map(fd, bytes);
+    ::close(fd);
+    ASSERT_TRUE(file);
+    const auto same = [&] { return std::memcmp(file->data(), content.data(), bytes) == 0; };
+    std::atomic<bool> settled = false;
+    std::atomic<bool> differed = false;
+    std::thread reader([&] {
+      do {
+        if (!same()) differed = true;
+      } while (!settled);
+    });
+    file->settle([] { return true; });
+    settled = true;
+    reader.join();
+    EXPECT_FALSE(differed) << bytes;
+    // A copy: what becomes of the file does not matter any more.
+    std::fstream(folder.path("f"), std::ios::in | std::ios::out) << std::string(bytes, 'b');
+    EXPECT_TRUE(same()) << bytes;
   }
-  EXPECT_EQ(read_in_huge_pages(fd, content.size() + 1), nullptr);  // the file is shorter
-  ::close(fd);
+}
+
+TEST(SettlingFile, IsCopiedLaterByItselfAndCanBeLeftBefore) {
+  TemporaryFolder folder;
+  const std::string content(40'000'000, 'x');
+  folder.write("f", content);
+  for (int i = 0; i < 3; ++i) {
+    const int fd = ::open(folder.path("f").c_str(), O_RDONLY);
+    const std::shared_ptr<SettlingFile> file = SettlingFile::map(fd, content.size());
+    ::close(fd);
+    ASSERT_TRUE(file);
+    file->start();
+    if (i == 1) std::this_thread::sleep_for(std::chrono::milliseconds(60));  // about to be copied
+    EXPECT_EQ(std::memcmp(file->data(), content.data(), content.size()), 0);
+  }
 }
 
 /// Every parameter's bytes, one after the other.

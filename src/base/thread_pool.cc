@@ -9,6 +9,8 @@
 #include <string>
 #include <utility>
 
+#include "base/placement.h"
+
 namespace aira {
 namespace {
 
@@ -65,6 +67,8 @@ ThreadPool::ThreadPool(int threads)
   for (std::size_t member = 1; member < parts_.size(); ++member) {
     workers_.emplace_back([this, member] { work(static_cast<int>(member)); });
   }
+  if (size() > allowed_cpus()) return;
+  for (std::thread& worker : workers_) move_from_here(worker);
 }
 
 ThreadPool::~ThreadPool() {

@@ -36,7 +36,8 @@ struct RowGroup {
   std::int64_t count = 0;
 };
 
-/// Bytes of one page in one layer.
+/// Bytes of one page in one layer. A page's layers follow each other: a short answer touches the
+/// cache's beginning only, and new memory is dear (on a virtual machine milliseconds for 2 MB).
 std::int64_t page_bytes(const KvCache& cache) {
   return cache.heads * cpu::page_numbers(cache.head_size) * size_of(cache.dtype);
 }
@@ -224,9 +225,9 @@ void CpuBackend::copy_pages(const KvCache& cache, std::span<const PageCopy> copi
   pool_.split(cache.layers * count, [&](std::int64_t begin, std::int64_t end, int /*member*/) {
     for (std::int64_t i = begin; i < end; ++i) {
       const PageCopy& copy = copies[static_cast<std::size_t>(i % count)];
-      std::byte* layer =
-          static_cast<std::byte*>(cache.data.get()) + i / count * cache.pages * bytes;
-      std::memcpy(layer + copy.to * bytes, layer + copy.from * bytes,
+      std::byte* layer = static_cast<std::byte*>(cache.data.get()) + i / count * bytes;
+      const std::int64_t page = cache.layers * bytes;
+      std::memcpy(layer + copy.to * page, layer + copy.from * page,
                   static_cast<std::size_t>(bytes));
     }
   });
@@ -301,13 +302,13 @@ AttentionJob CpuBackend::attention_job(std::int64_t index, const Attention& all)
   const Row& row = rows_[static_cast<std::size_t>(group.first)];
   const std::int64_t head = index % cache.heads;
   const std::int64_t numbers = cpu::page_numbers(cache.head_size);
-  const std::int64_t first = (all.layer * cache.pages * cache.heads + head) * numbers;
+  const std::int64_t first = (all.layer * cache.heads + head) * numbers;
   return {.qkv = all.qkv.data + group.first * all.qkv.cols + head * cache.head_size,
           .width = all.out.cols,
           .rows = group.count,
           .position = row.position,
           .cells = static_cast<std::byte*>(cache.data.get()) + first * size_of(cache.dtype),
-          .page_stride = cache.heads * numbers,
+          .page_stride = cache.layers * cache.heads * numbers,
           .pages = table_.pages.data() + row.slot * table_.width,
           .head_size = cache.head_size,
           .scale = all.scale,

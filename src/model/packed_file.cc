@@ -242,8 +242,10 @@ std::optional<PackedFile> PackedFile::open(const std::string& path, std::string_
   std::optional<PackedFile> file = read_directory(directory, key, bytes);
   if (!file) return std::nullopt;
   file->size_ = bytes;
-  file->data_ = map_in_huge_pages(fd.get(), bytes);
-  if (!file->data_) return std::nullopt;
+  const std::shared_ptr<SettlingFile> mapped = SettlingFile::map(fd.get(), bytes);
+  if (!mapped) return std::nullopt;
+  mapped->start();
+  file->data_ = {mapped, mapped->data()};
   return file;
 }
 

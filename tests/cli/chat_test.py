@@ -34,6 +34,13 @@ class Chat(CliTest):
         self.assertEqual(answer, self.asked(terminal, "um"))
         self.leave(terminal)
 
+    def test_waiting_costs_nothing(self):
+        terminal = self.start(*SHORT, "-t", "8")
+        self.rests(terminal.process)
+        self.asked(terminal, "um")
+        self.rests(terminal.process)
+        self.leave(terminal)
+
     def test_ctrl_d_leaves(self):
         terminal = self.start(*SHORT)
         terminal.type("\x04")

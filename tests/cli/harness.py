@@ -77,7 +77,25 @@ def run(*args, stdin=b"", env=None, **how):
     return process.returncode, out, (err or b"").decode()
 
 
+def processor_time(process):
+    """Milliseconds that all threads of a Popen have been running."""
+    tasks = f"/proc/{process.pid}/task"
+    spent = 0
+    for task in os.listdir(tasks):
+        with open(f"{tasks}/{task}/schedstat") as file:
+            spent += int(file.read().split()[0])
+    return spent / 1e6
+
+
 class CliTest(unittest.TestCase):
+    def rests(self, process):
+        """Checks that a program that waits for input leaves the processor alone: a thread that spun
+        would take hundreds of milliseconds of a second, however busy the machine is."""
+        time.sleep(0.2)  # what is printed is not quite the end of the work
+        before = processor_time(process)
+        time.sleep(1)
+        self.assertLess(processor_time(process) - before, 20)
+
     def succeed(self, *args, **how):
         """The stdout of a run that must end with 0."""
         code, out, err = run(*args, **how)

@@ -25,6 +25,15 @@ class Pipe(CliTest):
         self.assertEqual(out.count(b"\n"), 3)
         self.assertEqual(out, self.ask("um\n") + self.ask("dois\n") + self.ask("tres\n"))
 
+    def test_waiting_costs_nothing(self):
+        process = start("-m", model(), "--max-new-tokens", "8", "-t", "8")
+        for _ in range(2):
+            process.stdin.write(b"um\n")
+            process.stdin.flush()
+            self.assertTrue(process.stdout.readline().endswith(b"\n"))
+            self.rests(process)
+        self.assertEqual(process.communicate()[0], b"")
+
     def test_the_last_line_may_lack_its_end(self):
         self.assertEqual(self.ask("um\ndois"), self.ask("um\ndois\n"))
 
