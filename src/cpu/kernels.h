@@ -86,6 +86,40 @@ struct PackJob {
   DType dtype = DType::kF32;  // kF32, kF16 or kI8
 };
 
+/// A matrix's panels in f32 or f16, and the screen that is made of them (screen_impl.h).
+struct ScreenJob {
+  const void* panels = nullptr;
+  DType dtype = DType::kF32;  // of the panels
+  std::int64_t in = 0;
+  std::byte* weights = nullptr;  // panels in int8
+  float* errors = nullptr;       // [panels * kPanel]
+  float* norms = nullptr;        // [panels * kPanel]
+};
+
+/// To be raised when the bytes of a screen change their meaning.
+constexpr int kScreenLayout = 1;
+
+constexpr std::int64_t screen_bytes(std::int64_t in, std::int64_t out) {
+  return packed_bytes(DType::kI8, in, out) + 2 * round_up(out, kPanel) * size_of(DType::kF32);
+}
+
+/// What a row's screened dot products may really be:
+/// dot +- (by_error error + by_norm norm + kLeastWrong).
+struct BoundJob {
+  const float* dots = nullptr;    // [out]
+  const float* errors = nullptr;  // as in ScreenJob
+  const float* norms = nullptr;
+  float by_error = 0;
+  float by_norm = 0;
+  float limit = 0;  // what all norms must be below
+  std::int64_t out = 0;
+  float* lower = nullptr;  // [out]
+  float* upper = nullptr;
+};
+
+/// More than what numbers too small for a float can add up to.
+constexpr float kLeastWrong = 0x1p-100F;
+
 /// Features of a head's values in the cache, the last ones zero.
 constexpr std::int64_t padded_head(std::int64_t head_size) { return round_up(head_size, kPanel); }
 /// Ranges of keys that positions 0..position lie in.
@@ -153,6 +187,14 @@ struct Kernels {
                     std::int64_t width, float* y);
   /// Panels [begin, end) from a source matrix. False when a number is too big for kF16.
   bool (*pack)(const PackJob& job, std::int64_t begin, std::int64_t end);
+  /// Panels [begin, end) of a screen.
+  void (*screen)(const ScreenJob& job, std::int64_t begin, std::int64_t end);
+  /// Fills lower and upper; false when a norm is not below the limit.
+  bool (*bound)(const BoundJob& job);
+  /// The greatest of each kPanel scores; infinity where one is no number.
+  void (*panel_maxima)(const float* scores, std::int64_t count, float* maxima);
+  /// The most rows for which `greatest` is faster with a screen.
+  std::int64_t screened_rows;
 };
 
 extern const Kernels kPortableKernels;
