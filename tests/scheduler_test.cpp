@@ -249,7 +249,7 @@ TEST_F(SchedulerTest, AnswersAreTheSameWithAScreenedHead) {
   for (const cpu::Kernels* table : cpu::available_kernels()) {
     SCOPED_TRACE(table->name);
     cpu::Kernels kernels = *table;
-    kernels.screened_rows = 32;
+    kernels.screened_rows = {.f32 = 32, .f16 = 32};
     const auto dense = make_cpu_backend(2, kernels);
     const auto backend = make_cpu_backend(2, kernels, 1);
     for (const DType dtype : {DType::kF32, DType::kF16}) {

@@ -32,7 +32,7 @@ const std::list<cpu::Kernels>& tables() {
     std::list<cpu::Kernels> list;
     for (const cpu::Kernels* kernels : cpu::available_kernels()) {
       list.push_back(*kernels);
-      list.back().screened_rows = kMostRows;
+      list.back().screened_rows = {.f32 = kMostRows, .f16 = kMostRows};
     }
     return list;
   }();
@@ -150,6 +150,7 @@ std::vector<std::pair<std::string, Floats>> hard_weights(std::int64_t in, std::i
   add("zero", [](float& w, I, I) { w = 0; });
   add("denormal", [](float& w, I, I) { w *= 0x1p-130F; });
   add("almost denormal", [](float& w, I, I) { w *= 0x1p-101F; });
+  add("the last input alone", [&](float& w, I, I k) { w = k == in - 1 ? 127 : 0; });
   add("the worst to round", [](float& w, I o, I k) {
     w = k % 64 == 0 ? 127 : static_cast<float>((k * 29 + o) % 127) + 0.4999F;
   });
@@ -166,6 +167,10 @@ std::vector<Floats> hard_inputs(std::int64_t in) {
   };
   add([](float& x, std::size_t k) { x *= k == 3 ? 200 : 1; });
   add([](float& x, std::size_t) { x *= 0x1p-130F; });
+  // The first number is all that one part in int8 sees, the second all that another does.
+  add([&](float& x, std::size_t k) {
+    x = k == 0 ? 127 : k == 1 ? 0.45F : k + 1 == normal.size() ? 0.0017F : 0;
+  });
   add([](float& x, std::size_t) { x *= 1e15F; });
   add([](float& x, std::size_t k) { x = k % 64 == 1 ? 127 : 0.4999F; });
   add([](float& x, std::size_t k) { x *= std::ldexp(1.0F, static_cast<int>(k % 30) - 20); });
@@ -354,7 +359,7 @@ TEST(Screening, OnlyOfLargeMatricesInFloats) {
   EXPECT_EQ(backend->screen_bytes(64, 100, DType::kI8), 0);
   EXPECT_EQ(backend->screen_bytes(64, 100, DType::kF16), cpu::screen_bytes(64, 100));
   cpu::Kernels slow = kernels;
-  slow.screened_rows = 0;
+  slow.screened_rows = {.f32 = 9};
   EXPECT_EQ(make_cpu_backend(1, slow, 100)->screen_bytes(64, 100, DType::kF16), 0);
   Floats small(64 * 99);
   EXPECT_EQ(

@@ -7,6 +7,6 @@
 
 namespace aira::cpu {
 
-const Kernels kPortableKernels = portable::make_kernels("portable", 0);
+const Kernels kPortableKernels = portable::make_kernels("portable", {});
 
 }  // namespace aira::cpu

@@ -172,6 +172,23 @@ struct AttentionKernels {
 /// Panels [begin, end) of a linear map.
 using LinearKernel = void (*)(const LinearJob& job, std::int64_t begin, std::int64_t end);
 
+/// The most rows for which a screen makes `greatest` faster than all of a linear map with weights
+/// of either type; 0: none, and there is no screen.
+///
+/// Milliseconds on two cores of a Xeon with AMX, 768 x 50259 random weights, the 30 greatest, with
+/// the screen and without (random weights leave about 90 of 1571 panels to each row):
+///              1 row      4          8          16          32          64
+///   amx  f32   1.8 / 5.2  2.8 / 5.7  3.9 / 6.1  6.3 /  8.1  10.0 / 11.4 16.1 / 19.6
+///        f16   1.7 / 2.3  2.4 / 2.7  3.4 / 3.3  5.1 /  5.8   8.5 /  9.2 14.3 / 18.9
+///   vnni f32   1.8 / 5.2  2.7 / 5.6  4.4 / 6.2  7.5 /  8.0  13.1 / 11.7
+///        f16   1.6 / 2.3  2.4 / 2.7  3.7 / 3.2  6.6 /  5.8
+///   avx2 f32   1.9 / 4.6  4.8 / 6.3  8.3 / 7.9
+///        f16   1.8 / 2.2  4.3 / 3.6
+struct ScreenedRows {
+  std::int64_t f32 = 0;
+  std::int64_t f16 = 0;
+};
+
 struct Kernels {
   const char* name;
   LinearKernel linear_f32;
@@ -193,8 +210,7 @@ struct Kernels {
   bool (*bound)(const BoundJob& job);
   /// The greatest of each kPanel scores; infinity where one is no number.
   void (*panel_maxima)(const float* scores, std::int64_t count, float* maxima);
-  /// The most rows for which `greatest` is faster with a screen.
-  std::int64_t screened_rows;
+  ScreenedRows screened_rows;
 };
 
 extern const Kernels kPortableKernels;

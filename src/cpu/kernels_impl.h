@@ -16,7 +16,7 @@
 namespace aira::cpu::AIRA_ISA {
 namespace {
 
-constexpr Kernels make_kernels(const char* name, std::int64_t screened_rows) {
+constexpr Kernels make_kernels(const char* name, ScreenedRows screened_rows) {
   return {.name = name,
           .linear_f32 = &linear<float>,
           .linear_f16 = &linear<std::uint16_t>,

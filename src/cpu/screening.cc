@@ -66,8 +66,12 @@ float at_least(double x) { return static_cast<float>(std::max(x * kSlack, 0x1p-1
 }  // namespace
 
 std::int64_t Screening::bytes(std::int64_t in, std::int64_t out, DType dtype) const {
-  const bool pays = dtype != DType::kI8 && out >= least_outputs_ && kernels_.screened_rows > 0;
-  return pays ? screen_bytes(in, out) : 0;
+  return out >= least_outputs_ && most_rows(dtype) > 0 ? screen_bytes(in, out) : 0;
+}
+
+std::int64_t Screening::most_rows(DType dtype) const {
+  const ScreenedRows& rows = kernels_.screened_rows;
+  return dtype == DType::kF32 ? rows.f32 : dtype == DType::kF16 ? rows.f16 : 0;
 }
 
 void Screening::make(const Matrix& weights, std::byte* to) {
@@ -89,7 +93,7 @@ bool Screening::greatest(Tensor x, const Matrix& weights, const Matrix& screen,
   const auto whole = std::count_if(lists.begin(), lists.end(), [&](const Shortlist& list) {
     return list.greatest == 0 || list.greatest >= out.cols;
   });
-  if (x.rows > kernels_.screened_rows || 2 * whole > x.rows) return false;
+  if (x.rows > most_rows(weights.dtype) || 2 * whole > x.rows) return false;
   quantize(x);
   screen_all(screen, out);
   marks_.assign(static_cast<std::size_t>(panels_of(out.cols) * x.rows), 0);

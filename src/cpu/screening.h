@@ -36,11 +36,10 @@ class Screening {
   bool greatest(Tensor x, const Matrix& weights, const Matrix& screen,
                 std::span<const Shortlist> lists, Tensor out);
 
-  /// Panels of weights that the last call computed, for each of its rows; for tests and
-  /// measurements.
-  std::span<const std::uint8_t> marks() const { return marks_; }
-
  private:
+  /// The most rows that are screened.
+  std::int64_t most_rows(DType dtype) const;
+
   /// What a member of the team works with.
   struct Worker {
     std::vector<float> dots, lower, upper, maxima, best, x, sums;
