@@ -60,8 +60,11 @@ double rounding(std::int64_t in) {
   return (1.01 * static_cast<double>(in) + 2 * static_cast<double>(groups_of(in)) + 24) * 0x1p-24;
 }
 
-/// At least `x` as a float, and no number so small that products with it lose digits.
-float at_least(double x) { return static_cast<float>(std::max(x * kSlack, 0x1p-100)); }
+/// At least `x`, which is below kLargest, as a float that is not so small that products with it
+/// lose digits.
+float at_least(double x) {
+  return static_cast<float>(std::clamp(x * kSlack, 1 / kLargest, 2 * kLargest));
+}
 
 }  // namespace
 
@@ -130,7 +133,7 @@ void Screening::quantize_row(const LinearJob& job, Tensor x, std::int64_t row) {
   if (first) bound.norm = std::sqrt(squares);
   // The second part is itself rounded from x - h, by less than the last term.
   if (!first) bound.left = std::sqrt(left) + std::sqrt(squares) * 0x1p-23;
-  bound.finite = std::isfinite(bound.norm) && std::isfinite(bound.left);
+  bound.bounded = bound.norm < kLargest && bound.left < kLargest;
 }
 
 /// The inputs as the sum of two parts in int8: one alone would be wrong by as much again as the
@@ -201,13 +204,13 @@ void Screening::mark(const Matrix& screen, const Shortlist& list, std::int64_t r
                      .norms = norms_of(screen),
                      .by_error = at_least(about.norm),
                      .by_norm = at_least(about.left + rounding(screen.in) * about.norm),
-                     .limit = static_cast<float>(kLargest / about.norm),
+                     .limit = static_cast<float>(kLargest / std::max(about.norm, 1.0)),
                      .out = out.cols,
                      .lower = worker.lower.data(),
                      .upper = worker.upper.data()};
   float threshold = kNone;
   const bool some = list.greatest > 0 && list.greatest < out.cols;
-  if (some && about.finite && kernels_.bound(job)) {
+  if (some && about.bounded && kernels_.bound(job)) {
     try {
       if (list.process) {
         list.process(worker.lower, member);

@@ -46,7 +46,7 @@ class Screening {
   };
   /// What the bounds of a row's dot products depend on.
   struct RowBound {
-    bool finite = true;
+    bool bounded = true;
     double norm = 0;  // || x ||
     double left = 0;  // || x - h - l ||
   };
