@@ -78,6 +78,11 @@ class Sampler {
   std::span<const Candidate> distribution(std::span<const float> logits, const History& history,
                                           const SamplingOptions& options);
 
+  /// The steps before temperature, in place: logits [V] to the scores whose order decides what
+  /// greedy and top-k choose. A score depends on its own logit alone and never falls where that
+  /// rises. Throws UsageError when options name a token that the vocabulary lacks.
+  void process(std::span<float> scores, const History& history, const SamplingOptions& options);
+
  private:
   void prepare(std::span<const float> logits, const History& history,
                const SamplingOptions& options, double wanted);

@@ -53,7 +53,11 @@ folder $AIRA_CACHE; AIRA_CACHE=off keeps nothing. Exit codes: 0 done, 1 failed, 
   aira-cli info
   aira-cli info --json -m nicholasKluge/Aira-2-portuguese-124M)";
     case Command::kBench:
-      return R"(Examples:
+      return R"(Decoding is timed as answers are written: of the logits, the step computes what --top-k 30 and
+--repetition-penalty 1.2 need to draw a token (on a CPU seldom all of a large vocabulary's). Which
+token comes next is fixed; no time goes into drawing it.
+
+Examples:
   aira-cli bench
   aira-cli bench -m ./model -p 512 -n 64 -r 5 -t 2 --json)";
   }

@@ -45,10 +45,11 @@ bool may_use_amx() {
 }
 
 /// kAvx512Kernels but for its linear maps in int8.
-Kernels avx512_with(const char* name, LinearKernel linear_i8) {
+Kernels avx512_with(const char* name, LinearKernel linear_i8, ScreenedRows screened_rows) {
   Kernels kernels = kAvx512Kernels;
   kernels.name = name;
   kernels.linear_i8 = linear_i8;
+  kernels.screened_rows = screened_rows;
   return kernels;
 }
 
@@ -62,8 +63,9 @@ std::vector<const Kernels*> available_kernels() {
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c()) {
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq")) {
-      static const Kernels kAmx = avx512_with("amx", kAmxLinearI8);
-      static const Kernels kVnni = avx512_with("avx512vnni", kAvx512VnniLinearI8);
+      static const Kernels kAmx = avx512_with("amx", kAmxLinearI8, {.f32 = 64, .f16 = 64});
+      static const Kernels kVnni =
+          avx512_with("avx512vnni", kAvx512VnniLinearI8, {.f32 = 16, .f16 = 4});
       if (__builtin_cpu_supports("avx512vnni")) {
         if (may_use_amx()) tables.push_back(&kAmx);
         tables.push_back(&kVnni);

@@ -11,11 +11,12 @@
 #include "cpu/linear_impl.h"
 #include "cpu/pack_impl.h"
 #include "cpu/quantize_impl.h"
+#include "cpu/screen_impl.h"
 
 namespace aira::cpu::AIRA_ISA {
 namespace {
 
-constexpr Kernels make_kernels(const char* name) {
+constexpr Kernels make_kernels(const char* name, ScreenedRows screened_rows) {
   return {.name = name,
           .linear_f32 = &linear<float>,
           .linear_f16 = &linear<std::uint16_t>,
@@ -25,7 +26,11 @@ constexpr Kernels make_kernels(const char* name) {
           .attention_f16 = {&append<std::uint16_t>, &attend<std::uint16_t>},
           .merge = &merge,
           .layernorm = &layernorm,
-          .pack = &pack};
+          .pack = &pack,
+          .screen = &screen,
+          .bound = &bound,
+          .panel_maxima = &panel_maxima,
+          .screened_rows = screened_rows};
 }
 
 }  // namespace

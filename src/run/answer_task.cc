@@ -108,6 +108,22 @@ DrawPlace AnswerTask::next_place(const Draft& draft) const {
           static_cast<std::uint32_t>(draft.launched)};
 }
 
+History AnswerTask::history(const Stream& stream) const {
+  return {.ids = stream.ids,
+          .prompt = static_cast<std::int64_t>(request_.prompt.size()),
+          .end_ids = around_.end_ids};
+}
+
+/// Whatever comes after top-k looks at its survivors only.
+std::int64_t AnswerTask::greatest() const {
+  if (needs_distribution()) return 0;
+  return request_.options.sampling.greedy ? 1 : request_.options.sampling.top_k;
+}
+
+void AnswerTask::process(const Stream& stream, std::span<float> scores, Sampler& sampler) const {
+  sampler.process(scores, history(stream), request_.options.sampling);
+}
+
 void AnswerTask::prepare(Stream& stream, std::int64_t /*position*/, std::span<const float> logits,
                          Sampler& sampler) {
   if (!from_prompt(stream)) draw(draft_at(stream), logits, sampler);
@@ -116,11 +132,8 @@ void AnswerTask::prepare(Stream& stream, std::int64_t /*position*/, std::span<co
 /// Draws the draft's next token.
 void AnswerTask::draw(Draft& draft, std::span<const float> logits, Sampler& sampler) const {
   try {
-    draft.drawn = sampler.sample(logits,
-                                 {.ids = draft.stream->ids,
-                                  .prompt = draft.answer.prompt_tokens,
-                                  .end_ids = around_.end_ids},
-                                 request_.options.sampling, next_place(draft));
+    draft.drawn = sampler.sample(logits, history(*draft.stream), request_.options.sampling,
+                                 next_place(draft));
   } catch (const Error& error) {
     draft.problem = error.what();
     return;

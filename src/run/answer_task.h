@@ -32,6 +32,8 @@ class AnswerTask final : public Task {
              std::shared_ptr<Pending<Answers>> pending);
 
   void advance(Streams& streams) override;
+  std::int64_t greatest() const override;
+  void process(const Stream& stream, std::span<float> scores, Sampler& sampler) const override;
   void prepare(Stream& stream, std::int64_t position, std::span<const float> logits,
                Sampler& sampler) override;
   void take(Stream& stream, std::int64_t position, std::span<const float> logits,
@@ -69,6 +71,7 @@ class AnswerTask final : public Task {
   Draft& begin(Stream& stream);
   Draft& draft_at(const Stream& stream) const;
   DrawPlace next_place(const Draft& draft) const;
+  History history(const Stream& stream) const;
   bool needs_distribution() const;
   void draw(Draft& draft, std::span<const float> logits, Sampler& sampler) const;
   void write(Draft& draft);

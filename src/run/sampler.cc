@@ -179,6 +179,11 @@ void Sampler::keep_typical(double mass) {
   while (key(candidates_.back()) > farthest) candidates_.pop_back();
 }
 
+void Sampler::process(std::span<float> scores, const History& history,
+                      const SamplingOptions& options) {
+  process_scores(scores, seen_, history, options);
+}
+
 /// Fills candidates_ with the distribution; those that make up the first `wanted` of the mass are
 /// enough.
 void Sampler::prepare(std::span<const float> logits, const History& history,
@@ -187,7 +192,7 @@ void Sampler::prepare(std::span<const float> logits, const History& history,
   for (const float logit : logits) damaged |= std::isnan(logit);  // no early way out: vectorises
   if (damaged) throw_not_a_number();
   std::copy(logits.begin(), logits.end(), scores_.begin());
-  process_scores(scores_, seen_, history, options);
+  process(scores_, history, options);
   if (options.greedy) {
     const auto best = std::max_element(scores_.begin(), scores_.end());  // the first of equals
     check_best(*best, logits);
