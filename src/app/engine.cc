@@ -69,14 +69,15 @@ std::function<bool()> patience() {
   return [deadline] { return !interrupted() && std::chrono::steady_clock::now() < deadline; };
 }
 
+namespace {
+
+/// Leaves packed weights for the next start. Never throws.
 void keep_weights(const WeightCache& weights, const Model& model, const Options& options) {
   const std::string problem = weights.keep(model, patience());
   if (!problem.empty() && options.stats && !options.quiet) {
     note("packed weights were not kept in " + weights.path() + ": " + problem + ".");
   }
 }
-
-namespace {
 
 /// Sequences at once: --batch, or what a single question can use of it; in any case its beams.
 std::int64_t slots_of(const Options& options) {

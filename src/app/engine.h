@@ -33,8 +33,6 @@ std::unique_ptr<Backend> make_backend(const Options& options);
 std::future<std::unique_ptr<Backend>> begin_backend(const Options& options);
 /// Says whether writing packed files at the end may go on: for a few seconds, unless interrupted.
 std::function<bool()> patience();
-/// Leaves packed weights for the next start. Never throws.
-void keep_weights(const WeightCache& weights, const Model& model, const Options& options);
 
 /// A loaded model. Members are in the order of loading; it stays where it was made.
 class Engine {

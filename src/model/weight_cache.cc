@@ -70,10 +70,11 @@ struct Collector {
 WeightCache::WeightCache(const std::string& folder, const ModelFiles& files, Backend& backend,
                          DType dtype)
     : files_(files), backend_(backend), dtype_(dtype) {
+  if (folder.empty() || backend.packing().empty()) return;
   const std::string fingerprint = files.fingerprint({"config.json", ".safetensors", ".index.json"});
-  if (folder.empty() || fingerprint.empty() || backend.packing().empty()) return;
-  path_ = packed_path(folder, files.place(), name_of(dtype));
-  key_ = files.place() + "\n" + backend.packing() + "\n" + name_of(dtype) + "\n" + fingerprint;
+  if (fingerprint.empty()) return;
+  path_ = packed_path(folder, files.place(), name_of(dtype));  // however the folder is written
+  key_ = backend.packing() + "\n" + name_of(dtype) + "\n" + fingerprint;
 }
 
 std::optional<Model> WeightCache::take() const {

@@ -100,14 +100,15 @@ class Cache(CliTest):
         for variables in ({}, {"AIRA_CACHE": "off"}):
             self.assertEqual(self.ask(folder, "-m", copy, **variables)[0], expected)
 
-    def test_one_tokenizer_however_the_folder_is_written(self):
+    def test_taken_however_the_folder_is_written(self):
         folder = scratch("cache-spelled")
         self.ask(folder, "-m", model())
-        [name] = [name for name in self.files(folder) if "tokenizer" in name]
-        before = os.stat(os.path.join(folder, "aira", name))
-        self.ask(folder, "-m", model() + "/.")
-        after = os.stat(os.path.join(folder, "aira", name))
-        self.assertEqual((before.st_ino, before.st_mtime_ns), (after.st_ino, after.st_mtime_ns))
+        places = [os.path.join(folder, "aira", name) for name in self.files(folder)]
+        self.assertEqual(len(places), 2)  # weights and tokenizer
+        before = [(os.stat(place).st_ino, os.stat(place).st_mtime_ns) for place in places]
+        self.assertNotIn("converted", self.ask(folder, "-m", model() + "/.")[1])
+        self.assertEqual([(os.stat(place).st_ino, os.stat(place).st_mtime_ns) for place in places], before)
+
 
 
 if __name__ == "__main__":
