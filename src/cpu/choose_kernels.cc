@@ -25,6 +25,16 @@ bool has_f16c() {
   return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
 }
 
+/// VNNI in 256-bit registers, encoded as AVX2 is. Names as above.
+bool has_avx_vnni() {
+  constexpr unsigned int kAvxVnni = 1U << 4;
+  unsigned int eax = 0;
+  unsigned int ebx = 0;
+  unsigned int ecx = 0;
+  unsigned int edx = 0;
+  return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0 && (eax & kAvxVnni) != 0;
+}
+
 /// Whether the processor has AMX for int8 and the system lets this process use it. A process has to
 /// ask, once, for all its threads: Linux keeps the large registers from those that do not.
 bool may_use_amx() {
@@ -44,9 +54,9 @@ bool may_use_amx() {
 #endif
 }
 
-/// kAvx512Kernels but for its linear maps in int8.
-Kernels avx512_with(const char* name, LinearKernel linear_i8, ScreenedRows screened_rows) {
-  Kernels kernels = kAvx512Kernels;
+/// `kernels` but for their linear maps in int8.
+Kernels with_i8(Kernels kernels, const char* name, LinearKernel linear_i8,
+                ScreenedRows screened_rows) {
   kernels.name = name;
   kernels.linear_i8 = linear_i8;
   kernels.screened_rows = screened_rows;
@@ -59,19 +69,22 @@ Kernels avx512_with(const char* name, LinearKernel linear_i8, ScreenedRows scree
 std::vector<const Kernels*> available_kernels() {
   std::vector<const Kernels*> tables;
 #if defined(__x86_64__)
+  static const Kernels kAmx = with_i8(kAvx512Kernels, "amx", kAmxLinearI8, {.f32 = 64, .f16 = 64});
+  static const Kernels kAvx512Vnni =
+      with_i8(kAvx512Kernels, "avx512vnni", kAvx512VnniLinearI8, {.f32 = 16, .f16 = 4});
+  static const Kernels kAvxVnni =
+      with_i8(kAvx2Kernels, "avxvnni", kAvxVnniLinearI8, {.f32 = 8, .f16 = 4});
   __builtin_cpu_init();
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c()) {
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq")) {
-      static const Kernels kAmx = avx512_with("amx", kAmxLinearI8, {.f32 = 64, .f16 = 64});
-      static const Kernels kVnni =
-          avx512_with("avx512vnni", kAvx512VnniLinearI8, {.f32 = 16, .f16 = 4});
       if (__builtin_cpu_supports("avx512vnni")) {
         if (may_use_amx()) tables.push_back(&kAmx);
-        tables.push_back(&kVnni);
+        tables.push_back(&kAvx512Vnni);
       }
       tables.push_back(&kAvx512Kernels);
     }
+    if (has_avx_vnni()) tables.push_back(&kAvxVnni);
     tables.push_back(&kAvx2Kernels);
   }
 #endif

@@ -182,6 +182,8 @@ using LinearKernel = void (*)(const LinearJob& job, std::int64_t begin, std::int
 ///        f16   1.7 / 2.3  2.4 / 2.7  3.4 / 3.3  5.1 /  5.8   8.5 /  9.2 14.3 / 18.9
 ///   vnni f32   1.8 / 5.2  2.7 / 5.6  4.4 / 6.2  7.5 /  8.0  13.1 / 11.7
 ///        f16   1.6 / 2.3  2.4 / 2.7  3.7 / 3.2  6.6 /  5.8
+///   avxvnni    1.8 / 4.3  3.8 / 7.3  6.5 / 8.7 11.4 / 11.9
+///        f16   1.6 / 2.6  3.1 / 3.7  5.2 / 5.6  9.9 /  9.2
 ///   avx2 f32   1.9 / 4.6  4.8 / 6.3  8.3 / 7.9
 ///        f16   1.8 / 2.2  4.3 / 3.6
 struct ScreenedRows {
@@ -217,6 +219,8 @@ extern const Kernels kPortableKernels;
 #if defined(__x86_64__)
 extern const Kernels kAvx2Kernels;
 extern const Kernels kAvx512Kernels;
+/// What AVX-VNNI makes faster; all else is kAvx2Kernels'.
+extern const LinearKernel kAvxVnniLinearI8;
 /// What VNNI, and AMX for many rows, make faster; all else is kAvx512Kernels'.
 extern const LinearKernel kAvx512VnniLinearI8;
 extern const LinearKernel kAmxLinearI8;

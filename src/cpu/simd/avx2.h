@@ -1,5 +1,5 @@
-// Vector vocabulary of the kernels on AVX2 + FMA + F16C: eight floats at a time. See portable.h for
-// what each function means.
+// Vector vocabulary of the kernels on AVX2 + FMA + F16C, with or without AVX-VNNI: eight floats at
+// a time. See portable.h for what each function means.
 #pragma once
 
 #include <immintrin.h>
@@ -49,6 +49,21 @@ using I = __m256i;
 inline I to_int(V v) { return _mm256_cvtps_epi32(v); }
 inline V to_float(I v) { return _mm256_cvtepi32_ps(v); }
 using Weights = I;
+#if defined(__AVXVNNI__)
+/// As in avx512.h.
+inline Weights load_weights(const std::byte* p) {
+  return _mm256_xor_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)),
+                          _mm256_set1_epi8(-128));
+}
+using Four = I;
+inline Four broadcast_four(const std::int8_t* p) {
+  std::int32_t four = 0;
+  std::memcpy(&four, p, 4);
+  return _mm256_set1_epi32(four);
+}
+inline I first_sum(std::int32_t offset) { return _mm256_set1_epi32(offset); }
+inline I dot4(I sum, Weights w, Four x) { return _mm256_dpbusd_avx_epi32(sum, w, x); }
+#else
 inline Weights load_weights(const std::byte* p) {
   return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
 }
@@ -69,6 +84,7 @@ inline I dot4(I sum, Weights w, Four x) {
   const I pairs = _mm256_maddubs_epi16(x.magnitudes, _mm256_sign_epi8(w, x.inputs));
   return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
+#endif
 
 }  // namespace
 }  // namespace aira::cpu::AIRA_ISA
