@@ -146,7 +146,7 @@ std::vector<std::pair<std::string, Floats>> hard_weights(std::int64_t in, std::i
   add("a giant column", [](float& w, I, I k) { w *= k == 3 ? 1000 : 1; });
   add("a giant weight", [](float& w, I o, I k) { w *= o == 2 && k == 1 ? 5000 : 1; });
   add("equal rows", [&](float& w, I, I k) { w = static_cast<float>(k % 7) - 2.7F; });
-  add("zero rows", [](float& w, I o, I) { w *= o % 3 == 0 ? 0 : 1; });
+  add("zero rows", [](float& w, I o, I) { w *= o % 3 == 0 ? 0.0F : 1.0F; });
   add("zero", [](float& w, I, I) { w = 0; });
   add("denormal", [](float& w, I, I) { w *= 0x1p-130F; });
   add("almost denormal", [](float& w, I, I) { w *= 0x1p-101F; });
