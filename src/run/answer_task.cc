@@ -166,7 +166,7 @@ Draw AnswerTask::launch(Stream& stream) {
     begin(stream);
   }
   Draft& draft = draft_at(stream);
-  const Draw draw{request_.options.sampling, uniform(next_place(draft))};
+  Draw draw{request_.options.sampling, uniform(next_place(draft))};
   if (++draft.launched < limit_) stream.ids.push_back(kDrawnToken);
   return draw;
 }
