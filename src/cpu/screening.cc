@@ -6,7 +6,6 @@
 #include <limits>
 
 #include "aira/error.h"
-#include "cpu/memory.h"
 
 namespace aira::cpu {
 namespace {
@@ -140,19 +139,13 @@ void Screening::quantize_row(const LinearJob& job, Tensor x, std::int64_t row) {
 /// weights are.
 void Screening::quantize(Tensor x) {
   const std::int64_t rows = 2 * x.rows;
-  const std::int64_t groups = rows * groups_of(x.cols);
   if (parts_.size() < static_cast<std::size_t>(rows * x.cols)) {
     parts_.resize(static_cast<std::size_t>(rows * x.cols));
-    quantized_ = allocate(groups * kQuantizedGroupBytes);
   }
   bounds_.resize(static_cast<std::size_t>(x.rows));
   std::copy_n(x.data, x.rows * x.cols, parts_.begin());
-  auto* values = static_cast<std::int8_t*>(quantized_.get());
-  auto* scales = reinterpret_cast<float*>(values + groups * kGroup);
-  screened_ = {.x = parts_.data(),
-               .quantized = {values, scales, reinterpret_cast<std::int32_t*>(scales + groups)},
-               .rows = rows,
-               .in = x.cols};
+  screened_ = {
+      .x = parts_.data(), .quantized = quantized_.rows(rows, x.cols), .rows = rows, .in = x.cols};
   const auto both = [&](std::int64_t begin, std::int64_t end, int /*member*/) {
     for (std::int64_t t = begin; t < end; ++t) {
       quantize_row(screened_, x, t);

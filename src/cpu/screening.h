@@ -18,6 +18,7 @@
 #include "aira/backend.h"
 #include "base/thread_pool.h"
 #include "cpu/kernels.h"
+#include "cpu/quantized_memory.h"
 
 namespace aira::cpu {
 
@@ -64,7 +65,7 @@ class Screening {
   std::int64_t least_outputs_;
   std::vector<Worker> workers_;
   std::vector<float> parts_;              // [2 rows, in]: x, then what quantising has left of it
-  Buffer quantized_;                      // of parts_
+  QuantizedMemory quantized_;             // of parts_
   LinearJob screened_;                    // of quantized_
   std::vector<RowBound> bounds_;          // [rows]
   std::vector<std::uint8_t> marks_;       // [panels, rows]

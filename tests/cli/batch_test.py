@@ -184,6 +184,17 @@ class Flow(CliTest):
         self.assertEqual([len(line["answers"][0]["token_ids"]) for line in out],
                          [line["max_new_tokens"] for line in lines])
 
+    def write_until_it_stops(self, fd, block, patience, most, complaint):
+        """Writes to a pipe that does not block until nothing was taken for `patience` seconds: fewer than `most` bytes."""
+        taken, quiet_since = 0, time.monotonic()
+        while time.monotonic() - quiet_since < patience:
+            try:
+                taken += os.write(fd, block)
+                quiet_since = time.monotonic()
+            except BlockingIOError:
+                time.sleep(0.01)
+            self.assertLess(taken, most, complaint)
+
     def test_a_slow_reader_stops_the_reading(self):
         for args, line in (((), b"um\n"), (("--jsonl",), b'{"question": "um"}\n'),
                            (("-n", "3"), b"um\n")):
@@ -192,15 +203,8 @@ class Flow(CliTest):
             fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, 4096)
             fcntl.fcntl(process.stdout.fileno(), fcntl.F_SETPIPE_SZ, 4096)
             os.set_blocking(fd, False)
-            block = line * (4096 // len(line))
-            taken, quiet_since = 0, time.monotonic()
-            while time.monotonic() - quiet_since < 0.5:
-                try:
-                    taken += os.write(fd, block)
-                    quiet_since = time.monotonic()
-                except BlockingIOError:
-                    time.sleep(0.01)
-                self.assertLess(taken, 400_000, "nobody reads the answers, yet it reads on")
+            self.write_until_it_stops(fd, line * (4096 // len(line)), 0.5, 400_000,
+                                      "nobody reads the answers, yet it reads on")
             process.kill()
             process.communicate()
 
@@ -211,15 +215,7 @@ class Flow(CliTest):
         fd = os.open(fifo, os.O_WRONLY)
         fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, 4096)
         os.set_blocking(fd, False)
-        line = b"x" * 1023 + b"\n"
-        taken, quiet_since = 0, time.monotonic()
-        while time.monotonic() - quiet_since < 1:
-            try:
-                taken += os.write(fd, line)
-                quiet_since = time.monotonic()
-            except BlockingIOError:
-                time.sleep(0.01)
-            self.assertLess(taken, 200_000, "it reads ahead of its work")
+        self.write_until_it_stops(fd, b"x" * 1023 + b"\n", 1, 200_000, "it reads ahead of its work")
         self.assertIsNone(process.poll())
         process.kill()
         process.communicate()
