@@ -1,8 +1,8 @@
 // The activations of GPT-2's family, on one number.
 #pragma once
 
-#include "aira/backend.h"
 #include "kernels/device.h"
+#include "model/backend.h"
 
 #if defined(__CUDACC__) || defined(AIRA_CUDA_ON_HOST)
 

@@ -9,8 +9,8 @@
 
 #include <cstdint>
 
-#include "aira/backend.h"
 #include "kernels/check.h"
+#include "model/backend.h"
 
 namespace aira::cuda {
 

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "aira/backend.h"
+#include "model/backend.h"
 
 namespace aira {
 

@@ -14,9 +14,9 @@
 #include <vector>
 
 #include "aira/error.h"
-#include "aira/model.h"
 #include "backends.h"
 #include "golden_options.h"
+#include "model/model.h"
 
 namespace aira {
 namespace {

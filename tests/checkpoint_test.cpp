@@ -1,5 +1,5 @@
 // Whole checkpoints: the golden folders, names and prefixes, shards, what is missing or too much.
-#include "aira/checkpoint.h"
+#include "model/checkpoint.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -8,7 +8,7 @@
 #include <limits>
 #include <random>
 
-#include "aira/config.h"
+#include "model/config.h"
 #include "model_fixtures.h"
 
 namespace aira {

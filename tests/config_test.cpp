@@ -1,5 +1,5 @@
 // config.json and generation_config.json: what is read, what is refused and in which words.
-#include "aira/config.h"
+#include "model/config.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <nlohmann/json.hpp>
 
-#include "aira/sampler.h"
+#include "run/sampler.h"
 
 namespace aira {
 

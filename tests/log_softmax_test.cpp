@@ -6,7 +6,7 @@
 #include <random>
 #include <vector>
 
-#include "aira/sampler.h"
+#include "run/sampler.h"
 
 namespace aira {
 namespace {

@@ -10,9 +10,10 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "aira/model.h"
-#include "aira/sampler.h"
 #include "backends.h"
+#include "model/model.h"
+#include "run/log_softmax.h"
+#include "run/sampler.h"
 
 namespace aira {
 namespace {

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "aira/backend.h"
+#include "model/backend.h"
 
 namespace aira {
 

@@ -222,11 +222,6 @@ std::string all_bytes(const Model& model, const Backend& backend) {
     bytes.append(reinterpret_cast<const char*>(v.data.get()), static_cast<std::size_t>(v.size) * 4);
   };
   for (const Matrix* m : {&model.token_embedding, &model.head}) add_matrix(*m);
-  if (model.screen.data) {
-    const Matrix& head = model.head;
-    bytes.append(static_cast<const char*>(model.screen.data.get()),
-                 static_cast<std::size_t>(backend.screen_bytes(head.in, head.out, head.dtype)));
-  }
   for (const Vector* v : {&model.position_embedding, &model.ln_f_gain, &model.ln_f_bias}) {
     add_vector(*v);
   }
@@ -257,8 +252,7 @@ class KeptWeights : public ::testing::TestWithParam<std::tuple<const char*, DTyp
   TemporaryFolder folder_;
   std::string model_ = folder_.path("model");
   std::optional<ModelFiles> files;
-  // Whose screens small vocabularies have, too.
-  std::unique_ptr<Backend> backend_ = make_cpu_backend(2, cpu::choose_kernels(), 1);
+  std::unique_ptr<Backend> backend_ = make_cpu_backend(2, cpu::choose_kernels());
 };
 
 TEST_P(KeptWeights, AreTheSameBytes) {

@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <random>
 
-#include "aira/checkpoint.h"
+#include "model/checkpoint.h"
 #include "model_fixtures.h"
 
 namespace aira {

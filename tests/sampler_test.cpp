@@ -1,6 +1,6 @@
 // The sampler against transformers' logits processors (tests/data/sampler/goldens.json), Philox
 // against its authors' test vectors, draws against the distribution they are from.
-#include "aira/sampler.h"
+#include "run/sampler.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,6 +1,6 @@
 // Prompts and Scheduler on a small random checkpoint with a vocabulary of single bytes and the
 // three markers: stop rules, limits, many requests at once, what is kept between them, scores.
-#include "aira/scheduler.h"
+#include "run/scheduler.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -11,11 +11,11 @@
 #include <string>
 
 #include "aira/error.h"
-#include "aira/prompts.h"
 #include "byte_model.h"
 #include "cpu/cpu_backend.h"
 #include "model_fixtures.h"
 #include "run/beam_search.h"
+#include "run/prompts.h"
 
 namespace aira {
 namespace {
@@ -207,57 +207,6 @@ TEST_F(SchedulerTest, AnswersAreTheSameHoweverTheyAreBatched) {
         EXPECT_EQ(pending[i]->result.list[n].token_ids, alone[i][n])
             << slots << " slots, request " << i << ", answer " << n;
       }
-    }
-  }
-}
-
-TEST_F(SchedulerTest, AnswersAreTheSameWithAScreenedHead) {
-  std::vector<SamplingOptions> all(9);
-  all[0] = {.repetition_penalty = 1, .greedy = true};
-  all[1] = {.repetition_penalty = 1.4, .greedy = true};
-  all[2] = {.temperature = 1.5, .top_k = 1, .top_p = 1};
-  all[3] = {.temperature = 1.5, .top_k = 30, .top_p = 1, .repetition_penalty = 1.2};
-  all[4] = {.temperature = 0.8, .top_k = 64, .top_p = 0.9, .repetition_penalty = 0.8};
-  all[5] = {.temperature = 2, .top_k = 5, .top_p = 1, .min_p = 0.1, .typical_p = 0.9};
-  all[6] = {.top_k = 7, .top_p = 1, .no_repeat_ngram_size = 2, .min_new_tokens = 30};
-  all[7] = {.temperature = 1.5, .top_k = 4, .top_p = 1, .bad_words = {{104}, {120, 121}}};
-  all[7].logit_bias = {{130, 3.0F}, {131, -100.0F}, {140, 1.5F}};
-  all[8] = {.temperature = 1.5, .top_k = 0, .top_p = 1};  // wants all
-  const auto answers = [&](Backend& backend, const Model& model, bool logprob) {
-    Scheduler scheduler(model, tokenizer_, backend, prompts_.end_ids(), 4);
-    std::vector<std::shared_ptr<const Pending<Answers>>> pending;
-    for (std::size_t i = 0; i < all.size() * 2; ++i) {
-      AnswerRequest request;
-      request.prompt.assign(1 + i * 5 % 23, kFirstByte + static_cast<std::int32_t>(60 + i));
-      request.options.sampling = all[i % all.size()];
-      request.options.max_new_tokens = 40;
-      request.options.seed = i;
-      request.options.answers = i % 4 == 3 ? 3 : 1;
-      request.options.logprob = logprob;  // which needs all logits
-      pending.push_back(scheduler.ask(std::move(request)));
-    }
-    while (scheduler.step()) {
-    }
-    std::vector<std::vector<Ids>> ids;
-    for (const auto& one : pending) {
-      EXPECT_FALSE(one->problem);
-      ids.emplace_back();
-      for (const Answer& answer : one->result.list) ids.back().push_back(answer.token_ids);
-    }
-    return ids;
-  };
-  for (const cpu::Kernels* table : cpu::available_kernels()) {
-    SCOPED_TRACE(table->name);
-    cpu::Kernels kernels = *table;
-    kernels.screened_rows = {.f32 = 32, .f16 = 32};
-    const auto dense = make_cpu_backend(2, kernels);
-    const auto backend = make_cpu_backend(2, kernels, 1);
-    for (const DType dtype : {DType::kF32, DType::kF16}) {
-      const Model screened = Model::load(files_, *backend, dtype);
-      ASSERT_NE(screened.screen.data, nullptr);
-      const Model plain = Model::load(files_, *dense, dtype);
-      EXPECT_EQ(answers(*backend, screened, false), answers(*dense, plain, false));
-      EXPECT_EQ(answers(*backend, screened, true), answers(*dense, plain, false));
     }
   }
 }

@@ -4,12 +4,33 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "aira/config.h"
-#include "aira/sampler.h"
-
 namespace aira {
+
+struct SamplingOptions {
+  double temperature = 0.2;         // > 0
+  std::int64_t top_k = 30;          // >= 0; 0 = off
+  double top_p = 0.3;               // in (0, 1]; 1 = off
+  double min_p = 0;                 // in [0, 1], of the most probable token's; 0 = off
+  double typical_p = 1;             // in (0, 1]; 1 = off
+  double repetition_penalty = 1.2;  // > 0; 1 = off
+  bool greedy = false;              // the best token before temperature, nothing after it applies
+
+  std::int64_t no_repeat_ngram_size = 0;                  // >= 0; 0 = off
+  std::int64_t min_new_tokens = 0;                        // >= 0; no end token before these
+  std::vector<std::vector<std::int32_t>> bad_words = {};  // sequences of ids that must not come up
+  /// Added to the logits of these ids; the last counts where an id comes twice.
+  std::vector<std::pair<std::int32_t, float>> logit_bias = {};
+  /// Beam search adds log-probabilities that sum to 1 again after all of the above. A draw does so
+  /// in any case.
+  bool renormalize_logits = false;
+
+  /// Throws UsageError that names the option and its legal range.
+  void validate() const;
+  bool operator==(const SamplingOptions&) const = default;
+};
 
 /// When to stop once `beams` hypotheses have ended, as transformers' early_stopping.
 enum class EarlyStopping : std::uint8_t {
@@ -41,14 +62,16 @@ struct GenerateOptions {
   void validate() const;
 };
 
-/// The options a model's authors set, the card's defaults where they did not.
-GenerateOptions default_options(const GenerationConfig& config);
-
 enum class FinishReason : std::uint8_t {
   kStop,         // an end token or a stop text
   kLength,       // the token limit, or the context is full
   kLoop,         // the answer repeated itself (GenerateOptions::stop_on_loop)
   kInterrupted,  // the caller asked to stop
+};
+
+struct TokenLogProbability {
+  std::int32_t token = 0;
+  double log_probability = 0;
 };
 
 /// A generated token and the most probable ones in its place, under the model's own distribution.

@@ -5,9 +5,9 @@
 #include <functional>
 #include <string>
 
-#include "aira/scheduler.h"
 #include "app/line_reader.h"
 #include "app/progress.h"
+#include "run/scheduler.h"
 
 namespace aira {
 

@@ -12,14 +12,15 @@
 #include <chrono>
 #include <cstdio>
 #include <functional>
+#include <numeric>
 
 #include "aira/error.h"
-#include "aira/model.h"
 #include "app/bandwidth.h"
 #include "app/commands.h"
 #include "app/engine.h"
 #include "app/interrupt.h"
 #include "app/output.h"
+#include "model/model.h"
 #include "run/seconds_since.h"
 
 namespace aira {
@@ -78,31 +79,17 @@ void prompt(Session& session, std::int64_t slot, std::int64_t begin, std::int64_
   }
 }
 
-/// Positions [begin, end) of the first `sequences` slots, one of each in a step. Of the logits,
-/// those are asked for that an answer with the default options looks at.
+/// Positions [begin, end) of the first `sequences` slots, one of each in a step.
 void decode(Session& session, std::int64_t sequences, std::int64_t begin, std::int64_t end) {
   const std::int64_t vocab = session.model().config.vocab;
-  const SamplingOptions options;
-  std::vector<std::vector<std::int32_t>> ids(static_cast<std::size_t>(sequences));
-  std::vector<Sampler> samplers(ids.size(), Sampler(vocab));
-  std::vector<Row> rows(ids.size());
-  std::vector<std::int32_t> wanted(ids.size());
-  std::vector<Shortlist> lists(ids.size());
-  for (std::size_t s = 0; s < ids.size(); ++s) {
-    const auto slot = static_cast<std::int32_t>(s);
-    for (std::int64_t p = 0; p < begin; ++p) ids[s].push_back(token_at(slot, p, vocab));
-    wanted[s] = slot;
-    lists[s] = {.greatest = options.top_k,
-                .process = [&, s](std::span<float> scores, int /*worker*/) {
-                  samplers[s].process(scores, {.ids = ids[s]}, options);
-                }};
-  }
+  std::vector<Row> rows(static_cast<std::size_t>(sequences));
+  std::vector<std::int32_t> wanted(rows.size());
+  std::iota(wanted.begin(), wanted.end(), 0);
   for (std::int64_t p = begin; p < end && !interrupted(); ++p) {
-    for (std::size_t s = 0; s < ids.size(); ++s) {
-      ids[s].push_back(token_at(wanted[s], p, vocab));
-      rows[s] = {ids[s].back(), wanted[s], static_cast<std::int32_t>(p)};
+    for (std::size_t s = 0; s < rows.size(); ++s) {
+      rows[s] = {token_at(wanted[s], p, vocab), wanted[s], static_cast<std::int32_t>(p)};
     }
-    session.forward(rows, wanted, lists);
+    session.forward(rows, wanted);
   }
 }
 
@@ -139,8 +126,7 @@ bool run_program(const Options& options) {
 /// Bytes of the weights that a decoding step reads; 0 when the backend does not tell.
 double step_bytes(const Model& model, const Backend& backend) {
   const auto bytes = [&](const Matrix& m) { return backend.packed_bytes(m.in, m.out, m.dtype); };
-  // Of a screened head, hardly anything but the screen is read.
-  std::int64_t sum = bytes(model.screen.data ? model.screen : model.head);
+  std::int64_t sum = bytes(model.head);
   for (const LayerWeights& w : model.layers) {
     sum += bytes(w.attn_qkv) + bytes(w.attn_out) + bytes(w.mlp_in) + bytes(w.mlp_out);
   }

@@ -8,17 +8,18 @@
 #include <string_view>
 #include <vector>
 
-#include "aira/backend.h"
 #include "aira/generate.h"
-#include "aira/prompts.h"
-#include "aira/scheduler.h"
 #include "aira/tokenizer.h"
 #include "app/model_lookup.h"
 #include "app/options.h"
 #include "app/settings.h"
 #include "app/start_clock.h"
 #include "app/tokenizer_cache.h"
+#include "model/backend.h"
 #include "model/weight_cache.h"
+#include "run/default_options.h"
+#include "run/prompts.h"
+#include "run/scheduler.h"
 
 namespace aira {
 

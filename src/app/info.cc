@@ -4,11 +4,11 @@
 #include <filesystem>
 #include <set>
 
-#include "aira/checkpoint.h"
-#include "aira/prompts.h"
 #include "app/commands.h"
 #include "app/engine.h"
 #include "app/output.h"
+#include "model/checkpoint.h"
+#include "run/prompts.h"
 
 namespace aira {
 namespace {

@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "aira/error.h"
-#include "aira/scheduler.h"
 #include "app/line_reader.h"
 #include "app/progress.h"
+#include "run/scheduler.h"
 
 namespace aira {
 

@@ -5,8 +5,8 @@
 #include <optional>
 #include <string>
 
-#include "aira/tensor.h"
 #include "app/settings.h"
+#include "model/tensor.h"
 
 namespace aira {
 

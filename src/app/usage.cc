@@ -53,9 +53,7 @@ folder $AIRA_CACHE; AIRA_CACHE=off keeps nothing. Exit codes: 0 done, 1 failed, 
   aira-cli info
   aira-cli info --json -m nicholasKluge/Aira-2-portuguese-124M)";
     case Command::kBench:
-      return R"(Decoding is timed as answers are written: of the logits, the step computes what --top-k 30 and
---repetition-penalty 1.2 need to draw a token (on a CPU seldom all of a large vocabulary's). Which
-token comes next is fixed; no time goes into drawing it.
+      return R"(Decoding computes all logits of fixed tokens; drawing a token is not part of the time.
 
 Examples:
   aira-cli bench

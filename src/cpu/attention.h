@@ -7,9 +7,9 @@
 #include <span>
 #include <vector>
 
-#include "aira/backend.h"
 #include "base/thread_pool.h"
 #include "cpu/kernels.h"
+#include "model/backend.h"
 
 namespace aira::cpu {
 

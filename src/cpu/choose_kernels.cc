@@ -55,11 +55,9 @@ bool may_use_amx() {
 }
 
 /// `kernels` but for their linear maps in int8.
-Kernels with_i8(Kernels kernels, const char* name, LinearKernel linear_i8,
-                ScreenedRows screened_rows) {
+Kernels with_i8(Kernels kernels, const char* name, LinearKernel linear_i8) {
   kernels.name = name;
   kernels.linear_i8 = linear_i8;
-  kernels.screened_rows = screened_rows;
   return kernels;
 }
 
@@ -69,11 +67,9 @@ Kernels with_i8(Kernels kernels, const char* name, LinearKernel linear_i8,
 std::vector<const Kernels*> available_kernels() {
   std::vector<const Kernels*> tables;
 #if defined(__x86_64__)
-  static const Kernels kAmx = with_i8(kAvx512Kernels, "amx", kAmxLinearI8, {.f32 = 64, .f16 = 64});
-  static const Kernels kAvx512Vnni =
-      with_i8(kAvx512Kernels, "avx512vnni", kAvx512VnniLinearI8, {.f32 = 16, .f16 = 4});
-  static const Kernels kAvxVnni =
-      with_i8(kAvx2Kernels, "avxvnni", kAvxVnniLinearI8, {.f32 = 8, .f16 = 4});
+  static const Kernels kAmx = with_i8(kAvx512Kernels, "amx", kAmxLinearI8);
+  static const Kernels kAvx512Vnni = with_i8(kAvx512Kernels, "avx512vnni", kAvx512VnniLinearI8);
+  static const Kernels kAvxVnni = with_i8(kAvx2Kernels, "avxvnni", kAvxVnniLinearI8);
   __builtin_cpu_init();
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c()) {
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&

@@ -13,7 +13,6 @@
 #include "cpu/attention.h"
 #include "cpu/memory.h"
 #include "cpu/quantized_memory.h"
-#include "cpu/screening.h"
 #include "cpu/unpack.h"
 
 namespace aira {
@@ -29,11 +28,8 @@ using cpu::round_up;
 constexpr std::int64_t kParallelRows = 8;
 class CpuBackend final : public Backend {
  public:
-  CpuBackend(int threads, const Kernels& kernels, std::int64_t least_screened)
-      : pool_(threads),
-        kernels_(kernels),
-        screening_(pool_, kernels, least_screened),
-        attention_(pool_, kernels) {}
+  CpuBackend(int threads, const Kernels& kernels)
+      : pool_(threads), kernels_(kernels), attention_(pool_, kernels) {}
 
   std::string description() const override {
     return "cpu (" + std::string(kernels_.name) + ", " + std::to_string(pool_.size()) +
@@ -42,20 +38,13 @@ class CpuBackend final : public Backend {
 
   Buffer alloc(std::int64_t bytes) override { return cpu::allocate(bytes); }
   Matrix load_matrix(const HostMatrix& source, DType dtype) override;
-  std::string packing() const override {
-    return "panels " + std::to_string(cpu::kPanelLayout) + ", screen " +
-           std::to_string(cpu::kScreenLayout);
-  }
+  std::string packing() const override { return "panels " + std::to_string(cpu::kPanelLayout); }
   std::int64_t packed_bytes(std::int64_t in, std::int64_t out, DType dtype) const override {
     return cpu::packed_bytes(dtype, in, out);
   }
   Matrix adopt_matrix(const std::shared_ptr<const std::byte>& packed, std::int64_t in,
                       std::int64_t out, DType dtype) override {
     return {packed, dtype, in, out};
-  }
-  Matrix make_screen(const Matrix& weights) override;
-  std::int64_t screen_bytes(std::int64_t in, std::int64_t out, DType dtype) const override {
-    return screening_.bytes(in, out, dtype);
   }
   Vector load_vector(const std::shared_ptr<const std::byte>& source, DType dtype,
                      std::int64_t size) override;
@@ -86,10 +75,6 @@ class CpuBackend final : public Backend {
   void layernorm(Tensor x, const Vector& gain, const Vector& bias, float epsilon,
                  Tensor out) override;
   void linear(Tensor x, const Matrix& weights, const Epilogue& epilogue, Tensor out) override;
-  void greatest(Tensor x, const Matrix& weights, const Matrix& screen,
-                std::span<const Shortlist> lists, Tensor out) override {
-    if (!screening_.greatest(x, weights, screen, lists, out)) linear(x, weights, {}, out);
-  }
   void attention(Tensor qkv, const KvCache& cache, std::int64_t layer, float scale,
                  Tensor out) override {
     attention_.attend({qkv, &cache, layer, scale, out});
@@ -118,7 +103,6 @@ class CpuBackend final : public Backend {
   }
   ThreadPool pool_;
   const Kernels& kernels_;
-  cpu::Screening screening_;
   cpu::Attention attention_;
   cpu::HugePageArena weights_;
   cpu::QuantizedMemory quantized_;
@@ -145,14 +129,6 @@ Matrix CpuBackend::load_matrix(const HostMatrix& source, DType dtype) {
     throw Error("a weight is too large for half precision (beyond 65504); use --dtype f32.");
   }
   return {memory, dtype, source.in, source.out};
-}
-
-Matrix CpuBackend::make_screen(const Matrix& weights) {
-  const std::int64_t bytes = screening_.bytes(weights.in, weights.out, weights.dtype);
-  if (bytes == 0) return {};
-  const Buffer memory = weights_.allocate(bytes);
-  screening_.make(weights, static_cast<std::byte*>(memory.get()));
-  return {memory, DType::kI8, weights.in, weights.out};
 }
 
 Vector CpuBackend::load_vector(const std::shared_ptr<const std::byte>& source, DType dtype,
@@ -230,9 +206,8 @@ std::unique_ptr<Backend> make_cpu_backend(int threads) {
   return make_cpu_backend(threads, cpu::choose_kernels());
 }
 
-std::unique_ptr<Backend> make_cpu_backend(int threads, const cpu::Kernels& kernels,
-                                          std::int64_t least_screened) {
-  return std::make_unique<CpuBackend>(threads, kernels, least_screened);
+std::unique_ptr<Backend> make_cpu_backend(int threads, const cpu::Kernels& kernels) {
+  return std::make_unique<CpuBackend>(threads, kernels);
 }
 
 }  // namespace aira

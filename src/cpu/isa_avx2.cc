@@ -8,6 +8,6 @@
 
 namespace aira::cpu {
 
-const Kernels kAvx2Kernels = avx2::make_kernels("avx2", {.f32 = 4, .f16 = 1});
+const Kernels kAvx2Kernels = avx2::make_kernels("avx2");
 
 }  // namespace aira::cpu

@@ -8,6 +8,6 @@
 
 namespace aira::cpu {
 
-const Kernels kAvx512Kernels = avx512::make_kernels("avx512", {.f32 = 4, .f16 = 1});
+const Kernels kAvx512Kernels = avx512::make_kernels("avx512");
 
 }  // namespace aira::cpu

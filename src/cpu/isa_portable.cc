@@ -7,6 +7,6 @@
 
 namespace aira::cpu {
 
-const Kernels kPortableKernels = portable::make_kernels("portable", {});
+const Kernels kPortableKernels = portable::make_kernels("portable");
 
 }  // namespace aira::cpu

@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-#include "aira/backend.h"
+#include "model/backend.h"
 
 namespace aira::cpu {
 
@@ -86,40 +86,6 @@ struct PackJob {
   DType dtype = DType::kF32;  // kF32, kF16 or kI8
 };
 
-/// A matrix's panels in f32 or f16, and the screen that is made of them (screen_impl.h).
-struct ScreenJob {
-  const void* panels = nullptr;
-  DType dtype = DType::kF32;  // of the panels
-  std::int64_t in = 0;
-  std::byte* weights = nullptr;  // panels in int8
-  float* errors = nullptr;       // [panels * kPanel]
-  float* norms = nullptr;        // [panels * kPanel]
-};
-
-/// To be raised when the bytes of a screen change their meaning.
-constexpr int kScreenLayout = 1;
-
-constexpr std::int64_t screen_bytes(std::int64_t in, std::int64_t out) {
-  return packed_bytes(DType::kI8, in, out) + 2 * round_up(out, kPanel) * size_of(DType::kF32);
-}
-
-/// What a row's screened dot products may really be:
-/// dot +- (by_error error + by_norm norm + kLeastWrong).
-struct BoundJob {
-  const float* dots = nullptr;    // [out]
-  const float* errors = nullptr;  // as in ScreenJob
-  const float* norms = nullptr;
-  float by_error = 0;
-  float by_norm = 0;
-  float limit = 0;  // what all norms must be below
-  std::int64_t out = 0;
-  float* lower = nullptr;  // [out]
-  float* upper = nullptr;
-};
-
-/// More than what numbers too small for a float can add up to.
-constexpr float kLeastWrong = 0x1p-100F;
-
 /// Features of a head's values in the cache, the last ones zero.
 constexpr std::int64_t padded_head(std::int64_t head_size) { return round_up(head_size, kPanel); }
 /// Ranges of keys that positions 0..position lie in.
@@ -172,25 +138,6 @@ struct AttentionKernels {
 /// Panels [begin, end) of a linear map.
 using LinearKernel = void (*)(const LinearJob& job, std::int64_t begin, std::int64_t end);
 
-/// The most rows for which a screen makes `greatest` faster than all of a linear map with weights
-/// of either type; 0: none, and there is no screen.
-///
-/// Milliseconds on two cores of a Xeon with AMX, 768 x 50259 random weights, the 30 greatest, with
-/// the screen and without (random weights leave about 90 of 1571 panels to each row):
-///              1 row      4          8          16          32          64
-///   amx  f32   1.8 / 5.2  2.8 / 5.7  3.9 / 6.1  6.3 /  8.1  10.0 / 11.4 16.1 / 19.6
-///        f16   1.7 / 2.3  2.4 / 2.7  3.4 / 3.3  5.1 /  5.8   8.5 /  9.2 14.3 / 18.9
-///   vnni f32   1.8 / 5.2  2.7 / 5.6  4.4 / 6.2  7.5 /  8.0  13.1 / 11.7
-///        f16   1.6 / 2.3  2.4 / 2.7  3.7 / 3.2  6.6 /  5.8
-///   avxvnni    1.8 / 4.3  3.8 / 7.3  6.5 / 8.7 11.4 / 11.9
-///        f16   1.6 / 2.6  3.1 / 3.7  5.2 / 5.6  9.9 /  9.2
-///   avx2 f32   1.9 / 4.6  4.8 / 6.3  8.3 / 7.9
-///        f16   1.8 / 2.2  4.3 / 3.6
-struct ScreenedRows {
-  std::int64_t f32 = 0;
-  std::int64_t f16 = 0;
-};
-
 struct Kernels {
   const char* name;
   LinearKernel linear_f32;
@@ -206,13 +153,6 @@ struct Kernels {
                     std::int64_t width, float* y);
   /// Panels [begin, end) from a source matrix. False when a number is too big for kF16.
   bool (*pack)(const PackJob& job, std::int64_t begin, std::int64_t end);
-  /// Panels [begin, end) of a screen.
-  void (*screen)(const ScreenJob& job, std::int64_t begin, std::int64_t end);
-  /// Fills lower and upper; false when a norm is not below the limit.
-  bool (*bound)(const BoundJob& job);
-  /// The greatest of each kPanel scores; infinity where one is no number.
-  void (*panel_maxima)(const float* scores, std::int64_t count, float* maxima);
-  ScreenedRows screened_rows;
 };
 
 extern const Kernels kPortableKernels;

@@ -11,12 +11,11 @@
 #include "cpu/linear_impl.h"
 #include "cpu/pack_impl.h"
 #include "cpu/quantize_impl.h"
-#include "cpu/screen_impl.h"
 
 namespace aira::cpu::AIRA_ISA {
 namespace {
 
-constexpr Kernels make_kernels(const char* name, ScreenedRows screened_rows) {
+constexpr Kernels make_kernels(const char* name) {
   return {.name = name,
           .linear_f32 = &linear<float>,
           .linear_f16 = &linear<std::uint16_t>,
@@ -26,11 +25,7 @@ constexpr Kernels make_kernels(const char* name, ScreenedRows screened_rows) {
           .attention_f16 = {&append<std::uint16_t>, &attend<std::uint16_t>},
           .merge = &merge,
           .layernorm = &layernorm,
-          .pack = &pack,
-          .screen = &screen,
-          .bound = &bound,
-          .panel_maxima = &panel_maxima,
-          .screened_rows = screened_rows};
+          .pack = &pack};
 }
 
 }  // namespace

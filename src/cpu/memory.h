@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <memory>
 
-#include "aira/tensor.h"
+#include "model/tensor.h"
 
 namespace aira::cpu {
 

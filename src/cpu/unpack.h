@@ -1,7 +1,7 @@
 // One output's weights out of a packed matrix: a token's row out of the embeddings.
 #pragma once
 
-#include "aira/tensor.h"
+#include "model/tensor.h"
 
 namespace aira::cpu {
 

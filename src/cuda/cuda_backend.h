@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "aira/backend.h"
+#include "model/backend.h"
 
 namespace aira {
 

@@ -6,8 +6,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "aira/tensor.h"
 #include "kernels/check.h"
+#include "model/tensor.h"
 
 namespace aira::cuda {
 

@@ -5,9 +5,9 @@
 #include <cstdint>
 #include <span>
 
-#include "aira/backend.h"
 #include "cuda/device_memory.h"
 #include "kernels/kernels.h"
+#include "model/backend.h"
 
 namespace aira::cuda {
 

@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <memory>
 
-#include "aira/tensor.h"
 #include "kernels/check.h"
+#include "model/tensor.h"
 
 namespace aira::cuda {
 

@@ -6,8 +6,8 @@
 #include <cstdint>
 #include <span>
 
-#include "aira/backend.h"
 #include "kernels/kernels.h"
+#include "model/backend.h"
 
 namespace aira::cuda {
 

@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <memory>
 
-#include "aira/backend.h"
+#include "model/backend.h"
 
 namespace aira {
 

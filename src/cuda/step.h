@@ -12,9 +12,9 @@
 #include <tuple>
 #include <vector>
 
-#include "aira/backend.h"
 #include "cuda/device_memory.h"
 #include "kernels/kernels.h"
+#include "model/backend.h"
 
 namespace aira::cuda {
 

@@ -3,8 +3,8 @@
 
 #include <cstdint>
 
-#include "aira/tensor.h"
 #include "cuda/device_memory.h"
+#include "model/tensor.h"
 
 namespace aira::cuda {
 

@@ -1,6 +1,6 @@
 // Collects the tensors of one file or of all shards under their GPT-2 names. The bytes stay where
 // the operating system mapped them.
-#include "aira/checkpoint.h"
+#include "model/checkpoint.h"
 
 #include <algorithm>
 #include <bit>

@@ -1,7 +1,7 @@
 // config.json and generation_config.json, with the keys, aliases and defaults of transformers'
 // GPT2Config and GenerationConfig. The limits below are far above any GPT-2 and keep every product
 // of dimensions inside int64.
-#include "aira/config.h"
+#include "model/config.h"
 
 #include <array>
 #include <limits>

@@ -4,7 +4,7 @@
 #include <cassert>
 #include <cmath>
 
-#include "aira/model.h"
+#include "model/model.h"
 
 namespace aira {
 namespace {
@@ -21,27 +21,26 @@ float attention_scale(const ModelConfig& config, std::int64_t layer) {
 
 std::span<const float> Session::forward(std::span<const Row> rows,
                                         std::span<const std::int32_t> wanted,
-                                        const PageTable& table, std::span<const Shortlist> lists) {
-  return backend_.read(run(rows, wanted, table, lists));
+                                        const PageTable& table) {
+  return backend_.read(run(rows, wanted, table));
 }
 
 std::span<const float> Session::forward(std::span<const Row> rows,
-                                        std::span<const std::int32_t> wanted,
-                                        std::span<const Shortlist> lists) {
+                                        std::span<const std::int32_t> wanted) {
   assert(!own_pages_.empty());
   return forward(rows, wanted,
-                 {own_pages_, static_cast<std::int64_t>(own_pages_.size()) / limits_.slots}, lists);
+                 {own_pages_, static_cast<std::int64_t>(own_pages_.size()) / limits_.slots});
 }
 
 void Session::launch(std::span<const Row> rows, std::span<const std::int32_t> wanted,
                      const PageTable& table, std::span<const Draw> draws) {
   assert(draws.size() == wanted.size());
-  backend_.draw(run(rows, wanted, table, {}), draws);
+  backend_.draw(run(rows, wanted, table), draws);
 }
 
 /// The forward pass; returns the logits.
 Tensor Session::run(std::span<const Row> rows, std::span<const std::int32_t> wanted,
-                    const PageTable& table, std::span<const Shortlist> lists) {
+                    const PageTable& table) {
   const ModelConfig& config = model_.config;
   const auto count = static_cast<std::int64_t>(rows.size());
   const auto wanted_count = static_cast<std::int64_t>(wanted.size());
@@ -71,12 +70,7 @@ Tensor Session::run(std::span<const Row> rows, std::span<const std::int32_t> wan
   if (wanted_count > 0) {
     backend_.select(x, last);
     backend_.layernorm(last, model_.ln_f_gain, model_.ln_f_bias, epsilon, last);
-    if (lists.empty() || model_.screen.data == nullptr) {
-      backend_.linear(last, model_.head, {}, logits);
-    } else {
-      assert(lists.size() == wanted.size());
-      backend_.greatest(last, model_.head, model_.screen, lists, logits);
-    }
+    backend_.linear(last, model_.head, {}, logits);
   }
   backend_.end();
   return logits;

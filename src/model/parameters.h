@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "aira/model.h"
+#include "model/model.h"
 
 namespace aira {
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "aira/model_files.h"
-#include "aira/tensor.h"
+#include "model/tensor.h"
 
 namespace aira {
 

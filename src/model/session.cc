@@ -4,7 +4,7 @@
 #include <numeric>
 #include <utility>
 
-#include "aira/model.h"
+#include "model/model.h"
 
 namespace aira {
 

@@ -9,8 +9,6 @@
 namespace aira {
 namespace {
 
-constexpr const char* kScreenName = "lm_head.screen";
-
 /// Takes parameters out of a packed file.
 class Adopter {
  public:
@@ -29,13 +27,6 @@ class Adopter {
     const auto part = file_.find(name, size * size_of(DType::kF32));
     complete_ = complete_ && part;
     if (part) vector = backend_.load_vector(part, DType::kF32, size);
-  }
-  void screen(const Matrix& head, Matrix& screen) {
-    const std::int64_t bytes = backend_.screen_bytes(head.in, head.out, dtype_);
-    if (bytes == 0) return;
-    const auto part = file_.find(kScreenName, bytes);
-    complete_ = complete_ && part;
-    if (part) screen = backend_.adopt_matrix(part, head.in, head.out, DType::kI8);
   }
   /// Whether everything asked for was there.
   bool complete() const { return complete_; }
@@ -94,7 +85,6 @@ std::optional<Model> WeightCache::take() const {
   if (file->find(kHeadName, backend_.packed_bytes(c, vocab, dtype_))) {
     adopter.matrix(kHeadName, model.head, c, vocab, true);
   }
-  adopter.screen(model.head, model.screen);
   if (!adopter.complete()) return std::nullopt;
   return model;
 }
@@ -112,10 +102,6 @@ std::string WeightCache::keep(const Model& model, const std::function<bool()>& g
     each_parameter(model, collector);
     if (model.head.data != model.token_embedding.data) {
       collector.matrix(kHeadName, model.head, 0, 0, true);
-    }
-    if (model.screen.data) {
-      collector.add(kScreenName, model.screen.data.get(),
-                    backend_.screen_bytes(model.head.in, model.head.out, model.head.dtype));
     }
     return PackedFile::write(path_, key_, collector.parts, go_on);
   } catch (const std::exception& problem) {  // no memory for a name, say

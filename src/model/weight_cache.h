@@ -7,7 +7,7 @@
 #include <optional>
 #include <string>
 
-#include "aira/model.h"
+#include "model/model.h"
 
 namespace aira {
 

@@ -5,9 +5,9 @@
 #include <set>
 #include <string>
 
-#include "aira/checkpoint.h"
 #include "aira/error.h"
-#include "aira/model.h"
+#include "model/checkpoint.h"
+#include "model/model.h"
 #include "model/parameters.h"
 
 namespace aira {
@@ -92,7 +92,6 @@ Model Model::load(const ModelFiles& files, Backend& backend, DType dtype) {
   model.layers.resize(static_cast<std::size_t>(model.config.layers));
   each_parameter(model, loader);
   model.head = load_head(loader, model.config, model.token_embedding);
-  model.screen = backend.make_screen(model.head);
   checkpoint.refuse_unknown(loader.used(),
                             "a GPT-2 with " + std::to_string(model.config.layers) + " layers");
   return model;

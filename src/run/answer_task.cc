@@ -4,7 +4,8 @@
 #include <utility>
 
 #include "aira/error.h"
-#include "aira/prompts.h"
+#include "run/log_softmax.h"
+#include "run/prompts.h"
 #include "run/seconds_since.h"
 
 namespace aira {
@@ -112,16 +113,6 @@ History AnswerTask::history(const Stream& stream) const {
   return {.ids = stream.ids,
           .prompt = static_cast<std::int64_t>(request_.prompt.size()),
           .end_ids = around_.end_ids};
-}
-
-/// Whatever comes after top-k looks at its survivors only.
-std::int64_t AnswerTask::greatest() const {
-  if (needs_distribution()) return 0;
-  return request_.options.sampling.greedy ? 1 : request_.options.sampling.top_k;
-}
-
-void AnswerTask::process(const Stream& stream, std::span<float> scores, Sampler& sampler) const {
-  sampler.process(scores, history(stream), request_.options.sampling);
 }
 
 void AnswerTask::prepare(Stream& stream, std::int64_t /*position*/, std::span<const float> logits,

@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
-#include "aira/scheduler.h"
 #include "run/answer_text.h"
 #include "run/loop_guard.h"
+#include "run/scheduler.h"
 #include "run/task.h"
 
 namespace aira {
@@ -32,8 +32,6 @@ class AnswerTask final : public Task {
              std::shared_ptr<Pending<Answers>> pending);
 
   void advance(Streams& streams) override;
-  std::int64_t greatest() const override;
-  void process(const Stream& stream, std::span<float> scores, Sampler& sampler) const override;
   void prepare(Stream& stream, std::int64_t position, std::span<const float> logits,
                Sampler& sampler) override;
   void take(Stream& stream, std::int64_t position, std::span<const float> logits,

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "run/keep_best.h"
+#include "run/log_softmax.h"
 #include "run/option_range.h"
 #include "run/processors.h"
 

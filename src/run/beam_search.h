@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "aira/generate.h"
-#include "aira/sampler.h"
+#include "run/sampler.h"
 
 namespace aira {
 

@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
-#include "aira/scheduler.h"
 #include "run/answer_task.h"
 #include "run/beam_search.h"
+#include "run/scheduler.h"
 #include "run/task.h"
 
 namespace aira {

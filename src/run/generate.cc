@@ -5,6 +5,7 @@
 
 #include "aira/error.h"
 #include "run/beam_search.h"
+#include "run/default_options.h"
 
 namespace aira {
 

@@ -1,9 +1,9 @@
-// log softmax of a model's output, in double precision.
+#include "run/log_softmax.h"
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
-#include "aira/sampler.h"
 #include "run/keep_best.h"
 
 namespace aira {

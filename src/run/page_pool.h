@@ -14,7 +14,7 @@
 #include <utility>
 #include <vector>
 
-#include "aira/backend.h"
+#include "model/backend.h"
 
 namespace aira {
 

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <span>
 
-#include "aira/sampler.h"
+#include "run/sampler.h"
 
 namespace aira {
 

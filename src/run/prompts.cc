@@ -1,4 +1,4 @@
-#include "aira/prompts.h"
+#include "run/prompts.h"
 
 #include "aira/error.h"
 

@@ -2,7 +2,7 @@
 // it (Temperature-, TopK-, TopP-, MinP-, TypicalLogitsWarper), in double precision. What a step
 // drops by its place in an order is first cut coarsely by bins, so that a vocabulary is never
 // sorted as a whole for the sake of a few tokens.
-#include "aira/sampler.h"
+#include "run/sampler.h"
 
 #include <algorithm>
 #include <array>
@@ -179,11 +179,6 @@ void Sampler::keep_typical(double mass) {
   while (key(candidates_.back()) > farthest) candidates_.pop_back();
 }
 
-void Sampler::process(std::span<float> scores, const History& history,
-                      const SamplingOptions& options) {
-  process_scores(scores, seen_, history, options);
-}
-
 /// Fills candidates_ with the distribution; those that make up the first `wanted` of the mass are
 /// enough.
 void Sampler::prepare(std::span<const float> logits, const History& history,
@@ -192,7 +187,7 @@ void Sampler::prepare(std::span<const float> logits, const History& history,
   for (const float logit : logits) damaged |= std::isnan(logit);  // no early way out: vectorises
   if (damaged) throw_not_a_number();
   std::copy(logits.begin(), logits.end(), scores_.begin());
-  process(scores_, history, options);
+  process_scores(scores_, seen_, history, options);
   if (options.greedy) {
     const auto best = std::max_element(scores_.begin(), scores_.end());  // the first of equals
     check_best(*best, logits);

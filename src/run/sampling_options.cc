@@ -1,7 +1,7 @@
 // The legal ranges of the sampling options.
 #include <cmath>
 
-#include "aira/sampler.h"
+#include "aira/generate.h"
 #include "run/option_range.h"
 
 namespace aira {

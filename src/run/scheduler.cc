@@ -1,5 +1,5 @@
 // Which rows go into the next step, and who gets its logits.
-#include "aira/scheduler.h"
+#include "run/scheduler.h"
 
 #include <algorithm>
 #include <utility>
@@ -152,20 +152,6 @@ void Scheduler::collect_rows() {
   }
 }
 
-/// Which of the wanted rows' logits matter.
-void Scheduler::make_shortlists() {
-  lists_.clear();
-  for (const Chunk& chunk : chunks_) {
-    const Task& task = *chunk.stream->owner;
-    const auto process = [this, &chunk](std::span<float> scores, int worker) {
-      chunk.stream->owner->process(*chunk.stream, scores,
-                                   samplers_[static_cast<std::size_t>(worker)]);
-    };
-    lists_.insert(lists_.end(), static_cast<std::size_t>(chunk.wanted),
-                  {.greatest = task.greatest(), .process = process});
-  }
-}
-
 /// The costly part of every row, side by side.
 void Scheduler::prepare(std::span<const float> logits) {
   const auto vocab = static_cast<std::size_t>(model_.config.vocab);
@@ -272,8 +258,7 @@ bool Scheduler::step() {
   if (!rows_.empty() && ahead) {
     launch();
   } else if (!rows_.empty()) {
-    make_shortlists();
-    deliver(session_.forward(rows_, wanted_, streams_->table(), lists_));
+    deliver(session_.forward(rows_, wanted_, streams_->table()));
   }
   if (flights_.size() > (rows_.empty() ? 0 : 1)) land();
   remove_done();

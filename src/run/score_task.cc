@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "aira/error.h"
+#include "run/log_softmax.h"
 
 namespace aira {
 

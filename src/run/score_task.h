@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "aira/scheduler.h"
+#include "run/scheduler.h"
 #include "run/task.h"
 
 namespace aira {

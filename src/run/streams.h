@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-#include "aira/model.h"
+#include "model/model.h"
 #include "run/page_pool.h"
 
 namespace aira {

@@ -7,7 +7,7 @@
 #include <span>
 #include <string>
 
-#include "aira/sampler.h"
+#include "run/sampler.h"
 #include "run/streams.h"
 
 namespace aira {
@@ -24,12 +24,6 @@ class Task {
   /// Called when it begins and before each step: closes what has ended, opens what there is room
   /// for.
   virtual void advance(Streams& streams) = 0;
-  /// How many of its next logits, the greatest by process(), the task looks at; 0: all.
-  virtual std::int64_t greatest() const { return 0; }
-  /// Maps logits [V] after one of the task's streams to the scores that decide which are greatest,
-  /// as Shortlist::process does; several at once, each with a sampler of its own.
-  virtual void process(const Stream& /*stream*/, std::span<float> /*scores*/,
-                       Sampler& /*sampler*/) const {}
   /// What can be made of these logits beside other rows' work: called for each row before any
   /// take(), several at once, each with a sampler of its own. Must not throw.
   virtual void prepare(Stream& /*stream*/, std::int64_t /*position*/,

@@ -3,11 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "aira/prompts.h"
-#include "aira/scheduler.h"
 #include "backends.h"
 #include "byte_model.h"
 #include "cpu/cpu_backend.h"
+#include "run/prompts.h"
+#include "run/scheduler.h"
 
 namespace aira {
 namespace {

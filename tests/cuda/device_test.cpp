@@ -4,11 +4,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "aira/model.h"
 #include "byte_model.h"
 #include "control.h"
 #include "cuda/cuda_backend.h"
 #include "cuda/device_memory.h"
+#include "model/model.h"
 
 namespace aira::cuda {
 namespace {

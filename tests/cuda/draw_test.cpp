@@ -11,8 +11,8 @@
 #include <string>
 
 #include "aira/error.h"
-#include "aira/model.h"
 #include "backends.h"
+#include "model/model.h"
 
 namespace aira {
 namespace {

@@ -10,10 +10,10 @@
 #include <vector>
 
 #include "aira/error.h"
-#include "aira/model.h"
 #include "base/thread_pool.h"
 #include "cpu/cpu_backend.h"
 #include "cuda/load_module.h"
+#include "model/model.h"
 
 namespace aira {
 namespace {

@@ -14,13 +14,13 @@
 
 #include "aira/error.h"
 #include "aira/generate.h"
-#include "aira/model.h"
-#include "aira/prompts.h"
-#include "aira/sampler.h"
-#include "aira/scheduler.h"
 #include "aira/tokenizer.h"
 #include "base/thread_pool.h"
 #include "cpu/cpu_backend.h"
+#include "model/model.h"
+#include "run/prompts.h"
+#include "run/sampler.h"
+#include "run/scheduler.h"
 
 namespace aira {
 namespace {

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "aira/model_files.h"
-#include "aira/tensor.h"
+#include "model/tensor.h"
 
 namespace aira {
 

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "aira/backend.h"
-#include "aira/config.h"
+#include "model/backend.h"
+#include "model/config.h"
 
 namespace aira {
 
@@ -34,7 +34,6 @@ struct Model {
   std::vector<LayerWeights> layers;
   Vector ln_f_gain, ln_f_bias;  // [C]
   Matrix head;                  // C -> V     lm_head, usually wte itself
-  Matrix screen;                // of the head (Backend::make_screen); may be null
 
   /// Loads the checkpoint into `backend`, matrices stored as `dtype`. Throws Error.
   static Model load(const ModelFiles& files, Backend& backend, DType dtype);
@@ -54,13 +53,11 @@ class Session {
   Session(const Model& model, Backend& backend, Limits limits);
 
   /// Runs `rows` through the model and returns the logits [wanted, V] of rows[wanted[i]], valid
-  /// until the next call. Sizes must keep within limits(); rows must be valid for the model. Where
-  /// `lists`, one for each of `wanted`, says that logits do not matter, they may be -infinity.
+  /// until the next call. Sizes must keep within limits(); rows must be valid for the model.
   std::span<const float> forward(std::span<const Row> rows, std::span<const std::int32_t> wanted,
-                                 const PageTable& table, std::span<const Shortlist> lists = {});
+                                 const PageTable& table);
   /// The same with the slots' pages one behind the other, for limits().pages = 0.
-  std::span<const float> forward(std::span<const Row> rows, std::span<const std::int32_t> wanted,
-                                 std::span<const Shortlist> lists = {});
+  std::span<const float> forward(std::span<const Row> rows, std::span<const std::int32_t> wanted);
 
   /// Whether `launch` may be used with these options.
   bool draws(const SamplingOptions& options) const {
@@ -80,7 +77,7 @@ class Session {
 
  private:
   Tensor run(std::span<const Row> rows, std::span<const std::int32_t> wanted,
-             const PageTable& table, std::span<const Shortlist> lists);
+             const PageTable& table);
 
   const Model& model_;
   Backend& backend_;

@@ -5,33 +5,11 @@
 
 #include <cstdint>
 #include <span>
-#include <utility>
 #include <vector>
 
+#include "aira/generate.h"
+
 namespace aira {
-
-struct SamplingOptions {
-  double temperature = 0.2;         // > 0
-  std::int64_t top_k = 30;          // >= 0; 0 = off
-  double top_p = 0.3;               // in (0, 1]; 1 = off
-  double min_p = 0;                 // in [0, 1], of the most probable token's; 0 = off
-  double typical_p = 1;             // in (0, 1]; 1 = off
-  double repetition_penalty = 1.2;  // > 0; 1 = off
-  bool greedy = false;              // the best token before temperature, nothing after it applies
-
-  std::int64_t no_repeat_ngram_size = 0;                  // >= 0; 0 = off
-  std::int64_t min_new_tokens = 0;                        // >= 0; no end token before these
-  std::vector<std::vector<std::int32_t>> bad_words = {};  // sequences of ids that must not come up
-  /// Added to the logits of these ids; the last counts where an id comes twice.
-  std::vector<std::pair<std::int32_t, float>> logit_bias = {};
-  /// Beam search adds log-probabilities that sum to 1 again after all of the above. A draw does so
-  /// in any case.
-  bool renormalize_logits = false;
-
-  /// Throws UsageError that names the option and its legal range.
-  void validate() const;
-  bool operator==(const SamplingOptions&) const = default;
-};
 
 /// What the next token is to follow.
 struct History {
@@ -78,11 +56,6 @@ class Sampler {
   std::span<const Candidate> distribution(std::span<const float> logits, const History& history,
                                           const SamplingOptions& options);
 
-  /// The steps before temperature, in place: logits [V] to the scores whose order decides what
-  /// greedy and top-k choose. A score depends on its own logit alone and never falls where that
-  /// rises. Throws UsageError when options name a token that the vocabulary lacks.
-  void process(std::span<float> scores, const History& history, const SamplingOptions& options);
-
  private:
   void prepare(std::span<const float> logits, const History& history,
                const SamplingOptions& options, double wanted);
@@ -104,31 +77,5 @@ class Sampler {
   double temperature_ = 1;
   bool ranked_ = false;  // candidates_ are in their final order
 };
-
-struct TokenLogProbability {
-  std::int32_t token = 0;
-  double log_probability = 0;
-};
-
-/// The model's own distribution, before any processing, in double precision. `logits` must outlive
-/// it.
-class LogSoftmax {
- public:
-  explicit LogSoftmax(std::span<const float> logits);
-
-  double operator[](std::int32_t token) const {
-    return static_cast<double>(logits_[static_cast<std::size_t>(token)]) - highest_ - log_sum_;
-  }
-  /// The k most probable tokens (all, when there are fewer), most probable first, ties by id.
-  std::vector<TokenLogProbability> top(std::int64_t k) const;
-
- private:
-  std::span<const float> logits_;
-  double highest_ = 0;
-  double log_sum_ = 0;  // of exp(logit - highest)
-};
-
-/// log softmax(logits)[token], in double precision.
-double log_probability(std::span<const float> logits, std::int32_t token);
 
 }  // namespace aira

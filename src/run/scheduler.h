@@ -14,9 +14,9 @@
 #include <vector>
 
 #include "aira/generate.h"
-#include "aira/model.h"
-#include "aira/sampler.h"
 #include "aira/tokenizer.h"
+#include "model/model.h"
+#include "run/sampler.h"
 
 namespace aira {
 
@@ -88,7 +88,6 @@ class Scheduler {
   bool can_launch() const;
   void launch();
   void land();
-  void make_shortlists();
   void prepare(std::span<const float> logits);
   void deliver(std::span<const float> logits);
   void remove_done();
@@ -112,7 +111,6 @@ class Scheduler {
   std::vector<Row> rows_;
   std::vector<std::int32_t> wanted_;
   std::vector<Chunk> chunks_;
-  std::vector<Shortlist> lists_;  // of wanted_
   /// Steps whose tokens the backend draws and the host does not know yet, the earliest first: who
   /// gets each token.
   struct Flight {

@@ -19,8 +19,8 @@
 #include <string>
 
 #include "aira/error.h"
-#include "aira/sampler.h"
-#include "aira/tensor.h"
+#include "aira/generate.h"
+#include "model/tensor.h"
 
 namespace aira {
 
@@ -74,17 +74,6 @@ struct PageCopy {
   std::int32_t to = 0;
 };
 
-/// Which of a row's logits matter, where not all do.
-struct Shortlist {
-  /// So many of the greatest, and whatever ties with the least of them; 0: all logits.
-  std::int64_t greatest = 0;
-  /// Maps logits [V] in place to the scores that decide which are greatest; empty: they do so
-  /// themselves. A score depends on its own logit alone and never falls where that rises, so that
-  /// bounds of logits become bounds of scores. May throw Error: then all logits matter. `worker` as
-  /// in side_by_side.
-  std::function<void(std::span<float> scores, int worker)> process = {};
-};
-
 /// How a token is to be drawn from a row of logits.
 struct Draw {
   SamplingOptions options;
@@ -122,14 +111,6 @@ class Backend {
                               std::int64_t /*in*/, std::int64_t /*out*/, DType /*dtype*/) {
     throw Error("This device keeps no packed weights.");
   }
-  /// What tells soon which of many outputs can be great (for `greatest`), made from a loaded
-  /// matrix; null data when this backend has no use for that. Adopted as a matrix in kI8.
-  virtual Matrix make_screen(const Matrix& /*weights*/) { return {}; }
-  /// How many bytes make_screen makes for such a matrix, in one stretch at Matrix::data; 0: none.
-  virtual std::int64_t screen_bytes(std::int64_t /*in*/, std::int64_t /*out*/,
-                                    DType /*dtype*/) const {
-    return 0;
-  }
   /// A parameter as f32; used where it lies when the backend can (f32, aligned, host memory).
   virtual Vector load_vector(const std::shared_ptr<const std::byte>& source, DType dtype,
                              std::int64_t size) = 0;
@@ -164,12 +145,6 @@ class Backend {
                          Tensor out) = 0;
   /// out = residual + activation(x W + bias); x is [T, in], out is [T, out].
   virtual void linear(Tensor x, const Matrix& weights, const Epilogue& epilogue, Tensor out) = 0;
-  /// out = x W where lists[t] says that it matters for row t, and there or -infinity elsewhere; the
-  /// same bits as linear's. `screen` is make_screen's for these weights.
-  virtual void greatest(Tensor x, const Matrix& weights, const Matrix& /*screen*/,
-                        std::span<const Shortlist> /*lists*/, Tensor out) {
-    linear(x, weights, {}, out);
-  }
   /// Appends each row's key and value to the cache of `layer`, then lets each row attend to
   /// positions 0..its own of its slot: softmax(q k^T * scale) v per head. qkv is [T, 3C], out [T,
   /// C].

@@ -10,8 +10,8 @@
 #include <utility>
 #include <vector>
 
-#include "aira/config.h"
 #include "aira/tokenizer.h"
+#include "model/config.h"
 
 namespace aira {
 

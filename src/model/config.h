@@ -6,8 +6,8 @@
 #include <optional>
 #include <vector>
 
-#include "aira/backend.h"
 #include "aira/model_files.h"
+#include "model/backend.h"
 
 namespace aira {
 
