@@ -11,11 +11,11 @@
 #include <string>
 
 #include "aira/error.h"
+#include "aira/prompts.h"
 #include "byte_model.h"
 #include "cpu/cpu_backend.h"
 #include "model_fixtures.h"
 #include "run/beam_search.h"
-#include "run/prompts.h"
 
 namespace aira {
 namespace {
@@ -36,7 +36,7 @@ class SchedulerTest : public testing::Test {
         backend_(make_cpu_backend(2)),
         model_(Model::load(files_, *backend_, DType::kF32)),
         tokenizer_(Tokenizer::load(files_)),
-        prompts_(tokenizer_, model_.config, read_generation_config(files_)),
+        prompts_(tokenizer_, model_.config.eos, read_generation_config(files_).eos),
         scheduler_(make()) {
     std::ifstream file(byte_model_folder() + "/goldens.json");
     goldens_ = json::parse(file);

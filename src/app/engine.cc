@@ -99,7 +99,7 @@ Engine::Engine(const Options& options)
       backend_(coming_.get()),
       weights_(packed_folder(), found_.files, *backend_, options.dtype),
       model_(clock_.time("weights", [&] { return weights_.load(); })),
-      prompts_(tokenizer_, model_.config, generation_),
+      prompts_(tokenizer_, model_.config.eos, generation_.eos),
       scheduler_(model_, tokenizer_, *backend_, prompts_.end_ids(), slots_of(options)) {}
 
 Engine::~Engine() {

@@ -18,7 +18,7 @@
 #include "model/backend.h"
 #include "model/weight_cache.h"
 #include "run/default_options.h"
-#include "run/prompts.h"
+#include "aira/prompts.h"
 #include "run/scheduler.h"
 
 namespace aira {

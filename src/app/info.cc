@@ -8,7 +8,7 @@
 #include "app/engine.h"
 #include "app/output.h"
 #include "model/checkpoint.h"
-#include "run/prompts.h"
+#include "aira/prompts.h"
 
 namespace aira {
 namespace {

@@ -5,7 +5,7 @@
 
 #include "aira/error.h"
 #include "run/log_softmax.h"
-#include "run/prompts.h"
+#include "aira/prompts.h"
 #include "run/seconds_since.h"
 
 namespace aira {

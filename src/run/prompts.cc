@@ -1,4 +1,4 @@
-#include "run/prompts.h"
+#include "aira/prompts.h"
 
 #include "aira/error.h"
 
@@ -20,13 +20,13 @@ std::optional<QuestionMarkers> question_markers(const Tokenizer& tokenizer) {
   return std::nullopt;
 }
 
-Prompts::Prompts(const Tokenizer& tokenizer, const ModelConfig& config,
-                 const GenerationConfig& generation)
+Prompts::Prompts(const Tokenizer& tokenizer, std::vector<std::int32_t> config_ends,
+                 std::span<const std::int32_t> generation_ends)
     : tokenizer_(tokenizer),
       markers_(question_markers(tokenizer)),
-      end_ids_(config.eos),
-      model_ends_(config.eos) {
-  end_ids_.insert(end_ids_.end(), generation.eos.begin(), generation.eos.end());
+      end_ids_(config_ends),
+      model_ends_(std::move(config_ends)) {
+  end_ids_.insert(end_ids_.end(), generation_ends.begin(), generation_ends.end());
   for (const auto& id : {tokenizer.roles().eos, tokenizer.find(kCompletionEnd)}) {
     if (id) end_ids_.push_back(*id);
   }

@@ -6,7 +6,7 @@
 #include "backends.h"
 #include "byte_model.h"
 #include "cpu/cpu_backend.h"
-#include "run/prompts.h"
+#include "aira/prompts.h"
 #include "run/scheduler.h"
 
 namespace aira {
@@ -36,7 +36,7 @@ struct Engine {
   std::unique_ptr<Backend> backend;
   Model model = Model::load(files, *backend, DType::kF32);
   Tokenizer tokenizer = Tokenizer::load(files);
-  Prompts prompts{tokenizer, model.config, read_generation_config(files)};
+  Prompts prompts{tokenizer, model.config.eos, read_generation_config(files).eos};
   Scheduler scheduler{model, tokenizer, *backend, prompts.end_ids(), 3};
 };
 

@@ -19,7 +19,7 @@
 #include "cpu/cpu_backend.h"
 #include "model/model.h"
 #include "run/log_softmax.h"
-#include "run/prompts.h"
+#include "aira/prompts.h"
 #include "run/sampler.h"
 #include "run/scheduler.h"
 
@@ -45,7 +45,7 @@ struct Loaded {
 
 Ids greedy(const Loaded& loaded, const Tokenizer& tokenizer, const std::string& question,
            Ids* prompt) {
-  const Prompts prompts(tokenizer, loaded.model.config, {});
+  const Prompts prompts(tokenizer, loaded.model.config.eos, {});
   Scheduler scheduler(loaded.model, tokenizer, *loaded.backend, prompts.end_ids(), 1);
   GenerateOptions options;
   options.sampling.greedy = true;

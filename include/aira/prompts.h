@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "aira/tokenizer.h"
-#include "model/config.h"
 
 namespace aira {
 
@@ -27,8 +26,9 @@ std::optional<QuestionMarkers> question_markers(const Tokenizer& tokenizer);
 
 class Prompts {
  public:
-  Prompts(const Tokenizer& tokenizer, const ModelConfig& config,
-          const GenerationConfig& generation);
+  /// The end ids of config.json and of generation_config.json.
+  Prompts(const Tokenizer& tokenizer, std::vector<std::int32_t> config_ends,
+          std::span<const std::int32_t> generation_ends);
 
   /// Whether the tokenizer has question_markers().
   bool has_markers() const { return markers_.has_value(); }
