@@ -84,8 +84,6 @@ TEST_P(BeamGoldens, EqualTransformers) {
     SCOPED_TRACE(golden.dump());
     const BeamOptions options = beam_options_of(golden);
     const SamplingOptions processors = options_of(golden);
-    options.validate();
-    processors.validate();
     BeamSearch search(options, processors, golden["prompt"].get<Ids>(),
                       golden["end_ids"].get<Ids>(), model.config.vocab);
     run(search, logits_of);
@@ -253,20 +251,6 @@ TEST(BeamSearch, OutputThatIsNoNumberIsAnError) {
     EXPECT_THAT([&] { search.advance(logits); },
                 testing::ThrowsMessage<Error>(testing::HasSubstr("not a number")));
   }
-}
-
-TEST(BeamOptions, NamesTheOptionAndTheLegalRange) {
-  const auto refuses = [](const BeamOptions& options, const std::string& start) {
-    EXPECT_THAT([&] { options.validate(); },
-                testing::ThrowsMessage<UsageError>(testing::StartsWith(start)));
-  };
-  refuses({.beams = 0}, "--num-beams must be a whole number from 1, not 0.");
-  refuses({.length_penalty = std::numeric_limits<double>::infinity()}, "--length-penalty must be ");
-  refuses({.beams = 3, .returned = 4},
-          "--num-return-sequences must be a whole number from 1 to the number of beams, 3, not 4.");
-  refuses({.returned = 0}, "--num-return-sequences must be ");
-  refuses({.max_new_tokens = 0}, "--max-new-tokens must be ");
-  EXPECT_NO_THROW((BeamOptions{.beams = 3, .length_penalty = -2, .returned = 3}.validate()));
 }
 
 }  // namespace

@@ -16,6 +16,7 @@
 #include "cpu/cpu_backend.h"
 #include "model_fixtures.h"
 #include "run/beam_search.h"
+#include "run/request_options.h"
 
 namespace aira {
 namespace {

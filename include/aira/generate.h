@@ -27,8 +27,6 @@ struct SamplingOptions {
   /// in any case.
   bool renormalize_logits = false;
 
-  /// Throws UsageError that names the option and its legal range.
-  void validate() const;
   bool operator==(const SamplingOptions&) const = default;
 };
 
@@ -60,6 +58,8 @@ struct GenerateOptions {
 
   /// Throws UsageError that names the option and its legal range.
   void validate() const;
+  /// Throws Error when logit_bias or bad_words name an id that is not below `vocab`.
+  void check_vocabulary(std::int64_t vocab) const;
 };
 
 enum class FinishReason : std::uint8_t {

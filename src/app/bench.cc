@@ -6,18 +6,20 @@
 #include <spawn.h>
 #include <sys/wait.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <functional>
+#include <nlohmann/json.hpp>
 #include <numeric>
 
 #include "aira/error.h"
+#include "app/answering.h"
+#include "app/backend_tmp.h"
 #include "app/bandwidth.h"
-#include "app/commands.h"
-#include "app/engine.h"
 #include "app/interrupt.h"
 #include "app/output.h"
 #include "model/model.h"
@@ -35,6 +37,13 @@ constexpr std::int64_t kNear = 16;  // positions at which decoding begins
 constexpr std::int64_t kFar = 1000;
 constexpr std::array<std::int64_t, 2> kBatches = {8, 32};
 constexpr const char* kStartTokens = "20";
+
+struct BenchOptions : CommonOptions {
+  std::optional<std::int64_t> prompt_tokens;  // default 512, or the context where that is less
+  std::optional<std::int64_t> decode_tokens;  // default 64, or what fits
+  std::int64_t repetitions = 5;
+  bool json = false;
+};
 
 /// Something to measure, and the seconds that each round took.
 struct Test {
@@ -94,10 +103,10 @@ void decode(Session& session, std::int64_t sequences, std::int64_t begin, std::i
 }
 
 /// A run of this program from its start to the end of a short answer; false when it fails.
-bool run_program(const Options& options) {
-  const char* device = options.device == DeviceChoice::kCpu    ? "cpu"
-                       : options.device == DeviceChoice::kCuda ? "cuda"
-                                                               : "auto";
+bool run_program(const BenchOptions& options) {
+  const char* device = options.device == Device::kCpu    ? "cpu"
+                       : options.device == Device::kCuda ? "cuda"
+                                                         : "auto";
   std::vector<std::string> words = {"aira-cli", "--raw",
                                     "--greedy", "--quiet",
                                     "--device", device,
@@ -134,7 +143,7 @@ double step_bytes(const Model& model, const Backend& backend) {
 }
 
 /// The tests that the model's context and the options allow. `one` and `many` must outlive them.
-std::vector<Test> make_tests(const Options& options, Session& one, Session& many) {
+std::vector<Test> make_tests(const BenchOptions& options, Session& one, Session& many) {
   std::vector<Test> tests;
   const std::int64_t context = one.limits().context;
   const std::int64_t tokens = options.prompt_tokens.value_or(std::min(kPromptTokens, context));
@@ -221,9 +230,7 @@ void print_table(const ordered_json& report) {
   print(table);
 }
 
-}  // namespace
-
-int run_bench(const Options& options) {
+int run_bench(const BenchOptions& options) {
   const FoundModel found = find_model(options);
   const std::int64_t context = read_model_config(found.files).context;
   if (std::max(options.prompt_tokens.value_or(0), options.decode_tokens.value_or(0)) > context) {
@@ -268,6 +275,36 @@ int run_bench(const Options& options) {
     print_table(report);
   }
   return kDone;
+}
+
+}  // namespace
+
+Action set_up_bench(CLI::App& app) {
+  const auto options = std::make_shared<BenchOptions>();
+  app.description(
+      "aira-cli bench [options]          Measure prompts, decoding, many sequences and the start");
+  app.footer(R"(Decoding computes all logits of fixed tokens; sampling is not part of the time.
+
+Examples:
+  aira-cli bench
+  aira-cli bench -m ./model -p 512 -n 64 -r 5 -t 2 --json)");
+  add_model_options(app, *options, true);
+  app.option_defaults()->group("Bench");
+  const auto add_count = [&](const char* names, auto& count, std::int64_t from, const char* help) {
+    app.add_option(names, count, help)->option_text("N")->check(whole_number(from, 1'000'000));
+  };
+  add_count("-p,--prompt-tokens", options->prompt_tokens, 0,
+            "Length of the prompt (512); 0 = none");
+  add_count("-n,--decode-tokens", options->decode_tokens, 0, "Tokens to decode (64); 0 = none");
+  add_count("-r,--repetitions", options->repetitions, 1, "Rounds (5)");
+  app.add_flag("--json", options->json, "Print one JSON object")->group("Output");
+  add_quiet(app, *options);
+  app.final_callback([options] {
+    if (options->prompt_tokens == 0 && options->decode_tokens == 0) {
+      throw UsageError("With -p 0 and -n 0 there is nothing to measure.");
+    }
+  });
+  return [options] { return run_bench(*options); };
 }
 
 }  // namespace aira

@@ -1,11 +1,12 @@
 // Questions and answers on a terminal. Ctrl-C stops the running answer, Ctrl-D leaves.
 #include <unistd.h>
 
+#include <array>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "aira/error.h"
-#include "app/commands.h"
-#include "app/engine.h"
+#include "app/answering.h"
 #include "app/interrupt.h"
 #include "app/line_editor.h"
 #include "app/output.h"
@@ -16,11 +17,11 @@ namespace {
 
 constexpr const char* kHelp =
     "/help                 this list\n"
-    "/reset                forget the dialogue and the settings made here\n"
+    "/reset                forget the dialogue and the options set here\n"
     "/seed [N]             show or set the seed\n"
-    "/params [NAME VALUE]  show the sampling options or set one, e.g. /params temperature 0.7\n"
+    "/params [NAME VALUE]  show the request options or set one, e.g. /params temperature 0.7\n"
     "/exit                 leave (so does Ctrl-D)\n"
-    "Ctrl-C stops the running answer. A question that begins with / is asked after a space.\n";
+    "Ctrl-C stops the running answer. Put a space before a question that begins with /.\n";
 
 /// The first word of `text`, which loses it and the blanks around it.
 std::string take_word(std::string_view& text) {
@@ -34,44 +35,44 @@ std::string take_word(std::string_view& text) {
 
 class Chat {
  public:
-  explicit Chat(const Options& options) : options_(options), engine_(options) {
-    engine_.require_markers();
-  }
+  explicit Chat(const AskOptions& options)
+      : options_(options), answering_(options), request_(options.request) {}
 
   void run();
 
  private:
-  enum class Next : std::uint8_t { kGoOn, kLeave };
+  enum class Next : std::uint8_t { kContinue, kLeave };
 
   Next command(std::string_view line);
   void set(const std::string& name, std::string_view value);
   void show_params(const std::string& only) const;
   void ask(const std::string& question);
+  GenerateOptions in_use() const { return request_.over(answering_.engine().defaults()); }
 
-  const Options& options_;
-  Engine engine_;
-  Settings settings_;  // made here, over the command line's
+  const AskOptions& options_;
+  Answering answering_;
+  RequestChanges request_;  // the command line's, changed by /params
   std::vector<std::pair<std::string, std::string>> turns_;
 };
 
 void Chat::run() {
   catch_interrupts();
   if (!options_.quiet && ::isatty(STDERR_FILENO) == 1) {
-    note(printable(engine_.name()) + "; /help lists the commands, Ctrl-D leaves.");
+    note(printable(answering_.model_name()) + "; /help lists the commands, Ctrl-D leaves.");
   }
   LineEditor editor;
   while (const std::optional<std::string> line = editor.read()) {
     if (line->find_first_not_of(" \t") == std::string::npos) continue;
     editor.remember(*line);
-    Next next = Next::kGoOn;
-    const std::optional<std::string> problem = problem_in([&] {
+    Next next = Next::kContinue;
+    const std::optional<Error> problem = problem_in([&] {
       if (line->starts_with('/')) {
         next = command(*line);
       } else {
         ask(*line);
       }
     });
-    if (problem) report_error(*problem);
+    if (problem) report_error(problem->with_fields());
     if (next == Next::kLeave) return;
   }
 }
@@ -83,11 +84,11 @@ Chat::Next Chat::command(std::string_view line) {
     print_aside(kHelp);
   } else if (name == "/reset") {
     turns_.clear();
-    settings_.clear();
-    print_aside("dialogue and settings are forgotten\n");
+    request_ = options_.request;
+    print_aside("dialogue and options are reset\n");
   } else if (name == "/seed") {
     if (!line.empty()) set("seed", line);
-    print_aside("seed " + std::to_string(engine_.generate_options(settings_).seed) + "\n");
+    print_aside("seed " + std::to_string(in_use().seed) + "\n");
   } else if (name == "/params") {
     const std::string setting = take_word(line);
     if (!setting.empty()) set(setting, line);
@@ -95,41 +96,37 @@ Chat::Next Chat::command(std::string_view line) {
   } else {
     throw Error("There is no command " + quote(name) + "; /help lists them.");
   }
-  return Next::kGoOn;
+  return Next::kContinue;
 }
 
 void Chat::set(const std::string& name, std::string_view value) {
   if (value.empty()) throw Error("/params needs a name and a value.");
-  Settings changed = settings_;
-  if (name == "stop" || name == "bad_words") {  // a text, also when it reads as a number
-    changed.emplace_back(name, std::string(value));
-  } else if (value == "true" || value == "false") {
-    changed.emplace_back(name, value == "true");
-  } else {
-    changed.emplace_back(name, typed_value(value));
-  }
-  // Refuses what is not legal.
-  if (engine_.generate_options(changed).logprobs >= 0) {
+  RequestChanges changed = request_;
+  const std::array<std::string, 1> words = {std::string(value)};
+  changed.set_words(request_option(name), words);
+  // Refuses what does not go together.
+  if (changed.over(answering_.engine().defaults()).logprobs >= 0) {
     throw Error("logprobs are printed with --jsonl alone; the chat has no place for them.");
   }
-  settings_ = std::move(changed);
+  request_ = std::move(changed);
 }
 
 /// All of them, or the one that was set.
 void Chat::show_params(const std::string& only) const {
-  const nlohmann::ordered_json values = to_json(engine_.generate_options(settings_));
-  for (const auto& [name, value] : values.items()) {
-    if (!only.empty() && name != only) continue;
-    print_aside(name + " " +
-                value.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) +
-                "\n");
+  const GenerateOptions options = in_use();
+  for (const RequestOption& row : request_options()) {
+    const nlohmann::json value = row.value(options);
+    if (value.is_null() || (!only.empty() && row.name != only)) continue;
+    print_aside(std::string(row.name) + " " +
+                value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
   }
 }
 
 void Chat::ask(const std::string& question) {
-  const std::vector<Answer> answers = engine_.stream(
-      options_.history ? engine_.prompts().dialogue(turns_, question) : engine_.prompt(question),
-      engine_.generate_options(settings_));
+  const std::vector<Answer> answers =
+      answering_.stream(options_.history ? answering_.engine().prompts().dialogue(turns_, question)
+                                         : answering_.prompt(question),
+                        in_use());
   if (answers.front().finish != FinishReason::kInterrupted && options_.history) {
     turns_.emplace_back(question, answers.front().text);
   }
@@ -138,7 +135,7 @@ void Chat::ask(const std::string& question) {
 
 }  // namespace
 
-int run_chat(const Options& options) {
+int run_chat(const AskOptions& options) {
   Chat(options).run();
   return kDone;
 }

@@ -1,19 +1,27 @@
-// What the model is and where it came from, without loading its weights.
+// info: what the model is and where it was found, without loading its weights.
+#include <CLI/CLI.hpp>
+#include <algorithm>
 #include <array>
-#include <cstdio>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <set>
+#include <utility>
 
-#include "app/commands.h"
-#include "app/engine.h"
+#include "aira/prompts.h"
+#include "app/answering.h"
+#include "app/backend_tmp.h"
 #include "app/output.h"
 #include "model/checkpoint.h"
-#include "aira/prompts.h"
+#include "model/weight_cache.h"
 
 namespace aira {
 namespace {
 
 using nlohmann::ordered_json;
+
+struct InfoOptions : CommonOptions {
+  bool json = false;
+};
 
 /// The number of parameters of a model of this shape.
 std::int64_t parameters(const ModelConfig& config) {
@@ -24,7 +32,7 @@ std::int64_t parameters(const ModelConfig& config) {
   return config.vocab * c + config.context * c + config.layers * layer + 2 * c + head;
 }
 
-/// How the matrices lie on disk: "f32", "bf16, f32", ...
+/// How the matrices are stored on disk: "f32", "bf16, f32", ...
 std::string stored_types(const ModelFiles& files) {
   std::set<std::string> types;
   const Checkpoint checkpoint = Checkpoint::open(files);
@@ -51,7 +59,7 @@ ordered_json special_tokens(const Tokenizer& tokenizer) {
   return result;
 }
 
-/// Where they are kept, and how many bytes there are; nothing when they are not.
+/// Where they are kept and their size; nothing when no folder is used.
 void add_packed_weights(const WeightCache& weights, ordered_json& info) {
   if (weights.path().empty()) return;
   std::error_code missing;
@@ -60,7 +68,7 @@ void add_packed_weights(const WeightCache& weights, ordered_json& info) {
   info["packed_bytes"] = missing ? 0 : bytes;
 }
 
-ordered_json describe(const Options& options) {
+ordered_json describe(const InfoOptions& options) {
   const FoundModel found = find_model(options);
   const ModelConfig config = read_model_config(found.files);
   const GenerateOptions defaults = default_options(read_generation_config(found.files));
@@ -79,53 +87,66 @@ ordered_json describe(const Options& options) {
                        {"backend", backend->description()}};
   add_packed_weights({packed_folder(), found.files, *backend, options.dtype}, info);
   // A folder of weights alone is still a model: bench runs it.
-  const std::optional<std::string> problem = problem_in([&] {
+  const std::optional<Error> problem = problem_in([&] {
     const Tokenizer tokenizer = Tokenizer::load(found.files);
     info["tokens"] = tokenizer.size();
     info["special_tokens"] = special_tokens(tokenizer);
     info["question_markers"] = question_markers(tokenizer).has_value();
   });
-  if (problem) info["tokenizer_problem"] = *problem;
-  ordered_json generation = to_json(defaults);
-  for (const char* own :
-       {"seed", "stop", "bad_words", "stop_on_loop", "num_return_sequences", "renormalize_logits",
-        "logit_bias", "best_of", "num_beams", "length_penalty", "early_stopping"})
-    generation.erase(own);
-  info["generation"] = generation;
+  if (problem) info["tokenizer_problem"] = problem->what();
+  for (const RequestOption& row : request_options()) {
+    if (row.group == kSamplingGroup) info["generation"][row.name] = row.value(defaults);
+  }
   return info;
 }
 
-/// One line per value, with those of inner objects under their own names.
-void add_rows(const ordered_json& values, std::string& table) {
+using Rows = std::vector<std::pair<std::string, std::string>>;
+
+/// A name and a text per value, those of inner objects under their own names.
+void add_rows(const ordered_json& values, Rows& rows) {
   const auto text = [](const ordered_json& value) {
     return value.is_string() ? value.get<std::string>() : value.dump();
   };
   for (const auto& [name, value] : values.items()) {
-    if (value.is_object() && !value.contains("id")) {
-      add_rows(value, table);
-      continue;
+    if (!value.is_object()) {
+      rows.emplace_back(name, text(value));
+    } else if (value.contains("id")) {
+      rows.emplace_back(name, text(value["id"]) + " " + text(value["text"]));
+    } else {
+      add_rows(value, rows);
     }
-    std::array<char, 32> padded{};
-    std::snprintf(padded.data(), padded.size(), "%-20s", name.c_str());
-    table += padded.data();
-    table +=
-        one_line(value.is_object() ? text(value["id"]) + " " + text(value["text"]) : text(value));
-    table += "\n";
   }
+}
+
+std::string table_of(const ordered_json& info) {
+  Rows rows;
+  add_rows(info, rows);
+  std::size_t width = 0;
+  for (const auto& [name, text] : rows) width = std::max(width, name.size() + 2);
+  std::string table;
+  for (const auto& [name, text] : rows) {
+    table += name + std::string(width - name.size(), ' ') + one_line(text) + "\n";
+  }
+  return table;
 }
 
 }  // namespace
 
-int run_info(const Options& options) {
-  const ordered_json info = describe(options);
-  std::string text;
-  if (options.json) {
-    text = info.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
-  } else {
-    add_rows(info, text);
-  }
-  print(text);
-  return kDone;
+Action set_up_info(CLI::App& app) {
+  const auto options = std::make_shared<InfoOptions>();
+  app.description("aira-cli info [options]           Describe the model and where it was found");
+  app.footer(R"(Examples:
+  aira-cli info
+  aira-cli info --json -m nicholasKluge/Aira-2-portuguese-124M)");
+  add_model_options(app, *options, true);
+  app.add_flag("--json", options->json, "Print one JSON object")->group("Output");
+  add_quiet(app, *options);
+  return [options] {
+    const ordered_json info = describe(*options);
+    print(options->json ? info.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n"
+                        : table_of(info));
+    return kDone;
+  };
 }
 
 }  // namespace aira

@@ -1,15 +1,18 @@
-// The handler sets a flag and writes a byte into a pipe, so that a wait for input cannot miss it
-// whichever thread the kernel hands the signal to.
+// The handler sets a flag and writes a byte into a pipe, so that no wait can miss the signal,
+// whichever thread the kernel hands it to. The byte of a Ctrl-C stays in the pipe and wakes all.
 #include "app/interrupt.h"
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <system_error>
+#include <utility>
 
 #include "aira/error.h"
 
@@ -17,18 +20,23 @@ namespace aira {
 namespace {
 
 std::atomic<bool> flag{false};              // Ctrl-C
+std::atomic<bool> stopped{false};           // stop_waiting()
 std::atomic<bool> terminal_changed{false};  // for redraw_hook
 void (*redraw_hook)() = nullptr;
 static_assert(std::atomic<bool>::is_always_lock_free);
 int wake_read = -1;
 int wake_write = -1;
 
-extern "C" void on_signal(int signal) {
-  const int saved = errno;
-  (signal == SIGINT ? flag : terminal_changed).store(true, std::memory_order_relaxed);
+void wake() {
   const char byte = 0;
   // A full pipe is as good as a written byte.
   [[maybe_unused]] const ssize_t written = ::write(wake_write, &byte, 1);
+}
+
+extern "C" void on_signal(int signal) {
+  const int saved = errno;
+  (signal == SIGINT ? flag : terminal_changed).store(true, std::memory_order_relaxed);
+  wake();
   errno = saved;
 }
 
@@ -46,21 +54,23 @@ void empty_pipe() {
   }
 }
 
+Error failure(const char* what) {
+  return Error(std::string(what) + " failed: " + std::generic_category().message(errno) + ".");
+}
+
 }  // namespace
 
 void catch_interrupts() {
-  struct sigaction old = {};
-  if (::sigaction(SIGINT, nullptr, &old) == 0 && old.sa_handler == SIG_IGN) return;
   std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC | O_NONBLOCK) != 0) {
-    throw Error("No pipe for signals: " + std::generic_category().message(errno) + ".");
-  }
+  if (::pipe2(ends.data(), O_CLOEXEC | O_NONBLOCK) != 0) throw failure("Making a pipe");
   wake_read = ends[0];
   wake_write = ends[1];
+  struct sigaction old = {};
+  if (::sigaction(SIGINT, nullptr, &old) == 0 && old.sa_handler == SIG_IGN) return;
   handle(SIGINT);
 }
 
-const std::atomic<bool>& interrupted() { return flag; }
+bool interrupted() { return flag; }
 
 void clear_interrupt() {
   flag = false;
@@ -75,7 +85,7 @@ void redraw_with(void (*redraw)()) {
 
 bool wait_readable(int fd) {
   std::array<pollfd, 2> both{pollfd{fd, POLLIN, 0}, pollfd{wake_read, POLLIN, 0}};
-  while (!flag) {
+  while (!flag && !stopped) {
     if (terminal_changed.exchange(false)) {
       empty_pipe();
       redraw_hook();
@@ -83,9 +93,36 @@ bool wait_readable(int fd) {
     }
     // Files and closed descriptors report at once: the read itself says what is the matter.
     if (::poll(both.data(), both.size(), -1) < 0 && errno != EINTR) return true;
-    if (!flag && both[0].revents != 0) return true;
+    if (!flag && !stopped && both[0].revents != 0) return true;
   }
   return false;
+}
+
+void stop_waiting() {
+  stopped = true;
+  wake();
+}
+
+OnInterrupt::OnInterrupt(std::function<void()> act) : end_(::eventfd(0, EFD_CLOEXEC)) {
+  if (end_ < 0) throw failure("Making an eventfd");
+  thread_ = std::thread([this, act = std::move(act)] { watch(act); });
+}
+
+OnInterrupt::~OnInterrupt() {
+  ::eventfd_write(end_, 1);
+  thread_.join();
+  ::close(end_);
+}
+
+void OnInterrupt::watch(const std::function<void()>& act) const {
+  std::array<pollfd, 2> both{pollfd{end_, POLLIN, 0}, pollfd{wake_read, POLLIN, 0}};
+  while (::poll(both.data(), both.size(), -1) < 0 || both[0].revents == 0) {
+    if (flag) return act();
+    if (stopped) both[1].fd = -1;
+    // What is left is the terminal's: wait_readable, which nobody waits in now, will see the flag.
+    else if (both[1].revents != 0)
+      empty_pipe();
+  }
 }
 
 }  // namespace aira

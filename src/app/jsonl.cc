@@ -1,26 +1,15 @@
-// --jsonl: questions and prompts as JSON lines, each with sampling options of its own.
+// --jsonl: questions and prompts as JSON lines, each with options of its own.
 #include <utility>
 
-#include "app/commands.h"
-#include "app/engine.h"
+#include "app/answering.h"
 #include "app/interrupt.h"
-#include "app/json_lines.h"
+#include "app/line_loop.h"
 
 namespace aira {
 namespace {
 
 using nlohmann::json;
 using nlohmann::ordered_json;
-
-Settings settings_of(const json& line) {
-  Settings settings;
-  for (const auto& [key, value] : line.items()) {
-    if (key != "id" && key != "question" && key != "prompt" && key != "prompt_ids") {
-      settings.emplace_back(key, value);
-    }
-  }
-  return settings;
-}
 
 const char* reason(FinishReason finish) {
   switch (finish) {
@@ -55,51 +44,68 @@ ordered_json to_json(const Answer& answer, bool choices) {
   return result;
 }
 
-/// The key that says what to go on from, and the ids that come to it.
-std::pair<std::string, std::vector<std::int32_t>> prompt_of(const Engine& engine,
+/// The key of the prompt, and the prompt's ids.
+std::pair<std::string, std::vector<std::int32_t>> prompt_of(Answering& answering,
                                                             const json& line) {
-  const std::optional<std::string> question = text_of(line, "question");
-  const std::optional<std::string> text = text_of(line, "prompt");
-  const std::optional<std::vector<std::int32_t>> ids = ids_of(line, "prompt_ids");
+  const JsonObject object(line, "The line");
+  const std::optional<std::string> question = object.text("question");
+  const std::optional<std::string> text = object.text("prompt");
+  std::optional<std::vector<std::int32_t>> ids = token_ids(object, "prompt_ids");
   if (question.has_value() + text.has_value() + ids.has_value() != 1) {
     throw Error(R"(A line needs "question", "prompt" or "prompt_ids", one of them.)");
   }
-  if (question) return {"question", engine.prompt(*question)};
-  if (text) return {"prompt", engine.prompts().raw(*text)};
+  if (question) return {"question", answering.prompt(*question)};
+  if (text) return {"prompt", answering.engine().prompts().raw(*text)};
   if (ids->empty()) throw Error(R"(The list of "prompt_ids" is empty.)");
-  return {"prompt_ids", *ids};
+  return {"prompt_ids", *std::move(ids)};
 }
 
-JsonAnswer begin_line(Engine& engine, Progress& progress, const json& line) {
-  const auto [key, prompt] = prompt_of(engine, line);
-  const ordered_json head = {{key, line[key]}};
-  const GenerateOptions request = engine.generate_options(settings_of(line));
-  const auto pending = engine.scheduler().ask({prompt, request, {}});
-  return [&engine, &progress, request, head, pending]() -> std::optional<ordered_json> {
-    const Answers* answers = result_of(*pending);
-    if (answers == nullptr) return std::nullopt;
-    ordered_json list = ordered_json::array();
-    for (const Answer& answer : answers->list) {
-      list.push_back(to_json(answer, request.logprobs >= 0));
-      progress.add_tokens(static_cast<std::int64_t>(answer.token_ids.size()));
-      if (engine.options().stats) progress.clear();
-      engine.print_stats(answer, request);
+GenerateOptions options_of(Answering& answering, const json& line) {
+  RequestChanges request = answering.options().request;
+  for (const auto& [key, value] : line.items()) {
+    if (key != "id" && key != "question" && key != "prompt" && key != "prompt_ids") {
+      request.set_field(request_option(key), value);
     }
-    ordered_json result = head;
-    result["answers"] = std::move(list);
-    return result;
+  }
+  GenerateOptions options = request.over(answering.engine().defaults());
+  options.logprob = true;
+  return options;
+}
+
+JsonAnswer begin_line(Answering& answering, Progress& progress, const json& line) {
+  auto [key, prompt] = prompt_of(answering, line);
+  const GenerateOptions options = options_of(answering, line);
+  const auto result = std::make_shared<ordered_json>();
+  (*result)[key] = line[key];
+  (*result)["answers"] = ordered_json::array();
+  Listener listener;
+  listener.finished = [&answering, &progress, &result = *result, seed = options.seed,
+                       choices = options.logprobs >= 0](std::size_t, const Answer& answer) {
+    if (answer.finish == FinishReason::kInterrupted) return;
+    result["answers"].push_back(to_json(answer, choices));
+    progress.add_tokens(answer.token_ids.size());
+    if (answering.options().stats) progress.clear();
+    answering.print_stats(answer, seed);
+  };
+  listener.failed = [](const Error& error) { throw Error(error); };
+  const Ticket ticket =
+      answering.engine().submit(GenerateRequest{std::move(prompt), options}, std::move(listener));
+  return [result, ticket] {
+    ticket.wait();
+    return *result;
   };
 }
 
 }  // namespace
 
-int run_json_lines(const Options& options) {
+int run_json_lines(const AskOptions& options) {
   LineReader lines(options.file.value_or("-"));
-  Engine engine(options);
+  Answering answering(options, true);
   catch_interrupts();
   Progress progress(!options.quiet);
-  return answer_json_lines(lines, &engine.scheduler(), progress,
-                           [&](const json& line) { return begin_line(engine, progress, line); });
+  return run_json_loop(
+      {lines, progress, answering.line_window(), [&] { answering.engine().cancel_all(); }},
+      [&](const json& line) { return begin_line(answering, progress, line); });
 }
 
 }  // namespace aira

@@ -1,8 +1,7 @@
-// A plain read() loop: lines must come out as soon as they are there, and Ctrl-C must end the wait.
+// A plain read() loop: lines are returned as soon as they arrive, and Ctrl-C ends the wait.
 #include "app/line_reader.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -38,7 +37,7 @@ LineReader::~LineReader() {
   if (fd_ != STDIN_FILENO) ::close(fd_);
 }
 
-/// Reads more into pending_. False at the end of the input and after Ctrl-C.
+/// Reads more into pending_. False at the end of the input and when waiting was ended.
 bool LineReader::fill() {
   pending_.erase(0, position_);
   searched_ -= std::min(searched_, position_);
@@ -60,20 +59,11 @@ bool LineReader::fill() {
   return !ended_;
 }
 
-/// Where in pending_ the next line ends; npos when that is not there yet.
+/// Where in pending_ the next line ends; npos when it has not arrived yet.
 std::size_t LineReader::find_end() {
   const std::size_t end = pending_.find('\n', std::max(position_, searched_));
   searched_ = std::min(end, pending_.size());
   return end;
-}
-
-bool LineReader::ready() {
-  for (;;) {
-    if (ended_ || interrupted() || find_end() != std::string::npos) return true;
-    pollfd input{fd_, POLLIN, 0};
-    if (::poll(&input, 1, 0) <= 0) return false;
-    if (!fill()) return true;
-  }
 }
 
 double LineReader::fraction_read() const {

@@ -1,4 +1,4 @@
-// Lines of a file or of stdin as they come, ended by LF or CRLF; the last one may lack its end.
+// Lines of a file or of stdin as they arrive, ended by LF or CRLF; the last one may lack its end.
 #pragma once
 
 #include <cstdint>
@@ -15,14 +15,12 @@ class LineReader {
   LineReader& operator=(const LineReader&) = delete;
   ~LineReader();
 
-  /// The next line without its end; nothing at the end of the input or after Ctrl-C. Throws Error
-  /// when reading fails or a line is longer than 64 MiB.
+  /// The next line without its end; nothing at the end of the input, after Ctrl-C or after
+  /// stop_waiting(). Throws Error when reading fails or a line is longer than 64 MiB.
   std::optional<std::string> next();
-  /// Whether next() would give something, or the end, without waiting.
-  bool ready();
-  /// How much of a file has been given out, from 0 to 1; 0 for what has no size (a pipe).
+  /// How much of a file has been returned, from 0 to 1; 0 for what has no size (a pipe).
   double fraction_read() const;
-  /// The number of the line that next() gave last, from 1.
+  /// The number of the line that next() returned last, from 1.
   std::int64_t number() const { return number_; }
 
  private:
@@ -32,11 +30,11 @@ class LineReader {
   std::string name_;  // for messages
   int fd_;
   bool ended_ = false;
-  std::int64_t size_ = 0;     // of a file; 0 when it is none
-  std::int64_t read_ = 0;     // bytes taken in so far
-  std::string pending_;       // read, but not given out
-  std::size_t position_ = 0;  // what is given out ends here
-  std::size_t searched_ = 0;  // the line behind it does not end before here
+  std::int64_t size_ = 0;     // of a regular file, else 0
+  std::int64_t read_ = 0;     // bytes read so far
+  std::string pending_;       // read, but not returned
+  std::size_t position_ = 0;  // what has been returned ends here
+  std::size_t searched_ = 0;  // the next line does not end before here
   std::int64_t number_ = 0;
 };
 

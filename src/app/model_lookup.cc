@@ -8,7 +8,6 @@
 #include <fstream>
 
 #include "aira/error.h"
-#include "app/builtin_model.h"
 #include "base/printable.h"
 
 namespace aira {
@@ -16,7 +15,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char* kBuiltinName = "aira-mini";
 constexpr const char* kDefaultModel = "nicholasKluge/Aira-2-portuguese-124M";
+
+/// A file that builtin_model.S embeds.
+struct Entry {
+  const char* name;
+  const std::byte* data;
+  std::size_t size;
+};
 
 /// The variable's value; an empty one counts as not set.
 std::optional<std::string> environment(const char* name) {
@@ -74,6 +81,24 @@ bool is_complete(const std::string& snapshot) {
   return fs::exists(fs::path(snapshot) / "config.json", problem) &&
          (fs::exists(fs::path(snapshot) / "model.safetensors", problem) ||
           fs::exists(fs::path(snapshot) / "model.safetensors.index.json", problem));
+}
+
+extern "C" const Entry aira_builtin_files[];  // a null name ends them
+
+/// The demo model in the executable, so that the program answers right after the build; nothing
+/// when it was built without one.
+std::optional<ModelFiles> builtin_model() {
+  if (aira_builtin_files[0].name == nullptr) return std::nullopt;
+  const std::string label = std::string("built-in ") + kBuiltinName;
+  return ModelFiles::from_memory(label, [](const std::string& name) -> std::optional<File> {
+    for (const Entry* entry = aira_builtin_files; entry->name != nullptr; ++entry) {
+      if (name != entry->name) continue;
+      return File{std::string("built-in ") + kBuiltinName + "/" + name,
+                  {entry->data, [](const std::byte*) {}},
+                  entry->size};
+    }
+    return std::nullopt;
+  });
 }
 
 FoundModel find_asked(const std::string& asked, const std::string& origin) {

@@ -6,11 +6,14 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <system_error>
 
 namespace aira {
 namespace {
+
+constexpr double kInterval = 0.25;  // seconds between two updates of the progress line
 
 /// 0, or the errno that stopped the writing.
 int write_all(int fd, std::string_view text) {
@@ -40,6 +43,23 @@ std::size_t line_break(std::string_view text) {
   return 0;
 }
 
+double seconds(std::chrono::steady_clock::duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
+/// "1:02:03" or "02:03".
+std::string clock_time(double seconds_left) {
+  const auto whole = static_cast<long long>(seconds_left + 0.5);
+  std::array<char, 32> text{};
+  if (whole >= 3600) {
+    std::snprintf(text.data(), text.size(), "%lld:%02lld:%02lld", whole / 3600, whole / 60 % 60,
+                  whole % 60);
+  } else {
+    std::snprintf(text.data(), text.size(), "%02lld:%02lld", whole / 60, whole % 60);
+  }
+  return text.data();
+}
+
 }  // namespace
 
 void print(std::string_view text) {
@@ -51,7 +71,7 @@ void print(std::string_view text) {
   }
 }
 
-// Nobody can be told that stderr does not work.
+// A failure of stderr cannot be reported anywhere.
 void print_aside(std::string_view text) { write_all(STDERR_FILENO, text); }
 
 void note(std::string_view sentence) { print_aside("aira-cli: " + std::string(sentence) + "\n"); }
@@ -74,6 +94,39 @@ bool colours() {
   const char* term = std::getenv("TERM");
   return ::isatty(STDERR_FILENO) == 1 && (no_color == nullptr || *no_color == '\0') &&
          term != nullptr && std::string_view(term) != "dumb";
+}
+
+std::optional<Error> problem_in(const std::function<void()>& work) {
+  try {
+    work();
+  } catch (const Error& error) {
+    return error;
+  }
+  return std::nullopt;
+}
+
+Progress::Progress(bool wanted)
+    : on_(wanted && ::isatty(STDERR_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 0) {}
+
+void Progress::line_done(double fraction) {
+  ++lines_;
+  if (!on_) return;
+  const Clock::time_point now = Clock::now();
+  if (seconds(now - shown_) < kInterval) return;
+  shown_ = now;
+  const double elapsed = seconds(now - started_);
+  std::array<char, 128> line{};
+  std::snprintf(line.data(), line.size(), "%zu lines done, %.0f tokens/s", lines_,
+                static_cast<double>(tokens_) / elapsed);
+  std::string text = line.data();
+  if (fraction > 0) text += ", " + clock_time(elapsed * (1 - fraction) / fraction) + " left";
+  print_aside("\r" + text + "\x1b[K");
+  visible_ = true;
+}
+
+void Progress::clear() {
+  if (visible_) print_aside("\r\x1b[K");
+  visible_ = false;
 }
 
 }  // namespace aira

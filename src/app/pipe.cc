@@ -1,74 +1,84 @@
 // Questions line by line, answers line by line: every line of the input has its lines in the
 // output, in order, whole or not at all.
-#include "app/answer_lines.h"
-#include "app/commands.h"
-#include "app/engine.h"
+#include <utility>
+
+#include "app/answering.h"
 #include "app/interrupt.h"
-#include "app/output.h"
+#include "app/line_loop.h"
 
 namespace aira {
 namespace {
 
 class Pipe {
  public:
-  explicit Pipe(const Options& options) : lines_(options.file.value_or("-")), engine_(options) {
-    engine_.require_markers();
-    request_ = engine_.generate_options();
-  }
+  explicit Pipe(const AskOptions& options)
+      : lines_(options.file.value_or("-")),
+        answering_(options),
+        request_(options.request.over(answering_.engine().defaults())),
+        progress_(!options.quiet) {}
 
   int run() {
     catch_interrupts();
-    Progress progress(!engine_.options().quiet);
-    progress_ = &progress;
-    const bool whole = answer_lines(lines_, &engine_.scheduler(), progress,
-                                    [&](const std::string& line) { return begin(line); });
+    const LineLoop loop = {lines_, progress_, answering_.line_window(),
+                           [this] { answering_.engine().cancel_all(); }};
+    const bool whole = loop.run([this](const std::string& line) { return begin(line); });
     return whole ? code_ : kInterrupted;
   }
 
  private:
-  LineAnswer begin(const std::string& line) {
-    std::shared_ptr<const Pending<Answers>> pending;
-    std::optional<std::string> problem;
-    if (!line.empty()) {
-      problem = problem_in([&] {
-        pending = engine_.scheduler().ask({engine_.prompt(line), request_, {}});
+  /// What is known of a line's answers.
+  struct Line {
+    std::int64_t number;
+    std::int64_t printed = 0;
+    std::optional<Ticket> ticket = {};
+    std::optional<Error> problem = {};
+  };
+
+  PrintAnswer begin(const std::string& text) {
+    const auto line = std::make_shared<Line>(Line{lines_.number()});
+    if (!text.empty()) {
+      Listener listener;
+      listener.finished = [this, &line = *line](std::size_t number, const Answer& answer) {
+        if (answer.finish != FinishReason::kInterrupted) print_answer(line, number, answer);
+      };
+      listener.failed = [&line = *line](const Error& error) { line.problem = error; };
+      line->problem = problem_in([&] {
+        line->ticket = answering_.engine().submit(
+            GenerateRequest{answering_.prompt(text), request_}, std::move(listener));
       });
     }
-    return [this, pending, problem, number = lines_.number(), printed = std::size_t{0}]() mutable {
-      if (pending) print_complete(*pending, printed);
-      if (pending && !pending->done) return false;
-      if (pending && pending->problem) problem = pending->problem;
-      if (problem) {
-        progress_->clear();
-        report_error("line " + std::to_string(number) + ": " + *problem);
-        code_ = kFailed;
-      }
-      // A question without an answer keeps its place.
-      const auto missing = static_cast<std::size_t>(request_.answers) - printed;
-      if (missing > 0) print(std::string(missing, '\n'));
-      return true;
-    };
+    return [this, line] { finish(*line); };
   }
 
-  void print_complete(const Pending<Answers>& pending, std::size_t& printed) {
-    for (; printed < pending.result.complete; ++printed) {
-      const Answer& answer = pending.result.list[printed];
-      print(engine_.numbering(printed) + one_line(answer.text) + "\n");
-      progress_->add_tokens(static_cast<std::int64_t>(answer.token_ids.size()));
-      if (engine_.options().stats) progress_->clear();
-      engine_.print_stats(answer, request_);
+  void print_answer(Line& line, std::size_t number, const Answer& answer) {
+    print(answering_.numbering(number) + one_line(answer.text) + "\n");
+    ++line.printed;
+    progress_.add_tokens(answer.token_ids.size());
+    if (answering_.options().stats) progress_.clear();
+    answering_.print_stats(answer, request_.seed);
+  }
+
+  void finish(Line& line) {
+    if (line.ticket) line.ticket->wait();
+    if (interrupted()) return;
+    if (line.problem) {
+      progress_.clear();
+      report_error("line " + std::to_string(line.number) + ": " + line.problem->what());
+      code_ = kFailed;
     }
+    // A question without an answer keeps its place.
+    print(std::string(static_cast<std::size_t>(request_.answers - line.printed), '\n'));
   }
 
   LineReader lines_;
-  Engine engine_;
+  Answering answering_;
   GenerateOptions request_;
-  Progress* progress_ = nullptr;
+  Progress progress_;
   int code_ = kDone;
 };
 
 }  // namespace
 
-int run_pipe(const Options& options) { return Pipe(options).run(); }
+int run_pipe(const AskOptions& options) { return Pipe(options).run(); }
 
 }  // namespace aira

@@ -1,14 +1,14 @@
-// Text to token ids and back, with the tokenizer alone: no weights are read.
+// tokenize: text to token ids and back, with the tokenizer alone: no weights are read.
+#include <CLI/CLI.hpp>
 #include <charconv>
-#include <limits>
+#include <chrono>
 
+#include "aira/error.h"
 #include "aira/tokenizer.h"
-#include "app/commands.h"
-#include "app/engine.h"
+#include "app/answering.h"
 #include "app/interrupt.h"
-#include "app/json_lines.h"
-#include "app/output.h"
-#include "base/json.h"
+#include "app/line_loop.h"
+#include "app/tokenizer_cache.h"
 #include "base/printable.h"
 
 namespace aira {
@@ -17,7 +17,16 @@ namespace {
 using nlohmann::json;
 using nlohmann::ordered_json;
 
-constexpr std::int64_t kHighestId = std::numeric_limits<std::int32_t>::max();
+struct TokenizeOptions : CommonOptions {
+  std::optional<std::string> file;
+  bool jsonl = false;
+  bool plain = false;
+  bool decode = false;
+
+  Tokenizer::Added added() const {
+    return plain ? Tokenizer::Added::kPlainText : Tokenizer::Added::kRecognise;
+  }
+};
 
 std::string joined(const std::vector<std::int32_t>& ids) {
   std::string line;
@@ -45,35 +54,34 @@ std::vector<std::int32_t> parse_ids(std::string_view line) {
   }
 }
 
-ordered_json convert_json(const Tokenizer& tokenizer, const Options& options,
-                          Tokenizer::Added added, const json& line) {
-  if (!options.decode) {
-    refuse_other_keys(line, {"text"});
-    const std::optional<std::string> text = text_of(line, "text");
-    if (!text) throw Error("A line needs \"text\".");
-    return {{"ids", tokenizer.encode(*text, added)}};
-  }
-  refuse_other_keys(line, {"ids"});
-  if (!line.contains("ids") || !line["ids"].is_array()) {
-    throw Error("A line needs \"ids\", a list of token ids.");
-  }
-  const std::vector<std::int64_t> wide =
-      JsonObject(line, "The line").integers("ids", {.from = 0, .to = kHighestId});
-  const std::vector<std::int32_t> ids(wide.begin(), wide.end());
-  return {{"text", tokenizer.decode(ids, false)}};
+std::string convert(const Tokenizer& tokenizer, const TokenizeOptions& options,
+                    const std::string& line) {
+  if (options.decode) return one_line(tokenizer.decode(parse_ids(line), false));
+  return joined(tokenizer.encode(line, options.added()));
 }
 
-int convert_lines(const Tokenizer& tokenizer, const Options& options, Tokenizer::Added added,
-                  LineReader& lines) {
+ordered_json convert(const Tokenizer& tokenizer, const TokenizeOptions& options, const json& line) {
+  const JsonObject object(line, "The line");
+  if (options.decode) {
+    refuse_other_keys(line, {"ids"});
+    const auto ids = token_ids(object, "ids");
+    if (!ids) throw Error("A line needs \"ids\", a list of token ids.");
+    return {{"text", tokenizer.decode(*ids, false)}};
+  }
+  refuse_other_keys(line, {"text"});
+  const std::optional<std::string> text = object.text("text");
+  if (!text) throw Error("A line needs \"text\".");
+  return {{"ids", tokenizer.encode(*text, options.added())}};
+}
+
+int convert_lines(const Tokenizer& tokenizer, const TokenizeOptions& options, LineReader& lines) {
   int code = kDone;
   while (const std::optional<std::string> line = lines.next()) {
     std::string result;
-    const std::optional<std::string> problem = problem_in([&] {
-      result = options.decode ? one_line(tokenizer.decode(parse_ids(*line), false))
-                              : joined(tokenizer.encode(*line, added));
-    });
+    const std::optional<Error> problem =
+        problem_in([&] { result = convert(tokenizer, options, *line); });
     if (problem) {
-      report_error("line " + std::to_string(lines.number()) + ": " + *problem);
+      report_error("line " + std::to_string(lines.number()) + ": " + problem->what());
       code = kFailed;
     }
     print(result + "\n");
@@ -81,25 +89,47 @@ int convert_lines(const Tokenizer& tokenizer, const Options& options, Tokenizer:
   return interrupted() ? kInterrupted : code;
 }
 
-}  // namespace
-
-int run_tokenize(const Options& options) {
+int run_tokenize(const TokenizeOptions& options) {
   LineReader lines(options.file.value_or("-"));
   const FoundModel found = find_model(options);
-  TokenizerCache tokens(packed_folder(), found.files);
-  const Tokenizer tokenizer = tokens.load();
-  const auto added = options.plain ? Tokenizer::Added::kPlainText : Tokenizer::Added::kRecognise;
+  TokenizerCache cache(packed_folder(), found.files);
+  const Tokenizer tokenizer = cache.load();
   catch_interrupts();
   Progress progress(!options.quiet);
-  const int code =
-      options.jsonl ? answer_json_lines(lines, nullptr, progress,
-                                        [&](const json& line) -> JsonAnswer {
-                                          return [answer = convert_json(tokenizer, options, added,
-                                                                        line)] { return answer; };
-                                        })
-                    : convert_lines(tokenizer, options, added, lines);
-  tokens.keep(tokenizer, patience());
+  const auto begin = [&](const json& line) -> JsonAnswer {
+    return [answer = convert(tokenizer, options, line)] { return answer; };
+  };
+  const int code = options.jsonl ? run_json_loop({lines, progress, line_window(1), [] {}}, begin)
+                                 : convert_lines(tokenizer, options, lines);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+  cache.keep(tokenizer,
+             [deadline] { return !interrupted() && std::chrono::steady_clock::now() < deadline; });
   return code;
+}
+
+}  // namespace
+
+Action set_up_tokenize(CLI::App& app) {
+  const auto options = std::make_shared<TokenizeOptions>();
+  app.description(R"(aira-cli tokenize [options]       Convert lines of text to token ids, or back
+JSON lines: {"text"} -> {"ids"}; with --decode {"ids"} -> {"text"})");
+  app.footer(R"(Examples:
+  echo "Olá, mundo" | aira-cli tokenize
+  echo '{"text": "Olá<|endoftext|>"}' | aira-cli tokenize --jsonl
+  echo "Olá, mundo" | aira-cli tokenize | aira-cli tokenize --decode)");
+  add_model_options(app, *options, false);
+  add_file(app, options->file, "One text or list of ids per line; - is stdin");
+  app.add_flag("--jsonl", options->jsonl, "JSON lines in and out");
+  app.option_defaults()->group("Tokens");
+  app.add_flag("--plain", options->plain, "Treat special tokens in the text as plain text");
+  app.add_flag("--decode", options->decode, "Convert ids to text");
+  add_quiet(app, *options);
+  app.final_callback([options] {
+    if (options->plain && options->decode) {
+      throw UsageError("--plain is about text and --decode about ids; use one of them.");
+    }
+  });
+  return [options] { return run_tokenize(*options); };
 }
 
 }  // namespace aira

@@ -11,25 +11,9 @@
 
 #include "run/keep_best.h"
 #include "run/log_softmax.h"
-#include "run/option_range.h"
 #include "run/processors.h"
 
 namespace aira {
-
-void BeamOptions::validate() const {
-  if (beams < 1) out_of_range("num-beams", beams, "a whole number from 1");
-  if (!std::isfinite(length_penalty)) {
-    out_of_range("length-penalty", length_penalty, "a finite number");
-  }
-  if (returned < 1 || returned > beams) {
-    const std::string range =
-        "a whole number from 1 to the number of beams, " + std::to_string(beams);
-    out_of_range("num-return-sequences", returned, range.c_str());
-  }
-  if (max_new_tokens < 1) {
-    out_of_range("max-new-tokens", max_new_tokens, "a whole number from 1");
-  }
-}
 
 BeamSearch::BeamSearch(const BeamOptions& options, const SamplingOptions& sampling,
                        std::span<const std::int32_t> prompt, std::span<const std::int32_t> end_ids,

@@ -19,9 +19,6 @@ struct BeamOptions {
   EarlyStopping early_stopping = EarlyStopping::kTrue;
   std::int64_t returned = 1;          // from 1 to beams
   std::int64_t max_new_tokens = 200;  // > 0
-
-  /// Throws UsageError that names the option and its legal range.
-  void validate() const;
 };
 
 /// How a running beam came about.

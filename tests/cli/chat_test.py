@@ -93,8 +93,8 @@ class Chat(CliTest):
         terminal = self.start(*SHORT)
         self.assertIn("top_k 30", self.asked(terminal, "/params"))
         self.assertEqual(self.asked(terminal, "/params top_k 7"), "top_k 7")
-        self.assertIn("--top-p must be", self.asked(terminal, "/params top_p 2"))
-        self.assertIn("no sampling option", self.asked(terminal, "/params nothing 2"))
+        self.assertIn('"top_p" must be', self.asked(terminal, "/params top_p 2"))
+        self.assertIn("no request option", self.asked(terminal, "/params nothing 2"))
         self.assertIn("needs a name and a value", self.asked(terminal, "/params top_k"))
         self.assertIn("--jsonl", self.asked(terminal, "/params logprobs 2"))
         self.assertEqual(self.asked(terminal, "/params renormalize_logits true"),

@@ -63,8 +63,8 @@ class JsonLines(CliTest):
 
     def test_ids_that_are_no_prompt(self):
         self.bad({"prompt_ids": []}, "empty")
-        self.bad({"prompt_ids": "97"}, "must be a list of token ids")
-        self.bad({"prompt_ids": [97, -1]}, "must be a list of token ids")
+        self.bad({"prompt_ids": "97"}, '"prompt_ids" must be a list of token ids')
+        self.bad({"prompt_ids": [97, -1]}, '"prompt_ids" must be ')
         self.bad({"prompt_ids": [97, 100000]}, "100000")
         self.bad({"prompt_ids": [97] * 64}, "64")
         self.bad({"prompt_ids": [97], "prompt": "a"}, "one of them")
@@ -124,7 +124,7 @@ class JsonLines(CliTest):
         self.bad({"id": 1}, "question")
         self.bad({"question": "a", "prompt": "b"}, "one of them")
         self.bad({"question": 3}, "string")
-        self.bad({"question": None}, "string")
+        self.bad({"question": None}, "question")
         self.bad({"prompt": ["a"]}, "string")
         self.bad('{"question": "a", "question": "b"}', "twice")
 
@@ -137,7 +137,7 @@ class JsonLines(CliTest):
             for value in values:
                 with self.subTest(key=key, value=value):
                     error = self.bad({"id": "x", "question": "um", key: value}, "must be")
-                    self.assertIn("--" + key.replace("_", "-"), error["error"]["message"])
+                    self.assertIn(f'"{key}"', error["error"]["message"])
                     self.assertEqual(error["id"], "x")
 
     def test_unknown_keys(self):

@@ -1,6 +1,7 @@
 """Help, version and everything on a command line that is refused with exit code 2."""
 
 import os
+import re
 
 from harness import CliTest, main, model, run, start
 
@@ -12,27 +13,38 @@ class Usage(CliTest):
 
     def test_help_goes_to_stdout(self):
         out = self.succeed("--help").decode()
-        for option in ("--model", "--device", "--dtype", "--threads", "--max-new-tokens",
-                       "--temperature", "--top-k", "--top-p", "--repetition-penalty", "--greedy",
-                       "--seed", "--num-return-sequences", "--stop", "--raw", "--history",
-                       "--jsonl", "--stats", "--quiet", "--version", "--help", "--batch",
-                       "--numbered", "--best-of", "--stop-on-loop", "--logprobs", "--num-beams",
-                       "--length-penalty", "--early-stopping", "--min-p", "--typical-p",
-                       "--no-repeat-ngram-size", "--min-new-tokens", "--bad-words",
-                       "--logit-bias"):
-            self.assertIn(option, out)
+        request = re.findall(r"^\| `(?:-\w, )?(--[a-z-]+)",
+                             self.succeed("help", "options").decode(), re.MULTILINE)
+        self.assertIn("--top-k", request)
+        own = ["--model", "--device", "--dtype", "--threads", "--file", "--jsonl", "--raw",
+               "--history", "--numbered", "--batch", "--stats", "--quiet", "--version", "--help"]
+        listed = re.findall(r"^  (?:-\w,|   ) (--[a-z-]+)", out, re.MULTILINE)
+        self.assertEqual(sorted(listed), sorted(request + own))
+        self.assertIn("--top-k K ", out)
+        self.assertIn("(30)", out)
         self.assertIn("Examples:", out)
         self.assertTrue(out.endswith("\n"))
         self.assertEqual(self.succeed("-h").decode(), out)
 
     def test_help_of_every_command(self):
-        for command in ("tokenize", "score", "info", "bench"):
+        for command in ("chat", "tokenize", "score", "info", "bench"):
             out = self.succeed(command, "--help").decode()
             self.assertIn(f"aira-cli {command}", out)
             self.assertIn("--model", out)
+            self.assertNotIn("uestion per line", out)
+            self.assertEqual(self.succeed("help", command).decode(), out)
+            self.assertIn(f"\n  {command} ", self.succeed("help").decode())
+        self.assertEqual(self.succeed("help"), self.succeed("--help"))
+        self.refused("help", "nothing", says='There is no command "nothing"')
 
     def test_version(self):
-        self.assertRegex(self.succeed("--version").decode(), r"\Aaira-cli \d+\.\d+\.\d+\n\Z")
+        out = self.succeed("--version").decode()
+        self.assertRegex(out, r"\Aaira-cli \d+\.\d+\.\d+\n\Z")
+        self.assertEqual(self.succeed("version").decode(), out)
+
+    def test_a_chat_needs_a_terminal(self):
+        self.refused("chat", says="terminal")
+        self.refused("chat", "question", says='"question"')
 
     def test_unknown_options(self):
         for option in ("--foo", "-z", "--beams", "--temprature=1"):
@@ -109,8 +121,9 @@ class Usage(CliTest):
         self.refused("--greedy", "info", says="goes first")
 
     def test_a_command_name_as_a_question(self):
-        out = self.succeed("-m", model(), "--max-new-tokens", "1", "--", "info")
-        self.assertEqual(out.count(b"\n"), 1)
+        for word in ("info", "help", "version", "chat"):
+            out = self.succeed("-m", model(), "--max-new-tokens", "1", "--", word)
+            self.assertEqual(out.count(b"\n"), 1)
 
     def test_a_question_that_looks_like_an_option(self):
         for question in ("--help", "-m", "--", "-5 graus?"):

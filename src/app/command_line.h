@@ -1,0 +1,87 @@
+// The table of commands and how a command line becomes one of them. A subcommand is a row of the
+// table and a file with its options, its help and what it does.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "aira/device.h"
+#include "aira/dtype.h"
+#include "run/request_options.h"
+
+namespace CLI {
+class App;
+class Option;
+class Validator;
+}  // namespace CLI
+
+namespace aira {
+
+inline constexpr int kDone = 0;
+inline constexpr int kFailed = 1;  // the reason is on stderr
+inline constexpr int kUsage = 2;
+inline constexpr int kInterrupted = 130;
+
+/// What a parsed command line does; returns the exit code. What ends the program is thrown.
+using Action = std::function<int()>;
+
+struct Command {
+  const char* name;  // empty: no command, which asks
+  const char* summary;
+  /// Adds options, description and examples; the action is valid once `app` has parsed.
+  Action (*set_up)(CLI::App& app);
+};
+
+Action set_up_ask(CLI::App& app);
+Action set_up_chat(CLI::App& app);
+Action set_up_tokenize(CLI::App& app);
+Action set_up_score(CLI::App& app);
+Action set_up_info(CLI::App& app);
+Action set_up_bench(CLI::App& app);
+Action set_up_help(CLI::App& app);
+Action set_up_version(CLI::App& app);
+
+std::span<const Command> commands();
+/// Null when there is no command of that name.
+const Command* find_command(std::string_view name);
+/// What --help prints.
+std::string help_text(const Command& command);
+/// What `help options` prints, kept as tools/docs/options.md.
+std::string options_page();
+
+/// Throws UsageError. Checked here: everything that can be checked without the model.
+Action parse_command_line(int argc, const char* const* argv);
+/// Parses words with the options of `app`, errors in this program's words.
+void parse_words(CLI::App& app, std::span<const char* const> words);
+
+// What the commands' options have in common.
+
+struct CommonOptions {
+  std::optional<std::string> model;  // folder or hub id
+  Device device = Device::kAuto;
+  DType dtype = DType::kF16;
+  int threads = 0;  // 0 = one per usable core
+  bool quiet = false;
+};
+
+/// -m; for a command that computes also --device, --dtype and -t. To be called first.
+void add_model_options(CLI::App& app, CommonOptions& options, bool computes);
+/// -q. To be called last.
+void add_quiet(CLI::App& app, CommonOptions& options);
+/// -f
+void add_file(CLI::App& app, std::optional<std::string>& file, const char* help);
+/// --batch
+void add_batch(CLI::App& app, std::int64_t& batch);
+void add_request_options(CLI::App& app, RequestChanges& request);
+CLI::Option* add_text(CLI::App& app, const char* names, std::optional<std::string>& target,
+                      const char* placeholder, const char* help);
+/// For CLI::Option::check.
+CLI::Validator whole_number(std::int64_t from, std::int64_t to);
+
+}  // namespace aira

@@ -1,0 +1,280 @@
+#include "run/request_options.h"
+
+#include <algorithm>
+#include <array>
+#include <cfloat>
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "aira/error.h"
+#include "base/printable.h"
+#include "run/option_values.h"
+
+namespace aira {
+namespace {
+
+using Generate = GenerateOptions;
+using Sampling = SamplingOptions;
+
+constexpr double kUnlimited = std::numeric_limits<double>::infinity();
+constexpr double kAboveZero = std::numeric_limits<double>::denorm_min();
+
+constexpr OptionRange kSwitch = {"true or false"};
+constexpr OptionRange kText = {"a text that is not empty"};
+constexpr OptionRange kFromOne = {"a whole number of at least 1", 1, kUnlimited};
+constexpr OptionRange kFromZero = {"a whole number of at least 0", 0, kUnlimited};
+constexpr OptionRange kAnswers = {"a whole number from 1 to 1000000", 1, 1e6};
+constexpr OptionRange kShare = {"a number above 0 and at most 1", kAboveZero, 1};
+
+// Penalties are applied in single precision.
+constexpr std::array<RequestOption, 22> kOptions = {{
+    {"max_new_tokens", "", &Generate::max_new_tokens, "N", kFromOne, kSamplingGroup,
+     "Maximum number of generated tokens"},
+    {"temperature",
+     "",
+     &Sampling::temperature,
+     "T",
+     {"a number above 0 (instead of 0, use greedy)", kAboveZero, DBL_MAX},
+     kSamplingGroup,
+     "Sampling temperature"},
+    {"top_k", "", &Sampling::top_k, "K", kFromZero, kSamplingGroup,
+     "Keep the K most probable tokens; 0 = off"},
+    {"top_p", "", &Sampling::top_p, "P", kShare, kSamplingGroup,
+     "Keep the most probable tokens up to a total of P; 1 = off"},
+    {"min_p",
+     "",
+     &Sampling::min_p,
+     "P",
+     {"a number from 0 to 1", 0, 1},
+     kSamplingGroup,
+     "Drop tokens less likely than P times the best one; 0 = off"},
+    {"typical_p", "", &Sampling::typical_p, "P", kShare, kSamplingGroup,
+     "Keep the most typical tokens up to a total of P; 1 = off"},
+    {"repetition_penalty",
+     "",
+     &Sampling::repetition_penalty,
+     "R",
+     {"a number above 0", std::numeric_limits<float>::denorm_min(), FLT_MAX},
+     kSamplingGroup,
+     "Penalty for tokens already in the text; 1 = off"},
+    {"no_repeat_ngram_size", "", &Sampling::no_repeat_ngram_size, "N", kFromZero, kSamplingGroup,
+     "Never repeat a sequence of N tokens; 0 = off"},
+    {"min_new_tokens", "", &Sampling::min_new_tokens, "N", kFromZero, kSamplingGroup,
+     "Minimum number of generated tokens"},
+    {"greedy", "", &Sampling::greedy, "", kSwitch, kSamplingGroup, "Greedy decoding"},
+    {"seed",
+     "",
+     &Generate::seed,
+     "N",
+     {"a whole number from 0 to 18446744073709551615", 0, kUnlimited},
+     "Answers",
+     "Random seed (drawn once per run)"},
+    {"num_return_sequences", "-n", &Generate::answers, "N", kAnswers, "Answers",
+     "Answers per question"},
+    {"best_of", "", &Generate::best_of, "N", kAnswers, "Answers",
+     "Sample N answers, keep the most probable; 1 = off"},
+    {"stop", "", &Generate::stop, "TEXT", kText, "Answers",
+     "End the answer before TEXT; may be repeated"},
+    {"stop_on_loop", "", &Generate::stop_on_loop, "", kSwitch, "Answers",
+     "End an answer that repeats itself"},
+    {"bad_words", "", &Generate::bad_words, "TEXT", kText, "Answers",
+     "Never generate TEXT; may be repeated"},
+    {"logit_bias",
+     "",
+     &Sampling::logit_bias,
+     "ID=BIAS",
+     {R"(token ids with finite numbers, as 65=-1.5 or, in JSON, {"65": -1.5})"},
+     "Answers",
+     "Add BIAS to the logit of token ID; may be repeated"},
+    {"logprobs",
+     "",
+     &Generate::logprobs,
+     "K",
+     {"a whole number from 0 to 1000", 0, 1000},
+     "Answers",
+     "JSON lines: log-probability of each token and of the top K"},
+    {"num_beams",
+     "",
+     &Generate::num_beams,
+     "N",
+     {"a whole number from 1 to 4096", 1, 4096},
+     "Beam search",
+     "Beam search with N beams instead of sampling; 1 = off"},
+    {"length_penalty",
+     "",
+     &Generate::length_penalty,
+     "P",
+     {"a finite number", -DBL_MAX, DBL_MAX},
+     "Beam search",
+     "Above 0 favours long answers"},
+    {"early_stopping",
+     "",
+     &Generate::early_stopping,
+     "WHEN",
+     {"true, false or never"},
+     "Beam search",
+     "true, false or never, as in transformers"},
+    {"renormalize_logits", "", &Sampling::renormalize_logits, "", kSwitch, "Beam search",
+     "Renormalize log-probabilities after all processors"},
+}};
+
+template <typename Value>
+bool accepts(const OptionRange& range, const Value& value) {
+  if constexpr (std::is_arithmetic_v<Value> && !std::is_same_v<Value, bool>) {
+    return static_cast<double>(value) >= range.from && static_cast<double>(value) <= range.to;
+  } else {
+    return is_valid(value);
+  }
+}
+
+[[noreturn]] void refuse(const RequestOption& row, const std::string& found) {
+  throw UsageError(option(row.name) + " must be " + row.range.words + ", not " + found + ".");
+}
+
+template <typename Value>
+std::string in_words(const Value& value) {
+  if constexpr (std::is_same_v<Value, double>) {
+    if (!std::isfinite(value)) return std::to_string(value);  // JSON has no such numbers
+  }
+  return printable(to_json(value).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace),
+                   120);
+}
+
+}  // namespace
+
+std::string RequestOption::flag() const {
+  std::string text = "--" + std::string(name);
+  std::replace(text.begin(), text.end(), '_', '-');
+  return text;
+}
+
+void RequestOption::set_words(GenerateOptions& options, std::span<const std::string> words) const {
+  const auto set_member = [&]<typename T>(const Member<T>& place) {
+    T value{};
+    for (const std::string& word : words) {
+      if (!read_word(word, value) || !accepts(range, value)) refuse(*this, quote(word));
+    }
+    place.of(options) = std::move(value);
+  };
+  std::visit(set_member, member);
+}
+
+void RequestOption::set_field(GenerateOptions& options, const nlohmann::json& json) const {
+  const auto set_member = [&]<typename T>(const Member<T>& place) {
+    T value{};
+    if (!read_json(json, value) || !accepts(range, value)) refuse(*this, in_words(json));
+    place.of(options) = std::move(value);
+  };
+  std::visit(set_member, member);
+}
+
+void RequestOption::copy(const GenerateOptions& from, GenerateOptions& to) const {
+  std::visit([&](const auto& place) { place.of(to) = place.of(from); }, member);
+}
+
+nlohmann::json RequestOption::value(const GenerateOptions& options) const {
+  const auto write = [&](const auto& place) {
+    const auto& held = place.of(options);
+    return accepts(range, held) ? to_json(held) : nlohmann::json(nullptr);
+  };
+  return std::visit(write, member);
+}
+
+std::string RequestOption::default_text() const {
+  const bool shown = std::holds_alternative<Member<std::int64_t>>(member) ||
+                     std::holds_alternative<Member<double>>(member) ||
+                     std::holds_alternative<Member<EarlyStopping>>(member);
+  const nlohmann::json json = value({});
+  return shown && !json.is_null() ? json.dump() : std::string();
+}
+
+std::span<const RequestOption> request_options() { return kOptions; }
+
+const RequestOption& request_option(std::string_view name) {
+  const auto* const row = std::find_if(kOptions.begin(), kOptions.end(),
+                                       [&](const RequestOption& one) { return one.name == name; });
+  if (row == kOptions.end()) throw UsageError("There is no request option " + quote(name) + ".");
+  return *row;
+}
+
+void RequestChanges::set_words(const RequestOption& option, std::span<const std::string> words) {
+  option.set_words(values_, words);
+  given_.push_back(&option);
+}
+
+void RequestChanges::set_field(const RequestOption& option, const nlohmann::json& value) {
+  option.set_field(values_, value);
+  given_.push_back(&option);
+}
+
+GenerateOptions RequestChanges::over(GenerateOptions options) const {
+  constexpr std::array<std::string_view, 5> kDraw = {"temperature", "top_k", "top_p", "min_p",
+                                                     "typical_p"};
+  for (const RequestOption* row : given_) {
+    if (std::find(kDraw.begin(), kDraw.end(), row->name) != kDraw.end()) {
+      options.sampling.greedy = false;
+    }
+  }
+  for (const RequestOption* row : given_) row->copy(values_, options);
+  options.validate();
+  return options;
+}
+
+GenerateOptions default_options(const GenerationConfig& config) {
+  GenerateOptions options;
+  SamplingOptions& sampling = options.sampling;
+  sampling.temperature = config.temperature.value_or(sampling.temperature);
+  sampling.top_k = config.top_k.value_or(sampling.top_k);
+  sampling.top_p = config.top_p.value_or(sampling.top_p);
+  sampling.repetition_penalty = config.repetition_penalty.value_or(sampling.repetition_penalty);
+  sampling.greedy = config.do_sample.has_value() && !*config.do_sample;
+  options.max_new_tokens = config.max_new_tokens.value_or(options.max_new_tokens);
+  return options;
+}
+
+void GenerateOptions::validate() const {
+  static const GenerateOptions kDefaults;
+  for (const RequestOption& row : kOptions) {
+    const auto check = [&](const auto& place) {
+      const auto& value = place.of(*this);
+      if (!accepts(row.range, value) && value != place.of(kDefaults)) refuse(row, in_words(value));
+    };
+    std::visit(check, row.member);
+  }
+  for (const std::vector<std::int32_t>& word : sampling.bad_words) {
+    if (word.empty() || *std::min_element(word.begin(), word.end()) < 0) {
+      throw UsageError("The ids of " + option("bad_words") + " must be lists of at least one id.");
+    }
+  }
+  if (best_of > 1 && best_of < answers) {
+    throw UsageError(option("best_of") + " " + std::to_string(best_of) + " cannot give " +
+                     std::to_string(answers) + " answers; " + option("num_return_sequences") +
+                     " must not be larger.");
+  }
+  if (num_beams == 1) return;
+  if (answers > num_beams) {
+    throw UsageError(option("num_return_sequences") + " must be at most " + option("num_beams") +
+                     ", " + std::to_string(num_beams) + ", not " + std::to_string(answers) + ".");
+  }
+  const auto refuse_beams = [](const char* name) {
+    throw UsageError(option(name) + " does not go with " + option("num_beams") + ".");
+  };
+  if (best_of > 1) refuse_beams("best_of");
+  if (logprobs >= 0) refuse_beams("logprobs");
+  if (stop_on_loop) refuse_beams("stop_on_loop");
+}
+
+void GenerateOptions::check_vocabulary(std::int64_t vocab) const {
+  const auto check = [&](std::int32_t id, const char* name) {
+    if (id >= 0 && id < vocab) return;
+    throw Error("Token id " + std::to_string(id) + " in " + option(name) + " is out of range 0.." +
+                std::to_string(vocab - 1) + ".");
+  };
+  for (const auto& [id, bias] : sampling.logit_bias) check(id, "logit_bias");
+  for (const std::vector<std::int32_t>& word : sampling.bad_words) {
+    for (const std::int32_t id : word) check(id, "bad_words");
+  }
+}
+
+}  // namespace aira

@@ -1,0 +1,93 @@
+// The table of request options: all that the command line, JSON lines, the chat's /params, `info`,
+// the help and the documentation know about the members of GenerateOptions. A new option is a
+// member, a row of the table and its effect.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "aira/generate.h"
+#include "model/config.h"
+
+namespace aira {
+
+/// A member of GenerateOptions or of its SamplingOptions.
+template <typename T>
+class Member {
+ public:
+  constexpr Member(T GenerateOptions::*member) : own_(member) {}
+  constexpr Member(T SamplingOptions::*member) : sampling_(member) {}
+  template <typename Options>
+  auto& of(Options& options) const {
+    return own_ != nullptr ? options.*own_ : options.sampling.*sampling_;
+  }
+
+ private:
+  T GenerateOptions::*own_ = nullptr;
+  T SamplingOptions::*sampling_ = nullptr;
+};
+
+/// Legal values. Numbers lie between `from` and `to`, inclusive.
+struct OptionRange {
+  const char* words;  // for "... must be WORDS"
+  double from = 0;
+  double to = 0;
+};
+
+inline constexpr const char* kSamplingGroup = "Sampling";
+
+struct RequestOption {
+  const char* name;        // of the JSON field; the flag is --name-with-hyphens
+  const char* short_flag;  // "-n", or empty
+  std::variant<Member<bool>, Member<std::int64_t>, Member<std::uint64_t>, Member<double>,
+               Member<EarlyStopping>, Member<std::vector<std::string>>,
+               Member<std::vector<std::pair<std::int32_t, float>>>>
+      member;
+  const char* placeholder;  // of the value in --help; empty for a switch
+  OptionRange range;
+  const char* group;  // heading in --help
+  const char* help;
+
+  /// "--top-k"
+  std::string flag() const;
+  /// Sets the member from words: the last one counts, but a list takes all. Throws UsageError.
+  void set_words(GenerateOptions& options, std::span<const std::string> words) const;
+  /// Sets the member from a JSON field. Throws UsageError.
+  void set_field(GenerateOptions& options, const nlohmann::json& value) const;
+  void copy(const GenerateOptions& from, GenerateOptions& to) const;
+  /// The member as a JSON field; null when it is off by a value that cannot be asked for.
+  nlohmann::json value(const GenerateOptions& options) const;
+  /// The default for --help; empty for switches, lists and the seed, which is drawn.
+  std::string default_text() const;
+};
+
+/// In the order of --help.
+std::span<const RequestOption> request_options();
+/// The row of that name. Throws UsageError when there is none.
+const RequestOption& request_option(std::string_view name);
+
+/// The options that someone asked for, to be laid over defaults.
+class RequestChanges {
+ public:
+  void set_words(const RequestOption& option, std::span<const std::string> words);
+  void set_field(const RequestOption& option, const nlohmann::json& value);
+  /// `options` with the changes. Asking for temperature, top_k, top_p, min_p or typical_p asks for
+  /// sampling, even from a model that is greedy by default. Throws UsageError for options that do
+  /// not go together.
+  GenerateOptions over(GenerateOptions options) const;
+
+ private:
+  std::vector<const RequestOption*> given_;
+  GenerateOptions values_;
+};
+
+/// What the model's authors set, over the defaults of GenerateOptions.
+GenerateOptions default_options(const GenerationConfig& config);
+
+}  // namespace aira

@@ -1,0 +1,265 @@
+// The command line without a model: which command, which options, which sentences; and each row of
+// the table of request options by flag, by JSON field and as the chat's /params sets it.
+#include "app/command_line.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <CLI/CLI.hpp>
+
+#include <array>
+#include <cmath>
+#include <fstream>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "aira/error.h"
+
+namespace aira {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+
+/// Parses "aira-cli WORDS"; does nothing else.
+void parse(std::vector<const char*> words) {
+  words.insert(words.begin(), "aira-cli");
+  parse_command_line(static_cast<int>(words.size()), words.data());
+}
+
+std::string refusal(const std::vector<const char*>& words) {
+  try {
+    parse(words);
+  } catch (const UsageError& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
+TEST(CommandLine, TakesACommandAmongModelOptions) {
+  for (const std::vector<const char*>& words : std::vector<std::vector<const char*>>{
+           {"score", "--batch", "3"},
+           {"-m", "x", "score", "--batch", "3"},
+           {"-q", "--device=cpu", "-t", "2", "score", "--batch=3"},
+           {"score", "-m", "x", "--batch", "3", "-q"},
+           {"--dtype", "int8", "bench", "-n", "3"},
+           {"info", "--json"},
+           {"help", "score"},
+           {"version"},
+           {"pergunta"},
+           {"--greedy", "-m", "x", "pergunta"},
+           {"--", "score"},
+           {"-q", "--", "--help"}}) {
+    EXPECT_NO_THROW(parse(words)) << testing::PrintToString(words);
+  }
+}
+
+TEST(CommandLine, RefusesInSentences) {
+  const std::vector<std::pair<std::vector<const char*>, const char*>> cases = {
+      {{"--foo"}, "There is no option \"--foo\"; a question that begins with - goes after --."},
+      {{"score", "--jsonl"}, "There is no option \"--jsonl\" here."},
+      {{"tokenize", "--device", "cpu"}, "There is no option \"--device\" here."},
+      {{"--device", "cpu", "tokenize"}, "There is no option \"--device\" here."},
+      {{"um", "dois"}, "Several questions were given; put one question between quotes."},
+      {{"info", "word"}, "The word \"word\" means nothing here."},
+      {{"--greedy", "info"},
+       "The command info goes first; to ask the word itself, write it after --."},
+      {{"pull", "x"}, "The command pull is not part of this program."},
+      {{"--device", "tpu", "x"}, "--device must be auto, cpu or cuda, not \"tpu\"."},
+      {{"-t", "0", "x"}, "--threads must be a whole number from 1 to 1024, not \"0\"."},
+      {{"bench", "-p", "1.5"},
+       "--prompt-tokens must be a whole number from 0 to 1000000, not \"1.5\"."},
+      {{"-f", ""}, "--file needs the name of a file, not \"\"."},
+      {{"--seed"}, "--seed needs a value."},
+      {{"-n"}, "--num-return-sequences needs a value."},
+      {{"--seed=", "1"}, "--seed needs a value."},
+      {{"--raw=1"}, "--raw takes no value."},
+      {{"--greedy=1"}, "--greedy takes no value."},
+      {{"--top-k", "-1", "x"}, "--top-k must be a whole number of at least 0, not \"-1\"."},
+      {{"--seed", "x", "--seed", "1", "y"},
+       "--seed must be a whole number from 0 to 18446744073709551615, not \"x\"."},
+      {{"--best-of", "2", "-n", "3", "x"},
+       "--best-of 2 cannot give 3 answers; --num-return-sequences must not be larger."},
+      {{""}, "The question is empty."},
+      {{"-f", "file", "question"}, "Give a question or a file of questions, not both."}};
+  for (const auto& [words, sentence] : cases) EXPECT_EQ(refusal(words), sentence);
+}
+
+TEST(CommandLine, EveryCommandHasHelp) {
+  for (const Command& command : commands()) {
+    const std::string text = help_text(command);
+    EXPECT_THAT(text, HasSubstr(std::string("aira-cli ") + command.name));
+    EXPECT_THAT(text, HasSubstr("-h, --help"));
+    EXPECT_THAT(help_text(commands().front()), HasSubstr(command.summary));
+  }
+}
+
+/// An allowed value, unlike the default, as a word and as JSON; and one that is refused.
+struct Sample {
+  std::string word;
+  json value;
+  json bad;
+};
+
+Sample sample_of(const RequestOption& row) {
+  const auto is = [&](auto member) { return std::holds_alternative<decltype(member)>(row.member); };
+  if (is(Member(&GenerateOptions::stop_on_loop))) return {"true", true, 1};
+  if (is(Member(&GenerateOptions::early_stopping))) return {"never", "never", "maybe"};
+  if (is(Member(&GenerateOptions::stop))) return {"5", json::array({"5"}), json::array({""})};
+  if (is(Member(&SamplingOptions::logit_bias))) {
+    return {"65=-1.5", {{"65", -1.5}}, {{"x", 1}}};
+  }
+  if (is(Member(&SamplingOptions::top_p))) return {"0.75", 0.75, "0.75"};
+  return {"3", 3, -1};
+}
+
+class EveryRequestOption : public testing::TestWithParam<RequestOption> {};
+
+TEST_P(EveryRequestOption, IsAFlagAFieldAndAParameter) {
+  const RequestOption& row = GetParam();
+  const Sample sample = sample_of(row);
+  ASSERT_NE(row.value({}), sample.value);
+
+  CLI::App app;
+  app.option_defaults()->take_last()->disable_flag_override();
+  RequestChanges by_flag;
+  add_request_options(app, by_flag);
+  const std::string flag = row.flag();
+  std::vector<const char*> words = {"aira-cli", flag.c_str()};
+  if (*row.placeholder != '\0') words.push_back(sample.word.c_str());
+  parse_words(app, words);
+
+  RequestChanges by_field;
+  by_field.set_field(request_option(row.name), sample.value);
+  RequestChanges by_parameter;
+  by_parameter.set_words(request_option(row.name), std::array<std::string, 1>{sample.word});
+  for (const RequestChanges* changes : {&by_flag, &by_field, &by_parameter}) {
+    EXPECT_EQ(row.value(changes->over({})), sample.value);
+  }
+}
+
+TEST_P(EveryRequestOption, RefusesInTheWordsOfItsSurface) {
+  const RequestOption& row = GetParam();
+  RequestChanges changes;
+  try {
+    changes.set_field(row, sample_of(row).bad);
+    FAIL() << "accepted";
+  } catch (const UsageError& error) {
+    EXPECT_THAT(error.what(), testing::StartsWith(row.flag() + " must be " + row.range.words));
+    EXPECT_THAT(error.with_fields(),
+                testing::StartsWith("\"" + std::string(row.name) + "\" must be "));
+  }
+}
+
+TEST_P(EveryRequestOption, IsDocumented) {
+  const RequestOption& row = GetParam();
+  EXPECT_THAT(help_text(commands().front()), HasSubstr(row.flag()));
+  EXPECT_THAT(help_text(commands().front()), HasSubstr(row.help));
+}
+
+INSTANTIATE_TEST_SUITE_P(Table, EveryRequestOption,
+                         testing::ValuesIn(request_options().begin(), request_options().end()),
+                         [](const auto& about) { return std::string(about.param.name); });
+
+TEST(RequestOptions, ThePageIsUpToDate) {
+  std::ifstream file(AIRA_SOURCE_DIR "/tools/docs/options.md");
+  std::ostringstream page;
+  page << file.rdbuf();
+  EXPECT_EQ(page.str(), options_page()) << "aira-cli help options > tools/docs/options.md";
+}
+
+TEST(RequestOptions, ListsTakeAllWordsAndTheLastBiasCounts) {
+  RequestChanges changes;
+  changes.set_words(request_option("stop"), std::array<std::string, 2>{"a", "b"});
+  changes.set_words(request_option("logit_bias"), std::array<std::string, 3>{"7=1", "8=2", "7=3"});
+  const GenerateOptions options = changes.over({});
+  EXPECT_THAT(options.stop, testing::ElementsAre("a", "b"));
+  EXPECT_THAT(options.sampling.logit_bias,
+              testing::ElementsAre(testing::Pair(8, 2.0F), testing::Pair(7, 3.0F)));
+}
+
+TEST(RequestOptions, AskingForADrawTurnsGreedyOff) {
+  GenerateOptions greedy;
+  greedy.sampling.greedy = true;
+  RequestChanges changes;
+  changes.set_field(request_option("seed"), json(5));
+  EXPECT_TRUE(changes.over(greedy).sampling.greedy);
+  changes.set_field(request_option("top_k"), json(5));
+  EXPECT_FALSE(changes.over(greedy).sampling.greedy);
+  changes.set_field(request_option("greedy"), json(true));
+  EXPECT_TRUE(changes.over(greedy).sampling.greedy);
+}
+
+template <typename Change>
+void expect_refused(const char* start, const Change& change) {
+  GenerateOptions options;
+  change(options);
+  EXPECT_THAT([&] { options.validate(); },
+              testing::ThrowsMessage<UsageError>(testing::StartsWith(start)));
+}
+
+TEST(RequestOptions, AreValidatedHoweverTheyWereSet) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const double infinity = std::numeric_limits<double>::infinity();
+  EXPECT_NO_THROW(GenerateOptions{}.validate());
+  for (const double bad : {0.0, -1.0, nan, infinity}) {
+    expect_refused("--temperature must be a number above 0",
+                   [&](auto& options) { options.sampling.temperature = bad; });
+    expect_refused("--repetition-penalty must be ",
+                   [&](auto& options) { options.sampling.repetition_penalty = bad; });
+  }
+  // It is applied in single precision, where these are 0 and infinity.
+  for (const double bad : {1e-50, 1e50}) {
+    expect_refused("--repetition-penalty must be ",
+                   [&](auto& options) { options.sampling.repetition_penalty = bad; });
+  }
+  for (const double bad : {0.0, -0.1, 1.01, nan}) {
+    expect_refused("--top-p must be ", [&](auto& options) { options.sampling.top_p = bad; });
+    expect_refused("--typical-p must be ",
+                   [&](auto& options) { options.sampling.typical_p = bad; });
+  }
+  for (const double bad : {-0.1, 1.01, nan}) {
+    expect_refused("--min-p must be ", [&](auto& options) { options.sampling.min_p = bad; });
+  }
+  for (const double bad : {nan, infinity}) {
+    expect_refused("--length-penalty must be a finite number",
+                   [&](auto& options) { options.length_penalty = bad; });
+  }
+  expect_refused("--max-new-tokens must be a whole number of at least 1, not 0.",
+                 [](auto& options) { options.max_new_tokens = 0; });
+  expect_refused("--stop must be ", [](auto& options) { options.stop = {"a", ""}; });
+  expect_refused("--logit-bias must be ", [&](auto& options) {
+    options.sampling.logit_bias = {{-1, 2.0F}};
+  });
+  expect_refused("--logit-bias must be ", [](auto& options) {
+    options.sampling.logit_bias = {{1, HUGE_VALF}};
+  });
+  expect_refused("The ids of --bad-words", [](auto& options) {
+    options.sampling.bad_words = {{1}, {}};
+  });
+  expect_refused("The ids of --bad-words", [](auto& options) {
+    options.sampling.bad_words = {{1, -1}};
+  });
+  expect_refused("--num-return-sequences must be at most --num-beams, 3, not 4.",
+                 [](auto& options) { options.num_beams = 3, options.answers = 4; });
+  expect_refused("--best-of does not go with --num-beams.",
+                 [](auto& options) { options.num_beams = options.best_of = 2; });
+}
+
+TEST(RequestOptions, IdsAreOfTheVocabulary) {
+  GenerateOptions options;
+  options.sampling.logit_bias = {{259, 1.0F}};
+  options.sampling.bad_words = {{1, 258}};
+  EXPECT_NO_THROW(options.check_vocabulary(260));
+  EXPECT_THAT(
+      [&] { options.check_vocabulary(259); },
+      testing::ThrowsMessage<Error>("Token id 259 in --logit-bias is out of range 0..258."));
+  options.sampling.logit_bias = {};
+  EXPECT_THAT([&] { options.check_vocabulary(258); },
+              testing::ThrowsMessage<Error>("Token id 258 in --bad-words is out of range 0..257."));
+}
+
+}  // namespace
+}  // namespace aira
