@@ -60,6 +60,8 @@ struct GenerateOptions {
 
   /// Throws UsageError that names the option and its legal range.
   void validate() const;
+  /// Throws UsageError when an option names a token id beyond a vocabulary of this size.
+  void check_vocabulary(std::int64_t vocab) const;
 };
 
 enum class FinishReason : std::uint8_t {

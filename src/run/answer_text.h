@@ -1,6 +1,6 @@
-// The text of a growing answer: whole letters only, without surrounding white space, ended by stop
-// texts. What leaves is never taken back: whatever might still become part of a stop text or of
-// trailing white space is held until that is certain.
+// The text of a growing answer: whole characters only, surrounding white space trimmed, cut at stop
+// texts. Text that has been returned is final: what may turn out to be part of a stop text or of
+// trailing white space is held back.
 #pragma once
 
 #include <string>
@@ -16,9 +16,9 @@ class AnswerText {
   /// Empty stop texts are ignored.
   explicit AnswerText(std::vector<std::string> stops);
 
-  /// Takes a token's bytes; returns the text that is now certain. Nothing after a stop text.
+  /// Takes a token's bytes; returns the text that has become final. Empty after a stop text.
   std::string push(std::string_view bytes);
-  /// The end of the answer: returns what was still held, less trailing white space.
+  /// Ends the answer; returns what was held back, less trailing white space.
   std::string finish();
   /// Whether a stop text has been seen.
   bool stopped() const { return stopped_; }

@@ -1,5 +1,5 @@
-// Tells when an answer has begun to repeat itself: its last tokens are some run of tokens three
-// times or more in a row, at least kLeast tokens in all (one token alone: kLeast times).
+// Detects an answer that repeats itself: it ends in the same tokens three or more times in a row,
+// at least kLeast tokens in all (a single token: kLeast times).
 #pragma once
 
 #include <algorithm>
@@ -11,7 +11,7 @@ namespace aira {
 
 class LoopGuard {
  public:
-  /// Takes the answer so far, one token longer than at the last call; true when it repeats itself.
+  /// `ids` is the answer so far, one token longer than at the last call. True when it repeats.
   bool push(std::span<const std::int32_t> ids) {
     const auto last = static_cast<std::int64_t>(ids.size()) - 1;
     bool looping = false;
@@ -20,14 +20,14 @@ class LoopGuard {
       const bool same =
           ids[static_cast<std::size_t>(last)] == ids[static_cast<std::size_t>(last - period)];
       run = same ? run + 1 : 0;
-      // `run` tokens are the same as those one period before, so run + period tokens are periodic.
+      // `run` tokens equal those one period before, so the last run + period are periodic.
       looping = looping || run + period >= std::max(3 * period, kLeast);
     }
     return looping;
   }
 
  private:
-  static constexpr std::int64_t kLongest = 100;  // tokens of what is repeated
+  static constexpr std::int64_t kLongest = 100;  // longest period
   static constexpr std::int64_t kLeast = 16;
 
   std::array<std::int64_t, kLongest + 1> runs_{};  // [period]
