@@ -17,6 +17,7 @@
 #include "backends.h"
 #include "golden_options.h"
 #include "model/model.h"
+#include "run/log_softmax.h"
 
 namespace aira {
 namespace {

@@ -28,9 +28,9 @@ std::shared_ptr<Pending> ask(Scheduler& scheduler, const Request& request) {
   const auto pending = std::make_shared<Pending>();
   Listener listener;
   listener.text = [to = std::weak_ptr(pending)](std::size_t answer, std::string_view piece) {
-    const auto pending = to.lock();
-    if (pending->streamed.size() <= answer) pending->streamed.resize(answer + 1);
-    pending->streamed[answer] += piece;
+    std::vector<std::string>& streamed = to.lock()->streamed;
+    if (streamed.size() <= answer) streamed.resize(answer + 1);
+    streamed[answer] += piece;
   };
   listener.finished = [to = std::weak_ptr(pending)](std::size_t, const Answer& answer) {
     to.lock()->answers.push_back(answer);

@@ -16,6 +16,8 @@
 #include "model_fixtures.h"
 #include "requests.h"
 #include "run/beam_search.h"
+#include "run/default_options.h"
+#include "run/log_softmax.h"
 
 namespace aira {
 namespace {
@@ -65,8 +67,9 @@ class SchedulerTest : public testing::Test {
     EXPECT_TRUE(scheduler.idle());
     if (pending->problem) throw Error(*pending->problem);
     pending->streamed.resize(pending->answers.size());
-    for (std::size_t i = 0; i < pending->answers.size() && options.best_of <= 1; ++i) {
-      if (options.num_beams == 1) EXPECT_EQ(pending->streamed[i], pending->answers[i].text);
+    const bool streams = options.best_of <= 1 && options.num_beams == 1;
+    for (std::size_t i = 0; i < pending->answers.size() && streams; ++i) {
+      EXPECT_EQ(pending->streamed[i], pending->answers[i].text);
     }
     return pending->answers;
   }

@@ -8,9 +8,9 @@
 namespace aira {
 
 template <typename Value>
-[[noreturn]] void out_of_range(const char* option, const Value& value, const char* range) {
+[[noreturn]] void out_of_range(const char* name, const Value& value, const char* range) {
   std::ostringstream sentence;
-  sentence << "--" << option << " must be " << range << ", not " << value << ".";
+  sentence << option(name) << " must be " << range << ", not " << value << ".";
   throw UsageError(sentence.str());
 }
 
