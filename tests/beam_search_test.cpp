@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "aira/error.h"
-#include "backends.h"
+#include "cpu/cpu_backend.h"
 #include "golden_options.h"
 #include "model/model.h"
 #include "run/log_softmax.h"
@@ -76,7 +76,8 @@ class BeamGoldens : public testing::TestWithParam<const char*> {};
 
 TEST_P(BeamGoldens, EqualTransformers) {
   const std::string data = AIRA_TEST_DATA;
-  const auto backend = test_backends().front().make(1);
+  ThreadPool threads(1);
+  const auto backend = make_cpu_backend(threads);
   const Model model =
       Model::load(ModelFiles::from_folder(data + "/models/" + GetParam()), *backend, DType::kF32);
   Session session(model, *backend, {.slots = 1, .rows = 64, .output_rows = 1});

@@ -118,7 +118,7 @@ TEST(Engine, RefusesAtOnceWhatCanNeverBeDone) {
 TEST(Engine, RequestsThatEndEarlyGiveBackWhatTheyHeld) {
   Engine engine(small_engine());
   GenerateRequest forbidden = request(2);
-  forbidden.options.sampling.no_repeat_ngram_size = 1;
+  forbidden.options.sampling.min_new_tokens = 5;
   for (std::int32_t id = 0; id < 509; ++id) forbidden.options.sampling.bad_words.push_back({id});
   for (int i = 0; i < 12; ++i) {
     Record record;
@@ -140,8 +140,8 @@ TEST(Engine, TrySubmitRefusesWhenTheInboxIsFull) {
   longest.options.answers = 1000;
   std::vector<Ticket> tickets = {engine.submit(longest)};
   while (const auto ticket = engine.try_submit(longest)) tickets.push_back(*ticket);
-  EXPECT_GE(tickets.size(), 2U);
-  EXPECT_LE(tickets.size(), 4U);
+  EXPECT_GE(tickets.size(), 1U);
+  EXPECT_LE(tickets.size(), 3U);  // one running, one waiting, one in the inbox
   engine.cancel_all();
   engine.drain();
   for (const Ticket& ticket : tickets) EXPECT_TRUE(ticket.poll());
@@ -149,7 +149,7 @@ TEST(Engine, TrySubmitRefusesWhenTheInboxIsFull) {
 }
 
 TEST(Engine, ASlowListenerDelaysNobody) {
-  Engine engine(small_engine(2));
+  Engine engine(small_engine());
   std::atomic<bool> released{false};
   Record slow;
   Listener blocking = slow.listener();

@@ -1,7 +1,15 @@
-#include "run/answer_task.h"
-
+// One question's answers by sampling. The prompt is computed once; each answer is a branch that
+// goes on from it with a random stream of its own.
 #include <algorithm>
+#include <chrono>
+#include <map>
+#include <memory>
+#include <string>
 #include <utility>
+#include <vector>
+
+#include "run/answer_text.h"
+#include "run/task.h"
 
 namespace aira {
 namespace {
@@ -10,28 +18,62 @@ double mean_logprob(const Answer& answer) {
   return answer.logprob / static_cast<double>(std::max<std::size_t>(1, answer.token_ids.size()));
 }
 
-}  // namespace
+class AnswerTask final : public Task {
+ public:
+  AnswerTask(GenerateRequest request, Listener listener, const TaskContext& context)
+      : Task(std::move(listener)),
+        request_(std::move(request)),
+        context_(context),
+        count_(
+            static_cast<std::size_t>(std::max(request_.options.answers, request_.options.best_of))),
+        prompt_(static_cast<std::int64_t>(request_.prompt.size())),
+        limit_(token_limit(request_, context)),
+        stops_(stop_texts(request_, context)) {}
 
-std::int64_t token_limit(const GenerateRequest& request, const TaskContext& context) {
-  return std::min(request.options.max_new_tokens,
-                  context.context - static_cast<std::int64_t>(request.prompt.size()));
-}
+  void advance(Sequences& sequences) override;
+  Want want(const Sequence& sequence, std::int64_t position) const override;
+  void accept(Sequence& sequence, Outcome outcome, Sequences& sequences) override;
+  void cancel() override;
 
-std::vector<std::string> stop_texts(const GenerateRequest& request, const TaskContext& context) {
-  std::vector<std::string> stops = request.options.stop;
-  // A model whose vocabulary lacks the end marker spells it out.
-  if (!context.tokenizer.find(kCompletionEnd)) stops.emplace_back(kCompletionEnd);
-  return stops;
-}
+ private:
+  /// An answer being written.
+  struct Branch {
+    explicit Branch(const std::vector<std::string>& stops) : text(stops) {}
 
-AnswerTask::AnswerTask(GenerateRequest request, Listener listener, const TaskContext& context)
-    : Task(std::move(listener)),
-      request_(std::move(request)),
-      context_(context),
-      count_(
-          static_cast<std::size_t>(std::max(request_.options.answers, request_.options.best_of))),
-      limit_(token_limit(request_, context)),
-      stops_(stop_texts(request_, context)) {}
+    std::size_t number = 0;
+    Sequence* sequence = nullptr;
+    AnswerText text;
+    LoopGuard guard;
+    Answer answer;
+    std::chrono::steady_clock::time_point first_token;
+    bool ended = false;
+  };
+
+  Branch& branch_of(const Sequence& sequence) const {
+    return **std::find_if(branches_.begin(), branches_.end(),
+                          [&](const auto& branch) { return branch->sequence == &sequence; });
+  }
+  /// Answers among which the best are to be chosen are shown to nobody before that.
+  bool ranked() const { return request_.options.best_of > 1; }
+  void send(const Branch& branch, const std::string& text) const {
+    if (listener().text && !text.empty() && !ranked()) listener().text(branch.number, text);
+  }
+  Answer ended(Branch& branch, FinishReason finish) const;
+  void end(Branch& branch, FinishReason finish);
+  void deliver();
+
+  GenerateRequest request_;
+  const TaskContext& context_;
+  std::chrono::steady_clock::time_point started_ = {};
+  std::size_t count_;      // answers to write
+  std::size_t begun_ = 0;  // answers begun so far
+  std::int64_t prompt_;    // tokens
+  std::int64_t limit_;     // tokens of an answer
+  std::vector<std::string> stops_;
+  std::vector<std::unique_ptr<Branch>> branches_;
+  std::map<std::size_t, Answer> ended_;  // by number, not delivered yet
+  std::size_t delivered_ = 0;
+};
 
 // The first branch computes the prompt. Others fork from any branch that has it, and compute its
 // last position again to get logits of their own; without one, the prefix cache still has most of
@@ -41,54 +83,38 @@ void AnswerTask::advance(Sequences& sequences) {
     if (branch->ended) sequences.close(*branch->sequence);
   }
   std::erase_if(branches_, [](const auto& branch) { return branch->ended; });
-  if (started_ == std::chrono::steady_clock::time_point()) {
-    started_ = std::chrono::steady_clock::now();
-  }
-  const std::int64_t last = static_cast<std::int64_t>(request_.prompt.size()) - 1;
+  if (begun_ == 0) started_ = std::chrono::steady_clock::now();
   while (begun_ < count_ && sequences.free() > 0) {
     Sequence* sequence = nullptr;
     if (branches_.empty()) {
-      sequence = &sequences.start(*this, request_.prompt, last);
-    } else if (const Sequence& parent = *branches_.front()->sequence; parent.cached >= last) {
-      sequence = &sequences.fork(parent, last);
+      sequence = &sequences.start(*this, request_.prompt, prompt_ - 1);
+    } else if (const Sequence& parent = *branches_.front()->sequence;
+               parent.cached >= prompt_ - 1) {
+      sequence = &sequences.fork(parent, prompt_ - 1);
       sequence->ids.push_back(request_.prompt.back());
     } else {
-      break;  // the prompt is still being computed
+      return;  // the prompt is still being computed
     }
     Branch& branch = *branches_.emplace_back(std::make_unique<Branch>(stops_));
     branch.number = begun_++;
     branch.sequence = sequence;
-    branch.answer.prompt_tokens = static_cast<std::int64_t>(request_.prompt.size());
+    branch.answer.prompt_tokens = prompt_;
   }
-}
-
-AnswerTask::Branch& AnswerTask::branch_of(const Sequence& sequence) const {
-  return **std::find_if(branches_.begin(), branches_.end(),
-                        [&](const auto& branch) { return branch->sequence == &sequence; });
 }
 
 Want AnswerTask::want(const Sequence& sequence, std::int64_t /*position*/) const {
   const GenerateOptions& options = request_.options;
-  const auto prompt = static_cast<std::int64_t>(request_.prompt.size());
-  const std::int64_t generated = static_cast<std::int64_t>(sequence.ids.size()) - prompt;
-  const bool scored = options.logprob || options.best_of > 1;
+  const std::int64_t generated = static_cast<std::int64_t>(sequence.ids.size()) - prompt_;
+  const bool scored = options.logprob || ranked();
   return {.sampling = &options.sampling,
-          .history = {.ids = sequence.ids, .prompt = prompt, .end_ids = context_.end_ids},
+          .history = {.ids = sequence.ids, .prompt = prompt_, .end_ids = context_.end_ids},
           .place = {options.seed, static_cast<std::uint32_t>(branch_of(sequence).number),
                     static_cast<std::uint32_t>(generated)},
           .last = generated + 1 == limit_,
           .logprobs = std::max<std::int64_t>(options.logprobs, scored ? 0 : -1)};
 }
 
-/// Answers to the best of several are ranked before anyone sees them.
-void AnswerTask::send(const Branch& branch, const std::string& text) const {
-  if (listener().text && !text.empty() && request_.options.best_of <= 1) {
-    listener().text(branch.number, text);
-  }
-}
-
-void AnswerTask::accept(Sequence& sequence, std::int64_t /*position*/, Outcome outcome,
-                        Sequences& /*sequences*/) {
+void AnswerTask::accept(Sequence& sequence, Outcome outcome, Sequences& /*sequences*/) {
   Branch& branch = branch_of(sequence);
   if (branch.ended) return;  // a token drawn ahead
   Answer& answer = branch.answer;
@@ -115,32 +141,35 @@ void AnswerTask::accept(Sequence& sequence, std::int64_t /*position*/, Outcome o
   }
 }
 
-void AnswerTask::end(Branch& branch, FinishReason finish) {
+/// The branch's answer as it stands.
+Answer AnswerTask::ended(Branch& branch, FinishReason finish) const {
   branch.ended = true;
   Answer& answer = branch.answer;
   answer.finish = finish;
   if (!answer.token_ids.empty()) answer.decode_seconds = seconds_since(branch.first_token);
   send(branch, branch.text.finish());
   answer.text = branch.text.text();
-  ended_.emplace(branch.number, std::move(answer));
-  deliver();
+  return std::move(answer);
 }
 
-/// Hands over complete answers in order, or all at once where they are to be ranked.
+void AnswerTask::end(Branch& branch, FinishReason finish) {
+  ended_.emplace(branch.number, ended(branch, finish));
+  if (!ranked() || ended_.size() == count_) deliver();
+}
+
+/// Hands over complete answers in order.
 void AnswerTask::deliver() {
-  const bool ranked = request_.options.best_of > 1;
-  if (ranked && ended_.size() < count_) return;
   std::vector<Answer> answers;
   for (std::size_t number = delivered_; ended_.count(number) != 0; ++number) {
     answers.push_back(std::move(ended_.extract(number).mapped()));
   }
-  if (ranked) {
+  if (delivered_ + answers.size() == count_) finish();
+  if (ranked()) {
     std::stable_sort(answers.begin(), answers.end(), [](const Answer& a, const Answer& b) {
       return mean_logprob(a) > mean_logprob(b);
     });
     answers.resize(static_cast<std::size_t>(request_.options.answers));
   }
-  if (ranked || delivered_ + answers.size() == count_) finish();
   for (const Answer& answer : answers) {
     if (listener().finished) listener().finished(delivered_, answer);
     ++delivered_;
@@ -152,16 +181,31 @@ void AnswerTask::cancel() {
   finish();
   Answer answer;  // if it has not begun
   for (const auto& branch : branches_) {
-    if (branch->number != delivered_ || branch->ended) continue;
-    send(*branch, branch->text.finish());
-    branch->answer.text = branch->text.text();
-    if (!branch->answer.token_ids.empty()) {
-      branch->answer.decode_seconds = seconds_since(branch->first_token);
+    if (branch->number == delivered_ && !branch->ended) {
+      answer = ended(*branch, FinishReason::kInterrupted);
     }
-    answer = std::move(branch->answer);
   }
   answer.finish = FinishReason::kInterrupted;
   if (listener().finished) listener().finished(delivered_, answer);
+}
+
+}  // namespace
+
+std::int64_t token_limit(const GenerateRequest& request, const TaskContext& context) {
+  return std::min(request.options.max_new_tokens,
+                  context.context - static_cast<std::int64_t>(request.prompt.size()));
+}
+
+std::vector<std::string> stop_texts(const GenerateRequest& request, const TaskContext& context) {
+  std::vector<std::string> stops = request.options.stop;
+  // A model whose vocabulary lacks the end marker spells it out.
+  if (!context.tokenizer.find(kCompletionEnd)) stops.emplace_back(kCompletionEnd);
+  return stops;
+}
+
+std::shared_ptr<Task> make_answer_task(GenerateRequest request, Listener listener,
+                                       const TaskContext& context) {
+  return std::make_shared<AnswerTask>(std::move(request), std::move(listener), context);
 }
 
 }  // namespace aira

@@ -1,11 +1,51 @@
-#include "run/beam_task.h"
-
+// One question's answers by beam search: a sequence for each running beam, all of them one token on
+// in every step. A new beam shares the pages of its parent; only one that is not full is copied.
 #include <algorithm>
+#include <chrono>
+#include <optional>
 #include <utility>
+#include <vector>
 
-#include "run/answer_task.h"
+#include "run/answer_text.h"
+#include "run/beam_search.h"
+#include "run/task.h"
 
 namespace aira {
+namespace {
+
+class BeamTask final : public Task {
+ public:
+  BeamTask(GenerateRequest request, Listener listener, const TaskContext& context)
+      : Task(std::move(listener)), request_(std::move(request)), context_(context) {}
+
+  std::int64_t slots() const override { return request_.options.num_beams; }
+  void advance(Sequences& sequences) override;
+  void evaluate(const Sequence& sequence, std::int64_t /*position*/, std::span<const float> logits,
+                Sampler& sampler) override {
+    const auto beam = std::find(beams_.begin(), beams_.end(), &sequence) - beams_.begin();
+    search_->rank(static_cast<std::size_t>(beam), logits, sampler.scratch());
+  }
+  void accept(Sequence& sequence, Outcome outcome, Sequences& sequences) override;
+  void cancel() override {
+    if (done()) return;
+    finish();
+    Answer answer;
+    answer.finish = FinishReason::kInterrupted;
+    if (listener().finished) listener().finished(0, answer);
+  }
+
+ private:
+  void regroup(std::span<const BeamStep> steps, Sequences& sequences);
+  void deliver();
+
+  GenerateRequest request_;
+  const TaskContext& context_;
+  std::optional<BeamSearch> search_;  // once it has begun: a request that waits takes no memory
+  std::chrono::steady_clock::time_point started_;
+  double first_token_seconds_ = 0;
+  std::vector<Sequence*> beams_;  // running, best first
+  std::size_t accepted_ = 0;      // of the running beams, in this step
+};
 
 void BeamTask::advance(Sequences& sequences) {
   if (search_) return;
@@ -22,14 +62,7 @@ void BeamTask::advance(Sequences& sequences) {
                                     static_cast<std::int64_t>(request_.prompt.size()) - 1));
 }
 
-void BeamTask::evaluate(const Sequence& sequence, std::int64_t /*position*/,
-                        std::span<const float> logits, Sampler& sampler) {
-  const auto beam = std::find(beams_.begin(), beams_.end(), &sequence) - beams_.begin();
-  search_->rank(static_cast<std::size_t>(beam), logits, sampler.scratch());
-}
-
-void BeamTask::accept(Sequence& /*sequence*/, std::int64_t /*position*/, Outcome /*outcome*/,
-                      Sequences& sequences) {
+void BeamTask::accept(Sequence& /*sequence*/, Outcome /*outcome*/, Sequences& sequences) {
   if (++accepted_ < beams_.size()) return;
   accepted_ = 0;
   const std::span<const BeamStep> steps = search_->advance();
@@ -83,12 +116,11 @@ void BeamTask::deliver() {
   }
 }
 
-void BeamTask::cancel() {
-  if (done()) return;
-  finish();
-  Answer answer;
-  answer.finish = FinishReason::kInterrupted;
-  if (listener().finished) listener().finished(0, answer);
+}  // namespace
+
+std::shared_ptr<Task> make_beam_task(GenerateRequest request, Listener listener,
+                                     const TaskContext& context) {
+  return std::make_shared<BeamTask>(std::move(request), std::move(listener), context);
 }
 
 }  // namespace aira

@@ -6,11 +6,8 @@
 #include <string>
 #include <utility>
 
-#include "run/answer_task.h"
-#include "run/beam_task.h"
 #include "run/log_softmax.h"
 #include "run/processors.h"
-#include "run/score_task.h"
 
 namespace aira {
 namespace {
@@ -121,20 +118,12 @@ std::shared_ptr<Task> Scheduler::submit(GenerateRequest request, Listener listen
           context_.tokenizer.encode(form, Tokenizer::Added::kPlainText));
     }
   }
-  if (request.options.num_beams > 1) {
-    waiting_.push_back(
-        std::make_shared<BeamTask>(std::move(request), std::move(listener), context_));
-  } else {
-    waiting_.push_back(
-        std::make_shared<AnswerTask>(std::move(request), std::move(listener), context_));
-  }
-  return waiting_.back();
+  const auto make = request.options.num_beams > 1 ? make_beam_task : make_answer_task;
+  return waiting_.emplace_back(make(std::move(request), std::move(listener), context_));
 }
 
 std::shared_ptr<Task> Scheduler::submit(ScoreRequest request, Listener listener) {
-  waiting_.push_back(
-      std::make_shared<ScoreTask>(std::move(request), std::move(listener), context_));
-  return waiting_.back();
+  return waiting_.emplace_back(make_score_task(std::move(request), std::move(listener), context_));
 }
 
 /// Running tasks take free slots first (the next of many answers), then those that wait, in order.
@@ -261,9 +250,8 @@ void Scheduler::commit(Output& output) {
   Task* task = output.sequence->owner;
   if (task == nullptr || task->done()) return;  // it ended at an earlier row or step
   if (!output.problem) {
-    output.problem = error_of([&] {
-      task->accept(*output.sequence, output.position, std::move(output.outcome), sequences_);
-    });
+    output.problem =
+        error_of([&] { task->accept(*output.sequence, std::move(output.outcome), sequences_); });
   }
   if (output.problem) task->fail(*output.problem);
 }

@@ -1,32 +1,57 @@
-// Windows as lm-evaluation-harness's get_rolling_token_windows makes them with a context length of
-// one: each predicts as many new ids as the context holds, and the last one, which has fewer left,
-// fills its context with the ids before them.
-#include "run/score_task.h"
-
+// The log-likelihood of a text, one window of at most a context after another: windows as
+// lm-evaluation-harness's get_rolling_token_windows makes them with a context length of one. Each
+// predicts as many new ids as the context holds, and the last one, which has fewer left, fills its
+// context with the ids before them.
 #include <algorithm>
 #include <cmath>
 #include <utility>
+#include <vector>
 
 #include "run/log_softmax.h"
 #include "run/processors.h"
+#include "run/task.h"
 
 namespace aira {
+namespace {
 
-ScoreTask::ScoreTask(ScoreRequest request, Listener listener, const TaskContext& context)
-    : Task(std::move(listener)),
-      request_(std::move(request)),
-      context_(context.context),
-      window_first_(request_.first) {
-  const auto size = static_cast<std::int64_t>(request_.ids.size());
-  score_.tokens.resize(static_cast<std::size_t>(std::max<std::int64_t>(0, size - window_first_)));
-  is_greedy_.resize(score_.tokens.size());
-}
+class ScoreTask final : public Task {
+ public:
+  ScoreTask(ScoreRequest request, Listener listener, const TaskContext& context)
+      : Task(std::move(listener)),
+        request_(std::move(request)),
+        context_(context.context),
+        window_first_(request_.first) {
+    const auto size = static_cast<std::int64_t>(request_.ids.size());
+    score_.tokens.resize(static_cast<std::size_t>(std::max<std::int64_t>(0, size - window_first_)));
+    is_greedy_.resize(score_.tokens.size());
+  }
 
-std::int64_t ScoreTask::window_end() const {
-  // A first window that begins with a context of its own has room for what that leaves.
-  const std::int64_t most = window_first_ <= context_ ? context_ + 1 : window_first_ + context_;
-  return std::min(static_cast<std::int64_t>(request_.ids.size()), most);
-}
+  void advance(Sequences& sequences) override;
+  void evaluate(const Sequence& sequence, std::int64_t position, std::span<const float> logits,
+                Sampler& sampler) override;
+  void accept(Sequence& /*sequence*/, Outcome /*outcome*/, Sequences& /*sequences*/) override {
+    if (++accepted_ == score_.tokens.size()) deliver();
+  }
+  void cancel() override { fail(Error("The scoring was interrupted.")); }
+
+ private:
+  /// One past the last id that the next window predicts.
+  std::int64_t window_end() const {
+    // A first window that begins with a context of its own has room for what that leaves.
+    const std::int64_t most = window_first_ <= context_ ? context_ + 1 : window_first_ + context_;
+    return std::min(static_cast<std::int64_t>(request_.ids.size()), most);
+  }
+  void deliver();
+
+  ScoreRequest request_;
+  std::int64_t context_;
+  Score score_;                          // tokens: [ids from request_.first on]
+  std::vector<std::uint8_t> is_greedy_;  // the same; bytes, which threads may write side by side
+  std::size_t accepted_ = 0;
+  std::int64_t window_begin_ = 0;  // the id at position 0 of the current window
+  std::int64_t window_first_;      // the first id that the next window predicts
+  Sequence* sequence_ = nullptr;
+};
 
 void ScoreTask::advance(Sequences& sequences) {
   if (score_.tokens.empty()) return deliver();
@@ -36,12 +61,11 @@ void ScoreTask::advance(Sequences& sequences) {
   }
   if (sequence_ != nullptr || sequences.free() == 0) return;
   const std::int64_t end = window_end();
-  const std::int64_t begin = std::max<std::int64_t>(0, end - 1 - context_);
-  const auto window =
-      std::span(request_.ids)
-          .subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - 1 - begin));
-  sequence_ = &sequences.start(*this, window, window_first_ - 1 - begin);
-  window_begin_ = begin;
+  window_begin_ = std::max<std::int64_t>(0, end - 1 - context_);
+  const auto window = std::span(request_.ids)
+                          .subspan(static_cast<std::size_t>(window_begin_),
+                                   static_cast<std::size_t>(end - 1 - window_begin_));
+  sequence_ = &sequences.start(*this, window, window_first_ - 1 - window_begin_);
   window_first_ = end;
 }
 
@@ -56,11 +80,6 @@ void ScoreTask::evaluate(const Sequence& /*sequence*/, std::int64_t position,
   is_greedy_[place] = distribution.highest() <= logits[static_cast<std::size_t>(id)] ? 1 : 0;
 }
 
-void ScoreTask::accept(Sequence& /*sequence*/, std::int64_t /*position*/, Outcome /*outcome*/,
-                       Sequences& /*sequences*/) {
-  if (++accepted_ == score_.tokens.size()) deliver();
-}
-
 void ScoreTask::deliver() {
   for (std::size_t i = 0; i < score_.tokens.size(); ++i) {
     score_.logprob += score_.tokens[i].log_probability;
@@ -68,6 +87,13 @@ void ScoreTask::deliver() {
   }
   finish();
   if (listener().scored) listener().scored(score_);
+}
+
+}  // namespace
+
+std::shared_ptr<Task> make_score_task(ScoreRequest request, Listener listener,
+                                      const TaskContext& context) {
+  return std::make_shared<ScoreTask>(std::move(request), std::move(listener), context);
 }
 
 }  // namespace aira

@@ -5,8 +5,10 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -52,15 +54,15 @@ class Task {
   /// Called when it begins and before each step: closes sequences that have ended, opens others
   /// where there is room.
   virtual void advance(Sequences& sequences) = 0;
-  virtual Want want(const Sequence& sequence, std::int64_t position) const = 0;
+  /// What the logits after `position` are for. By default the task evaluates them.
+  virtual Want want(const Sequence& /*sequence*/, std::int64_t /*position*/) const { return {}; }
   /// Evaluates a row of logits [V] that is not for drawing. Called for several rows at once, each
   /// with a sampler of its own, before any accept(). May throw Error, which fails the task.
   virtual void evaluate(const Sequence& /*sequence*/, std::int64_t /*position*/,
                         std::span<const float> /*logits*/, Sampler& /*sampler*/) {}
   /// Takes the outcome for one row. May open and close sequences, but not those with rows in this
   /// step that were not accepted yet. May throw Error, which fails the task.
-  virtual void accept(Sequence& sequence, std::int64_t position, Outcome outcome,
-                      Sequences& sequences) = 0;
+  virtual void accept(Sequence& sequence, Outcome outcome, Sequences& sequences) = 0;
 
   bool done() const { return done_; }
   /// Ends with what there is.
@@ -78,6 +80,19 @@ class Task {
   Listener listener_;
   bool done_ = false;
 };
+
+/// Answers by sampling, by beam search, and the log-likelihood of a text.
+std::shared_ptr<Task> make_answer_task(GenerateRequest request, Listener listener,
+                                       const TaskContext& context);
+std::shared_ptr<Task> make_beam_task(GenerateRequest request, Listener listener,
+                                     const TaskContext& context);
+std::shared_ptr<Task> make_score_task(ScoreRequest request, Listener listener,
+                                      const TaskContext& context);
+
+/// Tokens that an answer may have.
+std::int64_t token_limit(const GenerateRequest& request, const TaskContext& context);
+/// Texts that end an answer.
+std::vector<std::string> stop_texts(const GenerateRequest& request, const TaskContext& context);
 
 inline double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
