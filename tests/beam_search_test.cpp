@@ -1,6 +1,7 @@
 // Beam search against transformers' `generate` (tests/data/beams, on the models of
 // tests/data/models), and against an exhaustive search and hand-made cases without a model.
 #include "run/beam_search.h"
+#include "run/log_softmax.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -65,10 +66,11 @@ class BeamGoldens : public testing::TestWithParam<const char*> {};
 
 TEST_P(BeamGoldens, EqualTransformers) {
   const std::string data = AIRA_TEST_DATA;
-  const auto backend = test_backends().front().make(1);
+  ThreadPool pool(1);
+  const auto backend = test_backends().front().make(pool);
   const Model model =
       Model::load(ModelFiles::from_folder(data + "/models/" + GetParam()), *backend, DType::kF32);
-  Session session(model, *backend, {.slots = 1, .rows = 64, .wanted = 1});
+  Session session(model, *backend, {.slots = 1, .rows = 64, .output_rows = 1});
   const auto logits_of = [&](const Ids& ids) {
     std::vector<Row> rows;
     for (const std::int32_t id : ids) {

@@ -15,6 +15,8 @@
 #include "cpu/cpu_backend.h"
 #include "model_fixtures.h"
 #include "run/beam_search.h"
+#include "run/default_options.h"
+#include "run/log_softmax.h"
 #include "run/prompts.h"
 
 namespace aira {
@@ -33,7 +35,7 @@ class SchedulerTest : public testing::Test {
  protected:
   explicit SchedulerTest(bool markers = true)
       : files_(byte_model(markers)),
-        backend_(make_cpu_backend(2)),
+        backend_(make_cpu_backend(pool_)),
         model_(Model::load(files_, *backend_, DType::kF32)),
         tokenizer_(Tokenizer::load(files_)),
         prompts_(tokenizer_, model_.config, read_generation_config(files_)),
@@ -42,7 +44,8 @@ class SchedulerTest : public testing::Test {
     goldens_ = json::parse(file);
   }
   std::unique_ptr<Scheduler> make(std::int64_t slots = 3) {
-    return std::make_unique<Scheduler>(model_, tokenizer_, *backend_, prompts_.end_ids(), slots);
+    return std::make_unique<Scheduler>(model_, tokenizer_, *backend_, pool_, prompts_.end_ids(),
+                                       slots);
   }
   static GenerateOptions greedy(std::int64_t tokens, double penalty = 1) {
     GenerateOptions options;
@@ -84,6 +87,7 @@ class SchedulerTest : public testing::Test {
   }
 
   ModelFiles files_;
+  ThreadPool pool_{2};
   std::unique_ptr<Backend> backend_;
   Model model_;
   Tokenizer tokenizer_;
@@ -133,7 +137,7 @@ TEST_F(SchedulerTest, EndsAtAnEndToken) {
   // The end token of the dialogue is made the answer by asking for what greedy says third.
   const Answer free = run({kStart, 150, kEnd}, greedy(8));
   ASSERT_EQ(free.token_ids.size(), 8U);
-  Scheduler ended(model_, tokenizer_, *backend_, {free.token_ids[2]}, 1);
+  Scheduler ended(model_, tokenizer_, *backend_, pool_, {free.token_ids[2]}, 1);
   const Answer answer = run_with(ended, {kStart, 150, kEnd}, greedy(8)).front();
   EXPECT_EQ(answer.finish, FinishReason::kStop);
   const auto end = std::find(free.token_ids.begin(), free.token_ids.end(), free.token_ids[2]);
@@ -232,7 +236,7 @@ TEST_F(SchedulerTest, BeamsGoOnFromTheirParentsPages) {
   for (const AnswerRequest& request : requests) pending.push_back(scheduler->ask(request));
   while (scheduler->step()) {
   }
-  Session session(model_, *backend_, {.slots = 1, .rows = kContext, .wanted = 1});
+  Session session(model_, *backend_, {.slots = 1, .rows = kContext, .output_rows = 1});
   for (std::size_t i = 0; i < requests.size(); i += 2) {
     // The same search with every beam computed from its first token on.
     const AnswerRequest& request = requests[i];
@@ -383,7 +387,7 @@ TEST_F(SchedulerTest, ScoresWhatTheForwardPassSays) {
   const auto first = static_cast<std::int64_t>(ids.size()) - count;
   const Score scored = score(ids, first);
   ASSERT_EQ(static_cast<std::int64_t>(scored.tokens.size()), count);
-  Session session(model_, *backend_, {.slots = 1, .rows = 64, .wanted = 64});
+  Session session(model_, *backend_, {.slots = 1, .rows = 64, .output_rows = 64});
   std::vector<Row> rows;
   Ids wanted;
   for (std::size_t i = 0; i < ids.size(); ++i) {

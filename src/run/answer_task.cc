@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "aira/error.h"
+#include "run/device_draw.h"
 #include "run/log_softmax.h"
 #include "run/prompts.h"
 #include "run/seconds_since.h"
@@ -151,13 +152,14 @@ const SamplingOptions* AnswerTask::draws() const {
   return count_ == 1 && !needs_distribution() ? &request_.options.sampling : nullptr;
 }
 
-Draw AnswerTask::launch(Stream& stream) {
+DeviceDraw AnswerTask::launch(Stream& stream) {
   if (from_prompt(stream)) {
     prompt_stream_ = nullptr;
     begin(stream);
   }
   Draft& draft = draft_at(stream);
-  Draw draw{request_.options.sampling, uniform(next_place(draft))};
+  const DeviceDraw draw =
+      device_draw(request_.options.sampling, uniform(next_place(draft))).value();
   if (++draft.launched < limit_) stream.ids.push_back(kDrawnToken);
   return draw;
 }

@@ -42,7 +42,7 @@ class AnswerTask final : public Task {
   void close(Streams& streams) override;
 
   const SamplingOptions* draws() const override;
-  Draw launch(Stream& stream) override;
+  DeviceDraw launch(Stream& stream) override;
   void take_token(std::size_t draft, std::int32_t token) override;
   std::size_t draft_of(const Stream& stream) const override { return draft_at(stream).number; }
 

@@ -7,6 +7,7 @@
 #include "aira/error.h"
 #include "run/answer_task.h"
 #include "run/beam_task.h"
+#include "run/device_draw.h"
 #include "run/score_task.h"
 #include "run/streams.h"
 
@@ -25,22 +26,22 @@ Session::Limits limits(const Model& model, std::int64_t slots) {
   return {.slots = slots,
           .context = model.config.context,
           .rows = std::max(kStepRows, slots),
-          .wanted = std::max(kWantedRows, slots)};
+          .output_rows = std::max(kWantedRows, slots)};
 }
 
 }  // namespace
 
 Scheduler::Scheduler(const Model& model, const Tokenizer& tokenizer, Backend& backend,
-                     std::vector<std::int32_t> end_ids, std::int64_t slots)
+                     ThreadPool& pool, std::vector<std::int32_t> end_ids, std::int64_t slots)
     : model_(model),
       tokenizer_(tokenizer),
-      backend_(backend),
+      pool_(pool),
       end_ids_(std::move(end_ids)),
       session_(model, backend, limits(model, slots)),
       streams_(std::make_unique<Streams>(session_, slots, model.config.context)) {
-  for (int i = 0; i < backend.workers(); ++i) samplers_.emplace_back(model.config.vocab);
+  for (int i = 0; i < pool.size(); ++i) samplers_.emplace_back(model.config.vocab);
   rows_.reserve(static_cast<std::size_t>(session_.limits().rows));
-  wanted_.reserve(static_cast<std::size_t>(session_.limits().wanted));
+  wanted_.reserve(static_cast<std::size_t>(session_.limits().output_rows));
 }
 
 Scheduler::~Scheduler() = default;
@@ -129,7 +130,7 @@ void Scheduler::collect_rows() {
         std::min(stream.pending(), limits.rows - static_cast<std::int64_t>(rows_.size()));
     // Logits are wanted of the rows from wanted_from on: no more than there is room for.
     const std::int64_t unwanted = std::max<std::int64_t>(0, stream.wanted_from - stream.cached);
-    const std::int64_t room = limits.wanted - static_cast<std::int64_t>(wanted_.size());
+    const std::int64_t room = limits.output_rows - static_cast<std::int64_t>(wanted_.size());
     count = std::min(count, unwanted + room);
     if (count <= 0) return;
     streams_->reserve(stream, count);
@@ -162,11 +163,12 @@ void Scheduler::prepare(std::span<const float> logits) {
     }
   }
   const auto count = static_cast<std::int64_t>(wanted.size());
-  backend_.side_by_side(count, [&](std::int64_t i, int worker) {
-    const auto row = static_cast<std::size_t>(i);
-    const auto& [chunk, position] = wanted[row];
-    chunk->stream->owner->prepare(*chunk->stream, position, logits.subspan(row * vocab, vocab),
-                                  samplers_[static_cast<std::size_t>(worker)]);
+  pool_.split(count, [&](std::int64_t begin, std::int64_t end, int member) {
+    for (auto row = static_cast<std::size_t>(begin); row < static_cast<std::size_t>(end); ++row) {
+      const auto& [chunk, position] = wanted[row];
+      chunk->stream->owner->prepare(*chunk->stream, position, logits.subspan(row * vocab, vocab),
+                                    samplers_[static_cast<std::size_t>(member)]);
+    }
   });
 }
 
@@ -200,7 +202,8 @@ void Scheduler::remove_done() {
 bool Scheduler::can_launch() const {
   return std::all_of(running_.begin(), running_.end(), [&](const auto& task) {
     const SamplingOptions* options = task->draws();
-    return options != nullptr && session_.draws(*options);
+    const auto draw = options == nullptr ? std::nullopt : device_draw(*options, 0);
+    return draw && session_.can_draw(*draw);
   });
 }
 
@@ -235,10 +238,10 @@ void Scheduler::land() {
   for (std::size_t i = 0; i < flight.tokens.size(); ++i) {
     const std::shared_ptr<Task> task = flight.tokens[i].task.lock();
     if (!task || task->done()) continue;
-    if (problem.empty()) {
-      task->take_token(flight.tokens[i].draft, tokens[i]);
+    if (!problem.empty() || tokens[i] == kNotDrawn) {
+      task->fail(problem.empty() ? kNoNumber : problem);
     } else {
-      task->fail(problem);
+      task->take_token(flight.tokens[i].draft, tokens[i]);
     }
   }
 }

@@ -15,6 +15,7 @@
 
 #include "aira/generate.h"
 #include "aira/tokenizer.h"
+#include "base/thread_pool.h"
 #include "model/model.h"
 #include "run/sampler.h"
 
@@ -60,7 +61,8 @@ struct ScoreRequest {
 class Scheduler {
  public:
   /// `slots`: most sequences at once; the memory for them is taken here. `end_ids` end an answer.
-  Scheduler(const Model& model, const Tokenizer& tokenizer, Backend& backend,
+  /// The host's share of a step is computed on `pool`.
+  Scheduler(const Model& model, const Tokenizer& tokenizer, Backend& backend, ThreadPool& pool,
             std::vector<std::int32_t> end_ids, std::int64_t slots);
   ~Scheduler();
   Scheduler(const Scheduler&) = delete;
@@ -95,7 +97,7 @@ class Scheduler {
 
   const Model& model_;
   const Tokenizer& tokenizer_;
-  Backend& backend_;
+  ThreadPool& pool_;
   std::vector<std::int32_t> end_ids_;
   Session session_;
   std::unique_ptr<Streams> streams_;
@@ -121,7 +123,7 @@ class Scheduler {
     std::vector<Token> tokens;
   };
   std::deque<Flight> flights_;
-  std::vector<Draw> draws_;
+  std::vector<DeviceDraw> draws_;
 };
 
 }  // namespace aira

@@ -35,13 +35,13 @@ class Task {
                     Streams& streams) = 0;
   virtual bool done() const = 0;
 
-  // -- For backends that draw tokens themselves (Backend::draw). --
+  // -- For backends that draw tokens themselves (DeviceSampler). --
 
   /// Whether all that the task wants of its next logits is a token drawn with these options; null
   /// when it needs more.
   virtual const SamplingOptions* draws() const { return nullptr; }
   /// How `stream`'s next token is to be drawn. From now on it is on its way.
-  virtual Draw launch(Stream& /*stream*/) { return {}; }
+  virtual DeviceDraw launch(Stream& /*stream*/) { return {}; }
   /// The token that was launched for draft number `draft` the longest ago.
   virtual void take_token(std::size_t /*draft*/, std::int32_t /*token*/) {}
   /// The number by which take_token knows a stream of the task.

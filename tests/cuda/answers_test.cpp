@@ -16,7 +16,8 @@ using Ids = std::vector<std::int32_t>;
 
 /// A scheduler with all that it stands on.
 struct Engine {
-  explicit Engine(std::unique_ptr<Backend> made) : backend(std::move(made)) {}
+  explicit Engine(const std::function<std::unique_ptr<Backend>(ThreadPool&)>& make)
+      : backend(make(pool)) {}
 
   std::vector<Answer> answer(const std::vector<AnswerRequest>& requests) {
     std::vector<std::shared_ptr<const Pending<Answers>>> pending;
@@ -33,11 +34,12 @@ struct Engine {
   }
 
   ModelFiles files = byte_model(true);
+  ThreadPool pool{1};
   std::unique_ptr<Backend> backend;
   Model model = Model::load(files, *backend, DType::kF32);
   Tokenizer tokenizer = Tokenizer::load(files);
   Prompts prompts{tokenizer, model.config, read_generation_config(files)};
-  Scheduler scheduler{model, tokenizer, *backend, prompts.end_ids(), 3};
+  Scheduler scheduler{model, tokenizer, *backend, pool, prompts.end_ids(), 3};
 };
 
 class CudaAnswers : public testing::TestWithParam<TestBackend> {
@@ -56,8 +58,8 @@ class CudaAnswers : public testing::TestWithParam<TestBackend> {
   }
   Ids question(std::string_view text) const { return cpu_.prompts.question(text); }
 
-  Engine cpu_{make_cpu_backend(1)};
-  Engine cuda_{GetParam().make(1)};
+  Engine cpu_{[](ThreadPool& pool) { return make_cpu_backend(pool); }};
+  Engine cuda_{GetParam().make};
 };
 
 TEST_P(CudaAnswers, GreedyWithAPenalty) {
