@@ -1,6 +1,7 @@
 // Beam search against transformers' `generate` (tests/data/beams, on the models of
 // tests/data/models), and against an exhaustive search and hand-made cases without a model.
 #include "run/beam_search.h"
+#include "run/log_softmax.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -76,8 +77,8 @@ class BeamGoldens : public testing::TestWithParam<const char*> {};
 
 TEST_P(BeamGoldens, EqualTransformers) {
   const std::string data = AIRA_TEST_DATA;
-  ThreadPool threads(1);
-  const auto backend = make_cpu_backend(threads);
+  ThreadPool pool(1);
+  const auto backend = test_backends().front().make(pool);
   const Model model =
       Model::load(ModelFiles::from_folder(data + "/models/" + GetParam()), *backend, DType::kF32);
   Session session(model, *backend, {.slots = 1, .rows = 64, .output_rows = 1});

@@ -9,9 +9,7 @@
 #include "aira/error.h"
 #include "app/interrupt.h"
 #include "app/output.h"
-#include "base/thread_pool.h"
-#include "cpu/cpu_backend.h"
-#include "cuda/load_module.h"
+#include "device/device.h"
 
 namespace aira {
 namespace {
@@ -41,27 +39,14 @@ int threads_of(const Options& options) {
   return options.threads > 0 ? options.threads : ThreadPool::usable_cores();
 }
 
-std::unique_ptr<Backend> make_backend(const Options& options) {
-  const bool int8 = options.dtype == DType::kI8;  // the CPU's alone
-  if (options.device == DeviceChoice::kCuda) {
-    if (int8) throw UsageError("--dtype int8 runs on the CPU; use --device cpu, or --dtype f16.");
-    return load_cuda_backend();
+std::future<std::unique_ptr<Backend>> begin_backend(const Options& options, ThreadPool& pool) {
+  if (options.device == Device::kCuda && options.dtype == DType::kI8) {
+    throw UsageError("--dtype int8 runs on the CPU; use --device cpu, or --dtype f16.");
   }
-  if (options.device == DeviceChoice::kAuto && !int8 && can_load_cuda_backend()) {
-    try {
-      return load_cuda_backend();
-    } catch (const Error& error) {
-      if (!options.quiet) note(std::string(error.what()) + " The CPU takes over.");
-    }
-  }
-  return make_cpu_backend(threads_of(options));
-}
-
-std::future<std::unique_ptr<Backend>> begin_backend(const Options& options) {
-  const bool wakes = options.device == DeviceChoice::kCuda ||
-                     (options.device == DeviceChoice::kAuto && can_load_cuda_backend());
-  return std::async(wakes ? std::launch::async : std::launch::deferred,
-                    [&options] { return make_backend(options); });
+  return begin_backend(options.device, options.dtype, pool,
+                       [&options](const std::string& sentence) {
+                         if (!options.quiet) note(sentence);
+                       });
 }
 
 std::function<bool()> patience() {
@@ -91,7 +76,8 @@ std::int64_t slots_of(const Options& options) {
 
 Engine::Engine(const Options& options)
     : options_(options),
-      coming_(begin_backend(options)),
+      pool_(threads_of(options)),
+      coming_(begin_backend(options, pool_)),
       found_(find_model(options)),
       generation_(read_generation_config(found_.files)),
       tokens_(packed_folder(), found_.files),
@@ -99,8 +85,8 @@ Engine::Engine(const Options& options)
       backend_(coming_.get()),
       weights_(packed_folder(), found_.files, *backend_, options.dtype),
       model_(clock_.time("weights", [&] { return weights_.load(); })),
-      prompts_(tokenizer_, model_.config.eos, generation_.eos),
-      scheduler_(model_, tokenizer_, *backend_, prompts_.end_ids(), slots_of(options)) {}
+      prompts_(tokenizer_, model_.config, generation_),
+      scheduler_(model_, tokenizer_, *backend_, pool_, prompts_.end_ids(), slots_of(options)) {}
 
 Engine::~Engine() {
   tokens_.keep(tokenizer_, patience());

@@ -15,6 +15,7 @@
 #include "app/settings.h"
 #include "app/start_clock.h"
 #include "app/tokenizer_cache.h"
+#include "base/thread_pool.h"
 #include "model/backend.h"
 #include "model/weight_cache.h"
 #include "run/default_options.h"
@@ -27,11 +28,8 @@ namespace aira {
 FoundModel find_model(const Options& options);
 /// -t, else all usable cores.
 int threads_of(const Options& options);
-/// The backend that the options ask for.
-std::unique_ptr<Backend> make_backend(const Options& options);
-/// The same, begun at once on a thread of its own where a GPU is to be woken up, which takes a good
-/// part of a second; else when it is asked for.
-std::future<std::unique_ptr<Backend>> begin_backend(const Options& options);
+/// The backend that the options ask for; started early when it is a GPU.
+std::future<std::unique_ptr<Backend>> begin_backend(const Options& options, ThreadPool& pool);
 /// Says whether writing packed files at the end may go on: for a few seconds, unless interrupted.
 std::function<bool()> patience();
 
@@ -68,6 +66,7 @@ class Engine {
 
   const Options& options_;
   mutable StartClock clock_;  // mutable: print_stats empties it
+  ThreadPool pool_;
   std::future<std::unique_ptr<Backend>> coming_;
   FoundModel found_;
   GenerationConfig generation_;

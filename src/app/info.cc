@@ -19,7 +19,7 @@ using nlohmann::ordered_json;
 std::int64_t parameters(const ModelConfig& config) {
   const std::int64_t c = config.width;
   const std::int64_t layer = (3 * c * c + 3 * c) + (c * c + c) + 4 * c +
-                             (c * config.inner + config.inner) + (config.inner * c + c);
+                             (c * config.ffn_width + config.ffn_width) + (config.ffn_width * c + c);
   const std::int64_t head = config.tied_head ? 0 : config.vocab * c;
   return config.vocab * c + config.context * c + config.layers * layer + 2 * c + head;
 }
@@ -64,7 +64,8 @@ ordered_json describe(const Options& options) {
   const FoundModel found = find_model(options);
   const ModelConfig config = read_model_config(found.files);
   const GenerateOptions defaults = default_options(read_generation_config(found.files));
-  const std::unique_ptr<Backend> backend = make_backend(options);
+  ThreadPool pool(threads_of(options));
+  const std::unique_ptr<Backend> backend = begin_backend(options, pool).get();
   ordered_json info = {{"name", found.name},
                        {"found", found.found},
                        {"place", found.files.place()},

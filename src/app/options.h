@@ -6,11 +6,12 @@
 #include <string>
 
 #include "app/settings.h"
+#include "device/device.h"
 #include "model/tensor.h"
 
 namespace aira {
 
-enum class DeviceChoice : std::uint8_t { kAuto, kCpu, kCuda };
+using DeviceChoice = Device;
 enum class Command : std::uint8_t { kAsk, kTokenize, kScore, kInfo, kBench };
 
 struct Options {

@@ -16,7 +16,8 @@ using Ids = std::vector<std::int32_t>;
 
 /// A scheduler with all that it stands on.
 struct Whole {
-  explicit Whole(std::unique_ptr<Backend> made) : backend(std::move(made)) {}
+  explicit Whole(const std::function<std::unique_ptr<Backend>(ThreadPool&)>& make)
+      : backend(make(pool)) {}
 
   std::vector<Answer> answer(const std::vector<GenerateRequest>& requests) {
     std::vector<std::shared_ptr<Pending>> pending;
@@ -33,11 +34,12 @@ struct Whole {
   }
 
   ModelFiles files = byte_model(true);
+  ThreadPool pool{1};
   std::unique_ptr<Backend> backend;
   Model model = Model::load(files, *backend, DType::kF32);
   Tokenizer tokenizer = Tokenizer::load(files);
   Prompts prompts{tokenizer, model.config.eos, read_generation_config(files).eos};
-  Scheduler scheduler{model, tokenizer, *backend, prompts.end_ids(), 3};
+  Scheduler scheduler{model, tokenizer, *backend, pool, prompts.end_ids(), 3};
 };
 
 class CudaAnswers : public testing::TestWithParam<TestBackend> {
@@ -56,8 +58,8 @@ class CudaAnswers : public testing::TestWithParam<TestBackend> {
   }
   Ids question(std::string_view text) const { return cpu_.prompts.question(text); }
 
-  Whole cpu_{make_cpu_backend(1)};
-  Whole cuda_{GetParam().make(1)};
+  Whole cpu_{[](ThreadPool& pool) { return make_cpu_backend(pool); }};
+  Whole cuda_{GetParam().make};
 };
 
 TEST_P(CudaAnswers, GreedyWithAPenalty) {
