@@ -2,8 +2,8 @@
 // on `stream`; all pointers are device memory. T rows, C width, H heads, D head size, S context,
 // V vocabulary.
 //
-// Matrices lie as [out, stride] in f32 or f16, an output's weights next to each other; stride is
-// `in` rounded up to 16 bytes, the rest zero. Cached keys and values of a layer lie as [pages, H,
+// Matrices are [out, stride] in f32 or f16, an output's weights next to each other; stride is
+// `in` rounded up to 16 bytes, the rest zero. Cached keys and values of a layer are [pages, H,
 // 32 positions, padded D], padded D being a multiple of 8, the rest zero.
 #pragma once
 
@@ -15,8 +15,8 @@
 namespace aira::cuda {
 
 /// The rows of a step, each [T]. A token below 0 is the one drawn last for the row's slot. A slot
-/// below 0 marks a row that only fills a captured graph's bucket: it is computed with whatever lies
-/// there and touches no cache.
+/// below 0 marks a row that only pads a recorded step: it is computed from arbitrary contents and
+/// touches no cache.
 struct RowArrays {
   const std::int32_t* token = nullptr;
   const std::int32_t* slot = nullptr;
@@ -24,7 +24,7 @@ struct RowArrays {
   const std::int32_t* drawn = nullptr;  // [slots]
 };
 
-/// Where a step's sequences have their pages (PageTable).
+/// A step's PageTable.
 struct PageArray {
   const std::int32_t* page = nullptr;  // [slots, width]
   std::int64_t width = 0;
@@ -39,7 +39,7 @@ struct RowGroup {
 };
 constexpr int kGroupRows = 64;
 
-/// Where launches go, and whether they may start before the kernel before them has ended.
+/// The stream of a launch, and whether it may start before the kernel before it has ended.
 struct Stream {
   cudaStream_t stream = nullptr;
   bool dependent = false;
@@ -59,18 +59,6 @@ struct EmbedJob {
 };
 void embed_rows(const EmbedJob& job, Stream stream);
 
-// -- select.cu --
-
-/// out[i] = x[wanted[i]].
-struct SelectJob {
-  const float* x = nullptr;              // [T, C]
-  const std::int32_t* wanted = nullptr;  // [count]
-  std::int64_t count = 0;
-  std::int64_t width = 0;
-  float* out = nullptr;  // [count, C]
-};
-void select_rows(const SelectJob& job, Stream stream);
-
 // -- layernorm.cu --
 
 struct LayerNorm {
@@ -79,11 +67,12 @@ struct LayerNorm {
   float epsilon = 0;
 };
 struct LayerNormJob {
-  const float* x = nullptr;  // [rows, C]
+  const float* x = nullptr;  // [rows, C], or [T, C] with `from`
   std::int64_t rows = 0;
   std::int64_t width = 0;
   LayerNorm norm;
-  float* out = nullptr;  // [rows, C]; may be x
+  float* out = nullptr;                // [rows, C]; may be x without `from`
+  const std::int32_t* from = nullptr;  // [rows], the row of x for each; null: its own
 };
 void layernorm(const LayerNormJob& job, Stream stream);
 
@@ -108,9 +97,9 @@ struct LinearJob {
 constexpr std::int64_t kSkinnyInputs = 12288;
 void linear_skinny(const LinearJob& job, Stream stream);
 
-// -- linear_epilogue.cu: what goes around a library's matrix product --
+// -- linear_epilogue.cu: before and after cuBLAS's matrix product --
 
-/// out[t] = x[t] as halves, padded with zeros: [rows, stride].
+/// out[t] = x[t] in half precision, padded with zeros: [rows, stride].
 void rows_to_half(const float* x, std::int64_t rows, std::int64_t in, std::int64_t stride,
                   void* out, Stream stream);
 /// y = residual + activation(y + bias), where job.y holds the product x W.
@@ -127,7 +116,7 @@ struct AttentionJob {
   PageArray pages;
   void* keys = nullptr;  // [pages, H, 32, padded D] of this layer
   void* values = nullptr;
-  std::int32_t* tokens = nullptr;  // [pages, 32], written by those who append; null: not this time
+  std::int32_t* tokens = nullptr;  // [pages, 32], written when appending; null: not in this layer
   DType dtype = DType::kF32;       // of the cache
   std::int64_t heads = 0;
   std::int64_t head_size = 0;
@@ -175,29 +164,19 @@ void copy_pages(const CopyPagesJob& job, Stream stream);
 
 constexpr std::int64_t kDrawTopK = 64;      // the largest top-k
 constexpr std::int64_t kDrawVocab = 65536;  // the largest V
-constexpr std::int32_t kNotDrawn = -2;      // instead of a token when no logit is a number
 
-/// How to draw a token (aira::Draw).
-struct DrawOptions {
-  double temperature = 1;
-  double top_p = 1;
-  double uniform = 0;
-  float penalty = 1;
-  std::int32_t top_k = 1;  // 1..kDrawTopK
-  std::int32_t greedy = 0;
-};
 struct DrawJob {
   float* logits = nullptr;  // [count, V]; the penalty is applied to them
   std::int64_t count = 0;
   std::int64_t vocab = 0;
   RowArrays rows;
-  const std::int32_t* wanted = nullptr;  // [count], rows
+  const std::int32_t* output_rows = nullptr;  // [count]
   PageArray pages;
   const std::int32_t* tokens = nullptr;  // [pages, 32], of the cache
-  const DrawOptions* options = nullptr;  // [count]
+  const DeviceDraw* options = nullptr;   // [count]; top_k is 1..kDrawTopK unless greedy
   unsigned* maxima = nullptr;            // [count, draw_groups(V)]
   std::int32_t* last = nullptr;          // [slots], the rows' `drawn`
-  std::int32_t* out = nullptr;           // [count]
+  std::int32_t* out = nullptr;           // [count], tokens or kNotDrawn
 };
 constexpr std::int64_t draw_groups(std::int64_t vocab) { return (vocab + 31) / 32; }
 void draw_tokens(const DrawJob& job, Stream stream);

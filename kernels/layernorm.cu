@@ -1,4 +1,4 @@
-// out = (x - mean) / sqrt(variance + epsilon) * gain + bias, for each row.
+// out = (x - mean) / sqrt(variance + epsilon) * gain + bias, for each row, or each of given rows.
 //
 // One warp per row, lanes along the width, four rows in a block. A row of GPT-2 (768 to 1600
 // floats) is 24 to 50 numbers a lane, so a warp's shuffles are all the cooperation that is needed.
@@ -17,7 +17,7 @@ __global__ void __launch_bounds__(kRows * 32) layernorm_warp_per_row(LayerNormJo
   const unsigned lane = threadIdx.x % 32;
   const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * kRows + threadIdx.x / 32;
   if (row >= job.rows) return;
-  const float* x = job.x + row * job.width;
+  const float* x = job.x + (job.from == nullptr ? row : job.from[row]) * job.width;
   float* out = job.out + row * job.width;
 
   float sum = 0;

@@ -62,7 +62,7 @@ __global__ void __launch_bounds__(kPenaltyThreads) penalise_block_per_chunk(Draw
   __syncthreads();
   const float penalty = job.options[draw].penalty;
   if (penalty != 1.0F) {
-    const std::int32_t row = job.wanted[draw];
+    const std::int32_t row = job.output_rows[draw];
     const std::int64_t slot = job.rows.slot[row];
     for (std::int64_t p = threadIdx.x; p <= job.rows.position[row]; p += kPenaltyThreads) {
       const std::int64_t at = page_of(job.pages, slot, p) * kPagePositions + p % kPagePositions;
@@ -220,7 +220,7 @@ __global__ void __launch_bounds__(kDrawThreads, 1) draw_block_per_row(DrawJob jo
   grid_dependency_wait();
   auto& shared = block_shared<DrawShared>();
   const auto draw = static_cast<std::int64_t>(blockIdx.x);
-  const DrawOptions options = job.options[draw];
+  const DeviceDraw options = job.options[draw];
   const std::int64_t groups = draw_groups(job.vocab);
   for (std::int64_t g = threadIdx.x; g < groups; g += kDrawThreads) {
     shared.rank[g] = ranked(job.maxima[draw * groups + g], g);
@@ -228,13 +228,14 @@ __global__ void __launch_bounds__(kDrawThreads, 1) draw_block_per_row(DrawJob jo
   if (threadIdx.x == 0) shared.above = shared.ties = 0;
   sort_all(shared.rank, groups);
   const unsigned best = key_in(shared.rank[0]);
-  const std::int32_t slot = job.rows.slot[job.wanted[draw]];
+  const std::int32_t slot = job.rows.slot[job.output_rows[draw]];
   if (best >= kKeyOfInfinity || best == kKeyOfMinusInfinity) {
     if (threadIdx.x == 0) job.out[draw] = kNotDrawn;
     if (threadIdx.x == 0) job.last[slot] = 0;
     return;
   }
-  const std::int64_t k = min(static_cast<std::int64_t>(options.top_k), job.vocab);
+  const std::int64_t top_k = options.greedy ? 1 : options.top_k;
+  const std::int64_t k = min(top_k, job.vocab);
   const unsigned least = k <= groups ? key_in(shared.rank[k - 1]) : kKeyOfMinusInfinity;
   __syncthreads();
   const std::int64_t listed = list_from(job, draw, least, shared);
@@ -253,7 +254,7 @@ __global__ void __launch_bounds__(kDrawThreads, 1) draw_block_per_row(DrawJob jo
     }
   }
   __syncthreads();
-  if (options.greedy != 0 && threadIdx.x == 0) {
+  if (options.greedy && threadIdx.x == 0) {
     shared.loose = shared.kept > 0 ? 0 : 1;
     shared.kept = shared.kept > 0 ? 1 : 0;
   }

@@ -8,13 +8,14 @@
 #include <string>
 #include <vector>
 
+#include "base/thread_pool.h"
 #include "model/backend.h"
 
 namespace aira {
 
 struct TestBackend {
   std::string name;  // of letters, digits and _
-  std::function<std::unique_ptr<Backend>(int threads)> make;
+  std::function<std::unique_ptr<Backend>(ThreadPool& pool)> make;
   /// Results do not depend on what is computed beside them.
   bool same_bits = true;
   /// With f16 weights, inputs of more rows than this are rounded to f16 too.

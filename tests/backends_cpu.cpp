@@ -10,7 +10,7 @@ const std::vector<TestBackend>& test_backends() {
     for (const cpu::Kernels* kernels : cpu::available_kernels()) {
       list.push_back(
           {.name = kernels->name,
-           .make = [kernels](int threads) { return make_cpu_backend(threads, *kernels); },
+           .make = [kernels](ThreadPool& pool) { return make_cpu_backend(pool, *kernels); },
            .int8 = true,
            .half_cache = true});
     }

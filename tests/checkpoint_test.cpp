@@ -71,7 +71,7 @@ TEST_P(GoldenFolder, Opens) {
   for (std::int64_t i = 0; i < config.layers; ++i) {
     const std::string layer = "h." + std::to_string(i) + ".";
     checkpoint.get(layer + "attn.c_attn.weight", {config.width, 3 * config.width});
-    checkpoint.get(layer + "mlp.c_fc.bias", {config.inner});
+    checkpoint.get(layer + "mlp.c_fc.bias", {config.ffn_width});
   }
   EXPECT_EQ(checkpoint.has("lm_head.weight"),
             !config.tied_head || std::string_view(GetParam().folder) == "e");
@@ -93,7 +93,7 @@ TEST(GoldenConfigs, AreReadAsWritten) {
   EXPECT_EQ(b.activation, Activation::kGeluErf);
   EXPECT_TRUE(b.scale_attention_by_inverse_layer);
   EXPECT_FALSE(b.tied_head);
-  EXPECT_EQ(b.inner, 192);
+  EXPECT_EQ(b.ffn_width, 192);
   EXPECT_THAT(b.eos, ElementsAre(4, 9));
   const ModelConfig d = read_model_config(files("d"));
   EXPECT_FALSE(d.scale_attention);

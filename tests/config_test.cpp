@@ -39,7 +39,7 @@ TEST(ModelConfig, DefaultsAreThoseOfGpt2Config) {
   EXPECT_EQ(c.head_size(), 64);
   EXPECT_EQ(c.context, 1024);
   EXPECT_EQ(c.vocab, 50257);
-  EXPECT_EQ(c.inner, 3072);
+  EXPECT_EQ(c.ffn_width, 3072);
   EXPECT_EQ(c.epsilon, 1e-5F);
   EXPECT_EQ(c.activation, Activation::kGeluTanh);
   EXPECT_TRUE(c.scale_attention);
@@ -62,7 +62,7 @@ TEST(ModelConfig, ReadsEveryKey) {
   EXPECT_EQ(c.heads, 5);
   EXPECT_EQ(c.context, 67);
   EXPECT_EQ(c.vocab, 509);
-  EXPECT_EQ(c.inner, 72);
+  EXPECT_EQ(c.ffn_width, 72);
   EXPECT_EQ(c.epsilon, 1e-6F);
   EXPECT_EQ(c.activation, Activation::kRelu);
   EXPECT_FALSE(c.scale_attention);

@@ -42,7 +42,8 @@ Floats random(std::int64_t count, int seed) {
 }
 
 std::vector<std::byte> packed(const HostMatrix& source, const cpu::Kernels& kernels) {
-  const std::unique_ptr<Backend> backend = make_cpu_backend(1, kernels);
+  ThreadPool pool(1);
+  const std::unique_ptr<Backend> backend = make_cpu_backend(pool, kernels);
   const Matrix loaded = backend->load_matrix(source, DType::kI8);
   const auto* data = static_cast<const std::byte*>(loaded.data.get());
   return {data, data + cpu::packed_bytes(DType::kI8, source.in, source.out)};
@@ -50,9 +51,11 @@ std::vector<std::byte> packed(const HostMatrix& source, const cpu::Kernels& kern
 
 Floats product(const Floats& x, const HostMatrix& source, const cpu::Kernels& kernels,
                int threads = 1) {
-  const std::unique_ptr<Backend> backend = make_cpu_backend(threads, kernels);
+  ThreadPool pool(threads);
+  const std::unique_ptr<Backend> backend = make_cpu_backend(pool, kernels);
   const Matrix loaded = backend->load_matrix(source, DType::kI8);
   const auto rows = static_cast<std::int64_t>(x.size()) / source.in;
+  backend->reserve({.rows = rows, .inputs = source.in});
   Floats input = x;
   Floats output(static_cast<std::size_t>(rows * source.out), -1);
   backend->linear({input.data(), rows, source.in}, loaded, {}, {output.data(), rows, source.out});

@@ -1,5 +1,5 @@
-// What people are told when the CUDA module is missing or is not one.
-#include "cuda/load_module.h"
+// Messages when the CUDA module is missing or is something else.
+#include "device/device.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
 // LoopGuard: what counts as an answer that repeats itself.
-#include "run/loop_guard.h"
+#include "run/answer_text.h"
 
 #include <gtest/gtest.h>
 

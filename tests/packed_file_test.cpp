@@ -216,7 +216,7 @@ std::string all_bytes(const Model& model, const Backend& backend) {
   std::string bytes;
   const auto add_matrix = [&](const Matrix& m) {
     bytes.append(static_cast<const char*>(m.data.get()),
-                 static_cast<std::size_t>(backend.packed_bytes(m.in, m.out, m.dtype)));
+                 static_cast<std::size_t>(backend.packed_weights()->bytes(m.in, m.out, m.dtype)));
   };
   const auto add_vector = [&](const Vector& v) {
     bytes.append(reinterpret_cast<const char*>(v.data.get()), static_cast<std::size_t>(v.size) * 4);
@@ -252,7 +252,8 @@ class KeptWeights : public ::testing::TestWithParam<std::tuple<const char*, DTyp
   TemporaryFolder folder_;
   std::string model_ = folder_.path("model");
   std::optional<ModelFiles> files;
-  std::unique_ptr<Backend> backend_ = make_cpu_backend(2, cpu::choose_kernels());
+  ThreadPool pool_{2};
+  std::unique_ptr<Backend> backend_ = make_cpu_backend(pool_);
 };
 
 TEST_P(KeptWeights, AreTheSameBytes) {
@@ -315,7 +316,8 @@ INSTANTIATE_TEST_SUITE_P(Models, KeptWeights,
 
 TEST(WeightCache, KeepsNothingWithoutAPlaceOrFiles) {
   const ModelFiles folder = ModelFiles::from_folder(AIRA_TEST_DATA "/models/a");
-  const auto backend = make_cpu_backend(1);
+  ThreadPool pool(1);
+  const auto backend = make_cpu_backend(pool);
   TemporaryFolder place;
   WeightCache nowhere("", folder, *backend, DType::kF16);
   EXPECT_EQ(nowhere.path(), "");
@@ -330,7 +332,8 @@ TEST(WeightCache, KeepsNothingWithoutAPlaceOrFiles) {
 
 TEST(WeightCache, SnapshotsOfOneRepositoryShareAName) {
   TemporaryFolder folder;
-  const auto backend = make_cpu_backend(1);
+  ThreadPool pool(1);
+  const auto backend = make_cpu_backend(pool);
   std::vector<std::string> paths;
   for (const char* revision : {"models--x--y/snapshots/1", "models--x--y/snapshots/2", "z"}) {
     const std::string model = folder.path(revision);

@@ -6,7 +6,6 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -15,7 +14,9 @@
 #include "byte_model.h"
 #include "cpu/cpu_backend.h"
 #include "model_fixtures.h"
+#include "requests.h"
 #include "run/beam_search.h"
+#include "run/log_softmax.h"
 #include "run/request_options.h"
 
 namespace aira {
@@ -34,7 +35,7 @@ class SchedulerTest : public testing::Test {
  protected:
   explicit SchedulerTest(bool markers = true)
       : files_(byte_model(markers)),
-        backend_(make_cpu_backend(2)),
+        backend_(make_cpu_backend(threads_)),
         model_(Model::load(files_, *backend_, DType::kF32)),
         tokenizer_(Tokenizer::load(files_)),
         prompts_(tokenizer_, model_.config.eos, read_generation_config(files_).eos),
@@ -43,7 +44,8 @@ class SchedulerTest : public testing::Test {
     goldens_ = json::parse(file);
   }
   std::unique_ptr<Scheduler> make(std::int64_t slots = 3) {
-    return std::make_unique<Scheduler>(model_, tokenizer_, *backend_, prompts_.end_ids(), slots);
+    return std::make_unique<Scheduler>(model_, tokenizer_, *backend_, threads_, prompts_.end_ids(),
+                                       slots);
   }
   static GenerateOptions greedy(std::int64_t tokens, double penalty = 1) {
     GenerateOptions options;
@@ -60,31 +62,29 @@ class SchedulerTest : public testing::Test {
   }
   static std::vector<Answer> run_with(Scheduler& scheduler, const Ids& prompt,
                                       const GenerateOptions& options) {
-    std::map<std::size_t, std::string> streamed;
-    const auto pending =
-        scheduler.ask({prompt, options, [&](std::size_t answer, std::string_view part) {
-                         streamed[answer] += part;
-                       }});
-    while (!pending->done) scheduler.step();
+    const auto pending = ask(scheduler, GenerateRequest{prompt, options});
+    while (!pending->done()) scheduler.step();
     EXPECT_TRUE(scheduler.idle());
     if (pending->problem) throw Error(*pending->problem);
-    EXPECT_EQ(pending->result.complete, pending->result.list.size());
-    for (std::size_t i = 0; i < pending->result.list.size() && options.best_of <= 1; ++i) {
-      EXPECT_EQ(streamed[i], pending->result.list[i].text);
+    pending->streamed.resize(pending->answers.size());
+    const bool streams = options.best_of <= 1 && options.num_beams == 1;
+    for (std::size_t i = 0; i < pending->answers.size() && streams; ++i) {
+      EXPECT_EQ(pending->streamed[i], pending->answers[i].text);
     }
-    return pending->result.list;
+    return pending->answers;
   }
   Answer run(const Ids& prompt, const GenerateOptions& options) {
     return run_with(*scheduler_, prompt, options).front();
   }
   Score score(const Ids& ids, std::int64_t first, bool rolling = false) {
-    const auto pending = scheduler_->score({ids, first, rolling});
-    while (!pending->done) scheduler_->step();
+    const auto pending = ask(*scheduler_, ScoreRequest{ids, first, rolling});
+    while (!pending->done()) scheduler_->step();
     if (pending->problem) throw Error(*pending->problem);
-    return pending->result;
+    return pending->score;
   }
 
   ModelFiles files_;
+  ThreadPool threads_{2};
   std::unique_ptr<Backend> backend_;
   Model model_;
   Tokenizer tokenizer_;
@@ -134,7 +134,7 @@ TEST_F(SchedulerTest, EndsAtAnEndToken) {
   // The end token of the dialogue is made the answer by asking for what greedy says third.
   const Answer free = run({kStart, 150, kEnd}, greedy(8));
   ASSERT_EQ(free.token_ids.size(), 8U);
-  Scheduler ended(model_, tokenizer_, *backend_, {free.token_ids[2]}, 1);
+  Scheduler ended(model_, tokenizer_, *backend_, threads_, {free.token_ids[2]}, 1);
   const Answer answer = run_with(ended, {kStart, 150, kEnd}, greedy(8)).front();
   EXPECT_EQ(answer.finish, FinishReason::kStop);
   const auto end = std::find(free.token_ids.begin(), free.token_ids.end(), free.token_ids[2]);
@@ -157,7 +157,7 @@ TEST_F(SchedulerTest, TooLongAPromptNamesBothLengths) {
 }
 
 TEST_F(SchedulerTest, IdsBeyondTheModelsVocabularyAreAnError) {
-  EXPECT_THAT(error_of([&] { run({509}, greedy(1)); }), testing::HasSubstr("from 0 to 508"));
+  EXPECT_THAT(error_of([&] { run({509}, greedy(1)); }), testing::HasSubstr("out of range 0..508"));
 }
 
 TEST_F(SchedulerTest, AnAnswerDependsOnNothingBeforeIt) {
@@ -178,18 +178,18 @@ TEST_F(SchedulerTest, AnAnswerDependsOnNothingBeforeIt) {
 
 TEST_F(SchedulerTest, AnswersAreTheSameHoweverTheyAreBatched) {
   // Prompts of all lengths, two of them alike, one answer or several, some that fill the context.
-  std::vector<AnswerRequest> requests;
+  std::vector<GenerateRequest> requests;
   for (int i = 0; i < 24; ++i) {
     Ids prompt(static_cast<std::size_t>(1 + i * 17 % 61), 150);
     for (std::size_t k = 0; k < prompt.size(); ++k) {
       prompt[k] = kFirstByte + static_cast<std::int32_t>((k * k + (k > 40 ? i : 0)) % 200);
     }
-    AnswerRequest request{prompt, hot(static_cast<std::uint64_t>(i), 1 + i * 7 % 30), {}};
+    GenerateRequest request{prompt, hot(static_cast<std::uint64_t>(i), 1 + i * 7 % 30)};
     request.options.answers = i % 5 == 0 ? 4 : 1;
     requests.push_back(std::move(request));
   }
   std::vector<std::vector<Ids>> alone;
-  for (const AnswerRequest& request : requests) {
+  for (const GenerateRequest& request : requests) {
     alone.emplace_back();
     for (const Answer& answer : run_with(*make(1), request.prompt, request.options)) {
       alone.back().push_back(answer.token_ids);
@@ -197,15 +197,17 @@ TEST_F(SchedulerTest, AnswersAreTheSameHoweverTheyAreBatched) {
   }
   for (const std::int64_t slots : {1, 2, 7, 32}) {
     const auto scheduler = make(slots);
-    std::vector<std::shared_ptr<const Pending<Answers>>> pending;
-    for (const AnswerRequest& request : requests) pending.push_back(scheduler->ask(request));
+    std::vector<std::shared_ptr<Pending>> pending;
+    for (const GenerateRequest& request : requests) {
+      pending.push_back(ask(*scheduler, request));
+    }
     while (scheduler->step()) {
     }
     for (std::size_t i = 0; i < requests.size(); ++i) {
-      ASSERT_TRUE(pending[i]->done);
-      ASSERT_EQ(pending[i]->result.list.size(), alone[i].size());
+      ASSERT_TRUE(pending[i]->done());
+      ASSERT_EQ(pending[i]->answers.size(), alone[i].size());
       for (std::size_t n = 0; n < alone[i].size(); ++n) {
-        EXPECT_EQ(pending[i]->result.list[n].token_ids, alone[i][n])
+        EXPECT_EQ(pending[i]->answers[n].token_ids, alone[i][n])
             << slots << " slots, request " << i << ", answer " << n;
       }
     }
@@ -214,7 +216,7 @@ TEST_F(SchedulerTest, AnswersAreTheSameHoweverTheyAreBatched) {
 
 TEST_F(SchedulerTest, BeamsGoOnFromTheirParentsPages) {
   // Prompts that end before, at and behind the end of a page, beside answers that are sampled.
-  std::vector<AnswerRequest> requests;
+  std::vector<GenerateRequest> requests;
   for (const int length : {1, 27, 32, 33, 61}) {
     for (const std::int64_t beams : {2, 5}) {
       Ids prompt;
@@ -224,46 +226,46 @@ TEST_F(SchedulerTest, BeamsGoOnFromTheirParentsPages) {
       options.answers = 2;
       options.length_penalty = 1;
       options.early_stopping = EarlyStopping::kFalse;
-      requests.push_back({prompt, options, {}});
-      requests.push_back({prompt, hot(3, 9), {}});
+      requests.push_back({prompt, options});
+      requests.push_back({prompt, hot(3, 9)});
     }
   }
   const auto scheduler = make(7);
-  std::vector<std::shared_ptr<const Pending<Answers>>> pending;
-  for (const AnswerRequest& request : requests) pending.push_back(scheduler->ask(request));
+  std::vector<std::shared_ptr<Pending>> pending;
+  for (const GenerateRequest& request : requests) {
+    pending.push_back(ask(*scheduler, request));
+  }
   while (scheduler->step()) {
   }
-  Session session(model_, *backend_, {.slots = 1, .rows = kContext, .wanted = 1});
+  Session session(model_, *backend_, {.slots = 1, .rows = kContext, .output_rows = 1});
   for (std::size_t i = 0; i < requests.size(); i += 2) {
     // The same search with every beam computed from its first token on.
-    const AnswerRequest& request = requests[i];
+    const GenerateRequest& request = requests[i];
     const auto left = kContext - static_cast<std::int64_t>(request.prompt.size());
     BeamSearch search({.beams = request.options.num_beams,
                        .length_penalty = 1,
                        .early_stopping = EarlyStopping::kFalse,
                        .returned = 2,
                        .max_new_tokens = std::min<std::int64_t>(30, left)},
-                      request.options.sampling, request.prompt, prompts_.end_ids(),
-                      model_.config.vocab);
-    for (std::size_t beams = 1; !search.done();) {
-      std::vector<float> logits;
+                      request.options.sampling, request.prompt, prompts_.end_ids());
+    ProcessorScratch scratch(model_.config.vocab);
+    for (std::size_t beams = 1; !search.done(); beams = search.advance().size()) {
       for (std::size_t b = 0; b < beams; ++b) {
         std::vector<Row> rows;
         for (const std::int32_t id : search.ids(b)) {
           rows.push_back({id, 0, static_cast<std::int32_t>(rows.size())});
         }
-        const auto row = session.forward(rows, Ids{static_cast<std::int32_t>(rows.size()) - 1});
-        logits.insert(logits.end(), row.begin(), row.end());
+        const Ids last = {static_cast<std::int32_t>(rows.size()) - 1};
+        search.rank(b, session.forward(rows, last), scratch);
       }
-      beams = search.advance(logits).size();
     }
-    const std::vector<Answer>& answers = pending[i]->result.list;
+    const std::vector<Answer>& answers = pending[i]->answers;
     ASSERT_EQ(answers.size(), 2U);
     for (std::size_t n = 0; n < 2; ++n) {
       EXPECT_EQ(answers[n].token_ids, search.results()[n].ids) << request.prompt.size();
       EXPECT_EQ(answers[n].score, search.results()[n].score);
     }
-    EXPECT_EQ(pending[i + 1]->result.list[0].token_ids,
+    EXPECT_EQ(pending[i + 1]->answers[0].token_ids,
               run_with(*make(1), requests[i + 1].prompt, requests[i + 1].options)[0].token_ids);
   }
 }
@@ -316,53 +318,66 @@ TEST_F(SchedulerTest, ALoopEndsTheAnswer) {
   EXPECT_TRUE(std::equal(cut.token_ids.begin(), cut.token_ids.end(), whole.token_ids.begin()));
 }
 
-TEST_F(SchedulerTest, StopsWhenToldTo) {
-  const auto never_begun = make(1);
-  const auto first = never_begun->ask({{150}, greedy(50), {}});
-  const auto second = never_begun->ask({{151}, greedy(50), {}});
-  for (int i = 0; i < 5; ++i) never_begun->step();
-  never_begun->cancel();
-  EXPECT_TRUE(never_begun->idle());
-  ASSERT_TRUE(first->done && second->done);
-  EXPECT_EQ(first->result.complete, 0U);
-  EXPECT_EQ(first->result.list[0].finish, FinishReason::kInterrupted);
-  EXPECT_EQ(first->result.list[0].token_ids.size(), 5U);
-  EXPECT_EQ(second->result.list[0].finish, FinishReason::kInterrupted);
-  EXPECT_TRUE(second->result.list[0].token_ids.empty());
-  // Whatever was interrupted leaves nothing wrong behind.
+TEST_F(SchedulerTest, CancelEndsWithWhatThereIs) {
+  const auto one = make(1);
+  const auto first = ask(*one, GenerateRequest{{150}, greedy(50)});
+  const auto second = ask(*one, GenerateRequest{{151}, greedy(50)});
+  for (int i = 0; i < 5; ++i) one->step();
+  one->cancel_all();
+  EXPECT_TRUE(one->idle());
+  for (const auto& pending : {first, second}) {
+    ASSERT_TRUE(pending->done());
+    ASSERT_EQ(pending->answers.size(), 1U);
+    EXPECT_EQ(pending->answers[0].finish, FinishReason::kInterrupted);
+  }
+  EXPECT_EQ(first->answers[0].token_ids.size(), 5U);
+  EXPECT_TRUE(second->answers[0].token_ids.empty());
+  // Nothing wrong is left behind.
   const json& golden = goldens_["greedy"][0];
   const Ids expected = golden["ids"];
   const auto count = static_cast<std::int64_t>(expected.size());
-  EXPECT_EQ(run_with(*never_begun, golden["prompt"], greedy(count)).front().token_ids, expected);
+  EXPECT_EQ(run_with(*one, golden["prompt"], greedy(count)).front().token_ids, expected);
 }
 
-TEST_F(SchedulerTest, OfTheBestOfSeveralNoneIsWholeWhenStopped) {
-  // With one slot they are drawn one after the other: the first has ended, the second is under way.
+TEST_F(SchedulerTest, CancellingOneRequestLeavesTheOthersAlone) {
+  const auto scheduler = make(3);
+  const Ids expected = run_with(*scheduler, {151}, greedy(20)).front().token_ids;
+  const auto first = ask(*scheduler, GenerateRequest{{150}, greedy(50)});
+  const auto second = ask(*scheduler, GenerateRequest{{151}, greedy(20)});
+  for (int i = 0; i < 5; ++i) scheduler->step();
+  scheduler->cancel(*first->task);
+  EXPECT_EQ(first->answers.at(0).finish, FinishReason::kInterrupted);
+  while (scheduler->step()) {
+  }
+  EXPECT_EQ(second->answers.at(0).token_ids, expected);
+}
+
+TEST_F(SchedulerTest, NoneOfTheBestOfSeveralIsDeliveredWhenCancelled) {
+  // With one slot they are drawn one after the other: the first has ended, the second has begun.
   GenerateOptions options = hot(9, 4);
   options.best_of = 3;
   const auto scheduler = make(1);
-  const auto pending = scheduler->ask({{kStart, 150, kEnd}, options, {}});
+  const auto pending = ask(*scheduler, GenerateRequest{{kStart, 150, kEnd}, options});
   for (int i = 0; i < 6; ++i) scheduler->step();
-  ASSERT_EQ(pending->result.list.size(), 2U);
-  ASSERT_FALSE(pending->result.list[0].token_ids.empty());
-  scheduler->cancel();
-  EXPECT_TRUE(pending->done);
-  EXPECT_EQ(pending->result.complete, 0U);
-  EXPECT_EQ(pending->result.list[0].finish, FinishReason::kInterrupted);
+  EXPECT_TRUE(pending->answers.empty());
+  scheduler->cancel_all();
+  EXPECT_TRUE(pending->done());
+  ASSERT_EQ(pending->answers.size(), 1U);
+  EXPECT_EQ(pending->answers[0].finish, FinishReason::kInterrupted);
 }
 
-TEST_F(SchedulerTest, AnswersTakeRoomAsTheyBegin) {
+TEST_F(SchedulerTest, AnswersAreDeliveredAsTheyEnd) {
   GenerateOptions options = hot(4, 3);
   options.answers = 1000;
   const auto scheduler = make(1);
-  const auto running = scheduler->ask({{150}, options, {}});
-  const auto waiting = scheduler->ask({{151}, options, {}});
+  const auto running = ask(*scheduler, GenerateRequest{{150}, options});
+  const auto waiting = ask(*scheduler, GenerateRequest{{151}, options});
   for (int i = 0; i < 9; ++i) scheduler->step();
-  EXPECT_GE(running->result.list.size(), 3U);
-  EXPECT_LE(running->result.list.size(), 6U);
-  EXPECT_TRUE(waiting->result.list.empty());
-  scheduler->cancel();
-  EXPECT_EQ(waiting->result.list.size(), 1U);
+  EXPECT_GE(running->answers.size(), 2U);
+  EXPECT_LE(running->answers.size(), 6U);
+  EXPECT_EQ(scheduler->waiting(), 1U);
+  scheduler->cancel_all();
+  EXPECT_EQ(waiting->answers.size(), 1U);
 }
 
 TEST_F(SchedulerTest, ALogprobIsANumberWhateverTheLengthPenalty) {
@@ -370,9 +385,9 @@ TEST_F(SchedulerTest, ALogprobIsANumberWhateverTheLengthPenalty) {
   options.num_beams = 2;
   for (const double penalty : {0., 1000.}) {  // 5^1000 is no number
     options.length_penalty = penalty;
-    const auto pending = scheduler_->ask({{150}, options, {}});
-    while (!pending->done) scheduler_->step();
-    const Answer& answer = pending->result.list[0];
+    const auto pending = ask(*scheduler_, GenerateRequest{{150}, options});
+    while (!pending->done()) scheduler_->step();
+    const Answer& answer = pending->answers.at(0);
     EXPECT_LT(answer.logprob, 0);
     EXPECT_EQ(answer.score, penalty == 0 ? answer.logprob : 0);
   }
@@ -384,7 +399,7 @@ TEST_F(SchedulerTest, ScoresWhatTheForwardPassSays) {
   const auto first = static_cast<std::int64_t>(ids.size()) - count;
   const Score scored = score(ids, first);
   ASSERT_EQ(static_cast<std::int64_t>(scored.tokens.size()), count);
-  Session session(model_, *backend_, {.slots = 1, .rows = 64, .wanted = 64});
+  Session session(model_, *backend_, {.slots = 1, .rows = 64, .output_rows = 64});
   std::vector<Row> rows;
   Ids wanted;
   for (std::size_t i = 0; i < ids.size(); ++i) {

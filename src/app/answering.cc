@@ -10,6 +10,7 @@
 #include "aira/error.h"
 #include "app/interrupt.h"
 #include "app/output.h"
+#include "base/thread_pool.h"
 
 namespace aira {
 namespace {
@@ -58,16 +59,24 @@ FoundModel find_model(const CommonOptions& options) {
   return found;
 }
 
+int threads_of(const CommonOptions& options) {
+  return options.threads > 0 ? options.threads : ThreadPool::usable_cores();
+}
+
+std::function<void(const std::string&)> notice_of(const CommonOptions& options) {
+  if (options.quiet) return {};
+  return note;
+}
+
 EngineOptions engine_options(const CommonOptions& options, const FoundModel& model,
                              std::int64_t max_sequences) {
-  EngineOptions engine = {.files = model.files,
-                          .device = options.device,
-                          .dtype = options.dtype,
-                          .threads = options.threads,
-                          .max_sequences = max_sequences,
-                          .cache_folder = packed_folder()};
-  if (!options.quiet) engine.notice = note;
-  return engine;
+  return {.files = model.files,
+          .device = options.device,
+          .dtype = options.dtype,
+          .threads = options.threads,
+          .max_sequences = max_sequences,
+          .cache_folder = packed_folder(),
+          .notice = notice_of(options)};
 }
 
 std::size_t line_window(std::int64_t max_sequences) {

@@ -17,6 +17,10 @@ namespace aira {
 
 /// The model of -m, or the one that find_model falls back to, with a line on stderr for that.
 FoundModel find_model(const CommonOptions& options);
+/// -t, else all usable cores.
+int threads_of(const CommonOptions& options);
+/// Writes to stderr; nothing with --quiet.
+std::function<void(const std::string&)> notice_of(const CommonOptions& options);
 EngineOptions engine_options(const CommonOptions& options, const FoundModel& model,
                              std::int64_t max_sequences);
 /// Lines that may be at work or wait for an earlier one.

@@ -18,12 +18,12 @@
 
 #include "aira/error.h"
 #include "app/answering.h"
-#include "app/backend_tmp.h"
 #include "app/bandwidth.h"
 #include "app/interrupt.h"
 #include "app/output.h"
+#include "device/device.h"
 #include "model/model.h"
-#include "run/seconds_since.h"
+#include "run/task.h"
 
 namespace aira {
 namespace {
@@ -132,9 +132,11 @@ bool run_program(const BenchOptions& options) {
   return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-/// Bytes of the weights that a decoding step reads; 0 when the backend does not tell.
+/// Bytes of the weights that a decoding step reads; 0 when the backend does not say.
 double step_bytes(const Model& model, const Backend& backend) {
-  const auto bytes = [&](const Matrix& m) { return backend.packed_bytes(m.in, m.out, m.dtype); };
+  const PackedWeights* packed = backend.packed_weights();
+  if (packed == nullptr) return 0;
+  const auto bytes = [&](const Matrix& m) { return packed->bytes(m.in, m.out, m.dtype); };
   std::int64_t sum = bytes(model.head);
   for (const LayerWeights& w : model.layers) {
     sum += bytes(w.attn_qkv) + bytes(w.attn_out) + bytes(w.mlp_in) + bytes(w.mlp_out);
@@ -237,18 +239,20 @@ int run_bench(const BenchOptions& options) {
     throw Error("The model's context holds " + std::to_string(context) +
                 " tokens; -p and -n must not be larger.");
   }
-  const std::unique_ptr<Backend> backend = make_backend(options);
+  ThreadPool pool(threads_of(options));
+  const std::unique_ptr<Backend> backend =
+      make_backend(options.device, options.dtype, pool, notice_of(options));
   // Converted, not taken from the packed file: that one is copied into 2 MB pages some time after
   // the start, in the middle of a test. Both end in the same memory; the start has a test of its
   // own.
   const Model model = Model::load(found.files, *backend, options.dtype);
-  Session one(model, *backend, {.slots = 1, .rows = kPromptRows, .wanted = 1});
+  Session one(model, *backend, {.slots = 1, .rows = kPromptRows, .output_rows = 1});
   const std::int64_t room = kNear + options.decode_tokens.value_or(kDecodeTokens);
   Session many(model, *backend,
                {.slots = kBatches.back(),
                 .context = std::min(context, room),
                 .rows = kPromptRows,
-                .wanted = kBatches.back()});
+                .output_rows = kBatches.back()});
   catch_interrupts();
   std::vector<Test> tests = make_tests(options, one, many);
   Bandwidth memory(threads_of(options));

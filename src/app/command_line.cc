@@ -209,6 +209,11 @@ void add_model_options(CLI::App& app, CommonOptions& options, bool computes) {
   app.add_option("-t,--threads", options.threads, "CPU threads (all physical cores)")
       ->option_text("N")
       ->check(whole_number(1, 1024));
+  app.parse_complete_callback([&options] {
+    if (options.device == Device::kCuda && options.dtype == DType::kI8) {
+      throw UsageError("--dtype int8 runs on the CPU; use --device cpu, or --dtype f16.");
+    }
+  });
 }
 
 void add_quiet(CLI::App& app, CommonOptions& options) {

@@ -9,8 +9,8 @@
 
 #include "aira/prompts.h"
 #include "app/answering.h"
-#include "app/backend_tmp.h"
 #include "app/output.h"
+#include "device/device.h"
 #include "model/checkpoint.h"
 #include "model/weight_cache.h"
 
@@ -27,7 +27,7 @@ struct InfoOptions : CommonOptions {
 std::int64_t parameters(const ModelConfig& config) {
   const std::int64_t c = config.width;
   const std::int64_t layer = (3 * c * c + 3 * c) + (c * c + c) + 4 * c +
-                             (c * config.inner + config.inner) + (config.inner * c + c);
+                             (c * config.ffn_width + config.ffn_width) + (config.ffn_width * c + c);
   const std::int64_t head = config.tied_head ? 0 : config.vocab * c;
   return config.vocab * c + config.context * c + config.layers * layer + 2 * c + head;
 }
@@ -72,7 +72,9 @@ ordered_json describe(const InfoOptions& options) {
   const FoundModel found = find_model(options);
   const ModelConfig config = read_model_config(found.files);
   const GenerateOptions defaults = default_options(read_generation_config(found.files));
-  const std::unique_ptr<Backend> backend = make_backend(options);
+  ThreadPool pool(threads_of(options));
+  const std::unique_ptr<Backend> backend =
+      make_backend(options.device, options.dtype, pool, notice_of(options));
   ordered_json info = {{"name", found.name},
                        {"found", found.found},
                        {"place", found.files.place()},

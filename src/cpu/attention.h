@@ -24,8 +24,10 @@ class Attention {
         scratch_(static_cast<std::size_t>(pool.size())),
         ranges_done_(static_cast<std::size_t>(most_split())) {}
 
-  /// Takes the memory that attention over such a cache needs.
+  /// Allocates the memory that attention over such a cache needs.
   void reserve(const KvCache& shape);
+  /// The same for steps of up to `rows` rows.
+  void reserve_rows(std::int64_t rows) { groups_.reserve(static_cast<std::size_t>(rows)); }
   /// Backend::copy_pages.
   void copy_pages(const KvCache& cache, std::span<const PageCopy> copies);
   /// Backend::begin; `rows` and the table's pages must live as long as the step.

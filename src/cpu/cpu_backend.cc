@@ -1,4 +1,5 @@
-// How each operation is spread over the thread team; what a thread then does is in the kernels.
+// How each operation is divided among the threads of the pool; what a thread then does is in the
+// kernels.
 #include "cpu/cpu_backend.h"
 
 #include <algorithm>
@@ -9,10 +10,8 @@
 
 #include "aira/error.h"
 #include "base/half.h"
-#include "base/thread_pool.h"
 #include "cpu/attention.h"
 #include "cpu/memory.h"
-#include "cpu/quantized_memory.h"
 #include "cpu/unpack.h"
 
 namespace aira {
@@ -24,30 +23,28 @@ using cpu::LinearJob;
 using cpu::PackJob;
 using cpu::round_up;
 
-/// Rows from which row-wise operations are worth waking the team.
+/// Rows from which row-wise operations are worth waking the pool.
 constexpr std::int64_t kParallelRows = 8;
-class CpuBackend final : public Backend {
+
+class CpuBackend final : public Backend, private PackedWeights {
  public:
-  CpuBackend(int threads, const Kernels& kernels)
-      : pool_(threads), kernels_(kernels), attention_(pool_, kernels) {}
+  CpuBackend(ThreadPool& pool, const Kernels& kernels)
+      : Backend("cpu (" + std::string(kernels.name) + ", " + std::to_string(pool.size()) +
+                (pool.size() == 1 ? " thread)" : " threads)")),
+        pool_(pool),
+        kernels_(kernels),
+        attention_(pool, kernels) {}
 
-  std::string description() const override {
-    return "cpu (" + std::string(kernels_.name) + ", " + std::to_string(pool_.size()) +
-           (pool_.size() == 1 ? " thread)" : " threads)");
+  Buffer alloc(std::int64_t bytes, const void* contents) override {
+    Buffer memory = cpu::allocate(bytes);
+    if (contents != nullptr) std::memcpy(memory.get(), contents, static_cast<std::size_t>(bytes));
+    return memory;
   }
-
-  Buffer alloc(std::int64_t bytes) override { return cpu::allocate(bytes); }
   Matrix load_matrix(const HostMatrix& source, DType dtype) override;
-  std::string packing() const override { return "panels " + std::to_string(cpu::kPanelLayout); }
-  std::int64_t packed_bytes(std::int64_t in, std::int64_t out, DType dtype) const override {
-    return cpu::packed_bytes(dtype, in, out);
-  }
-  Matrix adopt_matrix(const std::shared_ptr<const std::byte>& packed, std::int64_t in,
-                      std::int64_t out, DType dtype) override {
-    return {packed, dtype, in, out};
-  }
   Vector load_vector(const std::shared_ptr<const std::byte>& source, DType dtype,
                      std::int64_t size) override;
+  const PackedWeights* packed_weights() const override { return this; }
+  StepRows reserve(const StepLimits& limits) override;
   KvCache make_cache(KvCache shape) override {
     attention_.reserve(shape);
     shape.data = weights_.allocate(cpu::cache_bytes(shape));
@@ -56,40 +53,38 @@ class CpuBackend final : public Backend {
   void copy_pages(const KvCache& cache, std::span<const PageCopy> copies) override {
     attention_.copy_pages(cache, copies);
   }
-  void write(const Tensor& tensor, std::span<const float> source) override {
-    assert(static_cast<std::int64_t>(source.size()) == tensor.rows * tensor.cols);
-    std::copy(source.begin(), source.end(), tensor.data);
-  }
   std::span<const float> read(const Tensor& tensor) override {
     return {tensor.data, static_cast<std::size_t>(tensor.rows * tensor.cols)};
   }
 
-  void begin(std::span<const Row> rows, std::span<const std::int32_t> wanted,
+  void begin(std::span<const Row> rows, std::span<const std::int32_t> output_rows,
              const PageTable& table) override {
     rows_ = rows;
-    wanted_ = wanted;
+    output_rows_ = output_rows;
     attention_.begin(rows, table);
   }
   void end() override {}
   void embed(const Matrix& tokens, const Vector& positions, Tensor out) override;
-  void layernorm(Tensor x, const Vector& gain, const Vector& bias, float epsilon,
-                 Tensor out) override;
+  void layernorm(Tensor x, const Vector& gain, const Vector& bias, float epsilon, Tensor out,
+                 RowSet rows) override;
   void linear(Tensor x, const Matrix& weights, const Epilogue& epilogue, Tensor out) override;
   void attention(Tensor qkv, const KvCache& cache, std::int64_t layer, float scale,
                  Tensor out) override {
     attention_.attend({qkv, &cache, layer, scale, out});
   }
-  void select(Tensor x, Tensor out) override;
-  int workers() const override { return pool_.size(); }
-  void side_by_side(std::int64_t count,
-                    const std::function<void(std::int64_t, int)>& work) override {
-    pool_.split(count, [&](std::int64_t begin, std::int64_t end, int member) {
-      for (std::int64_t i = begin; i < end; ++i) work(i, member);
-    });
-  }
 
  private:
-  /// Calls body(row) for each row, on the team when there are many.
+  std::string packing() const override { return "panels " + std::to_string(cpu::kPanelLayout); }
+  std::int64_t bytes(std::int64_t in, std::int64_t out, DType dtype) const override {
+    return cpu::packed_bytes(dtype, in, out);
+  }
+  Matrix adopt(const std::shared_ptr<const std::byte>& packed, std::int64_t in, std::int64_t out,
+               DType dtype) const override {
+    return {packed, dtype, in, out};
+  }
+  /// Room for `rows` rows of `in` inputs in int8, until the next call.
+  cpu::QuantizedRows quantized(std::int64_t rows, std::int64_t in) const;
+  /// Calls body(row) for each row, on the pool when there are many.
   template <typename Body>
   void each_row(std::int64_t rows, const Body& body) {
     const auto some = [&](std::int64_t begin, std::int64_t end, int /*member*/) {
@@ -101,14 +96,35 @@ class CpuBackend final : public Backend {
       pool_.split(rows, some);
     }
   }
-  ThreadPool pool_;
+
+  ThreadPool& pool_;
   const Kernels& kernels_;
   cpu::Attention attention_;
   cpu::HugePageArena weights_;
-  cpu::QuantizedMemory quantized_;
+  Buffer quantized_;  // of the widest linear's inputs
+  std::int64_t quantized_groups_ = 0;
   std::span<const Row> rows_;
-  std::span<const std::int32_t> wanted_;
+  std::span<const std::int32_t> output_rows_;
 };
+
+StepRows CpuBackend::reserve(const StepLimits& limits) {
+  const std::int64_t rows = std::max(limits.rows, limits.output_rows);
+  const std::int64_t groups = rows * cpu::groups_of(limits.inputs);
+  if (groups > quantized_groups_) {
+    quantized_ = cpu::allocate(groups * cpu::kQuantizedGroupBytes);
+    quantized_groups_ = groups;
+  }
+  attention_.reserve_rows(rows);
+  return {limits.rows, limits.output_rows};
+}
+
+cpu::QuantizedRows CpuBackend::quantized(std::int64_t rows, std::int64_t in) const {
+  const std::int64_t groups = rows * cpu::groups_of(in);
+  assert(groups <= quantized_groups_);
+  auto* values = static_cast<std::int8_t*>(quantized_.get());
+  auto* scales = reinterpret_cast<float*>(values + groups * cpu::kGroup);
+  return {values, scales, reinterpret_cast<std::int32_t*>(scales + groups)};
+}
 
 Matrix CpuBackend::load_matrix(const HostMatrix& source, DType dtype) {
   assert(dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kI8);
@@ -162,27 +178,29 @@ void CpuBackend::embed(const Matrix& tokens, const Vector& positions, Tensor out
 }
 
 void CpuBackend::layernorm(Tensor x, const Vector& gain, const Vector& bias, float epsilon,
-                           Tensor out) {
-  each_row(x.rows, [&](std::int64_t t) {
-    kernels_.layernorm(x.data + t * x.cols, gain.data.get(), bias.data.get(), epsilon, x.cols,
+                           Tensor out, RowSet rows) {
+  each_row(out.rows, [&](std::int64_t t) {
+    const std::int64_t from =
+        rows == RowSet::kOutput ? output_rows_[static_cast<std::size_t>(t)] : t;
+    kernels_.layernorm(x.data + from * x.cols, gain.data.get(), bias.data.get(), epsilon, x.cols,
                        out.data + t * x.cols);
   });
 }
 
 void CpuBackend::linear(Tensor x, const Matrix& weights, const Epilogue& epilogue, Tensor out) {
   assert(x.cols == weights.in && out.cols == weights.out && x.rows == out.rows);
+  if (x.rows == 0) return;
   const bool int8 = weights.dtype == DType::kI8;
-  const LinearJob job{
-      .x = x.data,
-      .quantized = int8 ? quantized_.rows(x.rows, weights.in) : cpu::QuantizedRows{},
-      .rows = x.rows,
-      .panels = weights.data.get(),
-      .in = weights.in,
-      .out = weights.out,
-      .bias = epilogue.bias == nullptr ? nullptr : epilogue.bias->data.get(),
-      .activation = epilogue.activation,
-      .residual = epilogue.residual.data,
-      .y = out.data};
+  const LinearJob job{.x = x.data,
+                      .quantized = int8 ? quantized(x.rows, weights.in) : cpu::QuantizedRows{},
+                      .rows = x.rows,
+                      .panels = weights.data.get(),
+                      .in = weights.in,
+                      .out = weights.out,
+                      .bias = epilogue.bias == nullptr ? nullptr : epilogue.bias->data.get(),
+                      .activation = epilogue.activation,
+                      .residual = epilogue.residual.data,
+                      .y = out.data};
   if (int8) each_row(x.rows, [&](std::int64_t row) { kernels_.quantize(job, row); });
   const auto kernel = int8                           ? kernels_.linear_i8
                       : weights.dtype == DType::kF32 ? kernels_.linear_f32
@@ -193,21 +211,14 @@ void CpuBackend::linear(Tensor x, const Matrix& weights, const Epilogue& epilogu
   });
 }
 
-void CpuBackend::select(Tensor x, Tensor out) {
-  for (std::int64_t i = 0; i < out.rows; ++i) {
-    std::memcpy(out.data + i * out.cols, x.data + wanted_[static_cast<std::size_t>(i)] * x.cols,
-                static_cast<std::size_t>(x.cols) * sizeof(float));
-  }
-}
-
 }  // namespace
 
-std::unique_ptr<Backend> make_cpu_backend(int threads) {
-  return make_cpu_backend(threads, cpu::choose_kernels());
+std::unique_ptr<Backend> make_cpu_backend(ThreadPool& pool) {
+  return make_cpu_backend(pool, cpu::choose_kernels());
 }
 
-std::unique_ptr<Backend> make_cpu_backend(int threads, const cpu::Kernels& kernels) {
-  return std::make_unique<CpuBackend>(threads, kernels);
+std::unique_ptr<Backend> make_cpu_backend(ThreadPool& pool, const cpu::Kernels& kernels) {
+  return std::make_unique<CpuBackend>(pool, kernels);
 }
 
 }  // namespace aira

@@ -3,14 +3,16 @@
 
 #include <memory>
 
+#include "base/thread_pool.h"
 #include "cpu/kernels.h"
 #include "model/backend.h"
 
 namespace aira {
 
-/// A backend with a team of `threads` >= 1 threads and the best kernels this machine can run.
-std::unique_ptr<Backend> make_cpu_backend(int threads);
+/// A backend that computes on `pool`, which must outlive it, with the best kernels for this
+/// machine.
+std::unique_ptr<Backend> make_cpu_backend(ThreadPool& pool);
 /// The same with given kernels (tests run every table the machine offers).
-std::unique_ptr<Backend> make_cpu_backend(int threads, const cpu::Kernels& kernels);
+std::unique_ptr<Backend> make_cpu_backend(ThreadPool& pool, const cpu::Kernels& kernels);
 
 }  // namespace aira

@@ -153,6 +153,8 @@ struct Kernels {
                     std::int64_t width, float* y);
   /// Panels [begin, end) from a source matrix. False when a number is too big for kF16.
   bool (*pack)(const PackJob& job, std::int64_t begin, std::int64_t end);
+  /// The sum of e^(x[i] - highest), i < n, in double precision. Terms below e^-708 count as 0.
+  double (*sum_exp)(const float* x, std::int64_t n, double highest);
 };
 
 extern const Kernels kPortableKernels;

@@ -11,6 +11,7 @@
 #include "cpu/linear_impl.h"
 #include "cpu/pack_impl.h"
 #include "cpu/quantize_impl.h"
+#include "cpu/sum_exp_impl.h"
 
 namespace aira::cpu::AIRA_ISA {
 namespace {
@@ -25,7 +26,8 @@ constexpr Kernels make_kernels(const char* name) {
           .attention_f16 = {&append<std::uint16_t>, &attend<std::uint16_t>},
           .merge = &merge,
           .layernorm = &layernorm,
-          .pack = &pack};
+          .pack = &pack,
+          .sum_exp = &sum_exp};
 }
 
 }  // namespace

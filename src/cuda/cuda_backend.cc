@@ -1,12 +1,10 @@
-// Which kernel, with which arguments, for each operation. The kernels themselves are in kernels/.
+// The kernel and its arguments for each operation. The kernels are in kernels/.
 #include "cuda/cuda_backend.h"
 
 #include <algorithm>
-#include <cassert>
-#include <cstring>
-#include <string>
+#include <memory>
+#include <utility>
 
-#include "aira/error.h"
 #include "cuda/device.h"
 #include "cuda/device_memory.h"
 #include "cuda/drawing.h"
@@ -21,23 +19,21 @@ namespace {
 
 using namespace cuda;  // NOLINT(google-build-using-namespace): this file is where both meet
 
-/// Rows up to which reading the weights is the cost, so that our own kernel is used; beyond it
-/// cuBLAS. A first choice: not yet measured on a GPU.
+/// Rows up to which reading the weights dominates, so that our own kernel is used; beyond it
+/// cuBLAS. A first choice, not yet measured on a GPU.
 constexpr std::int64_t kSkinnyRows = 8;
 
 class CudaBackend final : public Backend {
  public:
-  CudaBackend()
-      : uploader_(device_.stream()),
-        gemm_(device_.stream()),
-        step_(device_.stream()),
-        drawing_(device_.stream()) {}
+  explicit CudaBackend(std::unique_ptr<Device> device)
+      : Backend(device->description()),
+        device_(std::move(device)),
+        uploader_(device_->stream()),
+        gemm_(device_->stream()),
+        step_(device_->stream()),
+        drawing_(device_->stream(), step_) {}
 
-  std::string description() const override { return device_.description(); }
-  Buffer alloc(std::int64_t bytes) override {
-    step_.forget();
-    return allocate_device(bytes);
-  }
+  Buffer alloc(std::int64_t bytes, const void* contents) override;
   Matrix load_matrix(const HostMatrix& source, DType dtype) override {
     step_.forget();
     return upload_matrix(uploader_, source, dtype);
@@ -47,118 +43,111 @@ class CudaBackend final : public Backend {
     step_.forget();
     return upload_vector(uploader_, source, dtype, size);
   }
-  std::int64_t padded_rows(std::int64_t rows) const override { return Step::bucket(rows); }
-  KvCache make_cache(KvCache shape) override;
-  void copy_pages(const KvCache& cache, std::span<const PageCopy> copies) override;
-  void write(const Tensor& tensor, std::span<const float> source) override;
-  std::span<const float> read(const Tensor& tensor) override;
+  StepRows reserve(const StepLimits& limits) override;
+  KvCache make_cache(KvCache shape) override {
+    step_.forget();
+    return cuda::make_cache(std::move(shape));
+  }
+  void copy_pages(const KvCache& cache, std::span<const PageCopy> copies) override {
+    step_.abandon();
+    cuda::copy_pages(cache, copies, stream());
+  }
 
-  void begin(std::span<const Row> rows, std::span<const std::int32_t> wanted,
-             const PageTable& table) override;
-  void end() override;
+  void begin(std::span<const Row> rows, std::span<const std::int32_t> output_rows,
+             const PageTable& table) override {
+    norm_waits_ = false;
+    step_.begin(rows, output_rows, table);
+  }
+  void end() override {
+    if (!step_.replaying()) run_norm();
+    step_.end();
+  }
+  std::span<const float> read(const Tensor& tensor) override;
   void embed(const Matrix& tokens, const Vector& positions, Tensor out) override;
-  void layernorm(Tensor x, const Vector& gain, const Vector& bias, float epsilon,
-                 Tensor out) override;
+  void layernorm(Tensor x, const Vector& gain, const Vector& bias, float epsilon, Tensor out,
+                 RowSet rows) override;
   void linear(Tensor x, const Matrix& weights, const Epilogue& epilogue, Tensor out) override;
   void attention(Tensor qkv, const KvCache& cache, std::int64_t layer, float scale,
                  Tensor out) override;
-  void select(Tensor x, Tensor out) override;
-
-  bool draws(const SamplingOptions& options, std::int64_t vocab) const override {
-    return Drawing::knows(options, vocab);
-  }
-  void draw(Tensor logits, std::span<const Draw> draws) override;
-  std::span<const std::int32_t> drawn() override { return drawing_.collect(); }
+  DeviceSampler* device_sampler() override { return &drawing_; }
 
  private:
   /// Kernels of a step may start before the one in front of them has ended (they wait where they
-  /// must); what stands alone may not.
-  Stream stream() const { return {device_.stream(), in_step_}; }
-  /// Rows to compute for a tensor of a step: fillers are computed too.
-  std::int64_t rows_of(const Tensor& tensor) const {
-    if (!in_step_) return tensor.rows;
-    return tensor.rows == step_wanted_ && tensor.rows != step_rows_ ? step_.wanted()
-                                                                    : padded(tensor);
-  }
-  std::int64_t padded(const Tensor& tensor) const {
-    return tensor.rows == step_rows_ ? step_.rows() : tensor.rows;
-  }
+  /// must); others may not.
+  Stream stream() const { return {device_->stream(), step_.in_progress()}; }
+  void reserve_host(std::int64_t bytes);
   void run_norm();
   void product(const LinearJob& job);
 
-  Device device_;
+  std::unique_ptr<Device> device_;
   Uploader uploader_;
   Gemm gemm_;
   Step step_;
   Drawing drawing_;
-  Scratch halves_, products_, partial_, arrived_;
+  Scratch<std::uint16_t> halves_;
+  Scratch<float> products_, partial_;
+  Scratch<unsigned> arrived_;
   Buffer host_;  // what read() returns
   std::int64_t host_bytes_ = 0;
-  LayerNormJob norm_;  // asked for, not yet launched: the next linear may take it along
+  LayerNormJob norm_;  // not launched yet: the next linear may include it
   bool norm_waits_ = false;
-  bool in_step_ = false;
-  bool replays_ = false;
-  std::int32_t* tokens_ = nullptr;  // of the step's cache
-  std::int64_t step_rows_ = 0;
-  std::int64_t step_wanted_ = 0;
 };
 
-KvCache CudaBackend::make_cache(KvCache shape) {
+Buffer CudaBackend::alloc(std::int64_t bytes, const void* contents) {
   step_.forget();
-  return cuda::make_cache(shape);
+  Buffer memory = allocate_device(bytes);
+  if (contents != nullptr) {
+    check(cudaMemcpyAsync(memory.get(), contents, static_cast<std::size_t>(bytes),
+                          cudaMemcpyHostToDevice, device_->stream()),
+          "copying to the device");
+    check(cudaStreamSynchronize(device_->stream()), "copying to the device");
+  }
+  return memory;
 }
 
-void CudaBackend::copy_pages(const KvCache& cache, std::span<const PageCopy> copies) {
-  cuda::copy_pages(cache, copies, stream());
+StepRows CudaBackend::reserve(const StepLimits& limits) {
+  step_.forget();  // recordings hold the memory that is replaced
+  check(cudaStreamSynchronize(device_->stream()), "finishing a step");
+  step_.reserve(limits);
+  const std::int64_t rows = Step::bucket(limits.rows);
+  const std::int64_t outputs = Step::bucket(limits.output_rows);
+  const std::int64_t most = std::max(rows, outputs);
+  if (most > kSkinnyRows || limits.inputs > kSkinnyInputs) {
+    gemm_.prepare();
+    halves_.reserve(most * matrix_stride(limits.inputs, DType::kF16));
+    products_.reserve(std::max(rows * limits.outputs, outputs * limits.vocab));
+  }
+  partial_.reserve(attention_partial_floats(rows, limits.heads, limits.head_size, limits.context));
+  arrived_.reserve(rows * limits.heads, true);
+  drawing_.reserve(outputs, limits.vocab);
+  reserve_host(limits.output_rows * limits.vocab * size_of(DType::kF32));
+  return {rows, outputs};
 }
 
-void CudaBackend::write(const Tensor& tensor, std::span<const float> source) {
-  run_norm();
-  check(cudaMemcpyAsync(tensor.data, source.data(), source.size_bytes(), cudaMemcpyHostToDevice,
-                        device_.stream()),
-        "copying to the device");
-  check(cudaStreamSynchronize(device_.stream()), "copying to the device");
+void CudaBackend::reserve_host(std::int64_t bytes) {
+  if (bytes <= host_bytes_) return;
+  host_ = allocate_pinned(bytes);
+  host_bytes_ = bytes;
 }
 
 std::span<const float> CudaBackend::read(const Tensor& tensor) {
   run_norm();
   const std::int64_t count = tensor.rows * tensor.cols;
   const std::int64_t bytes = count * size_of(DType::kF32);
-  if (bytes > host_bytes_) {
-    host_ = allocate_pinned(bytes);
-    host_bytes_ = bytes;
-  }
+  reserve_host(bytes);  // logits have room; tests read other tensors
   if (bytes > 0) {
     check(cudaMemcpyAsync(host_.get(), tensor.data, static_cast<std::size_t>(bytes),
-                          cudaMemcpyDeviceToHost, device_.stream()),
+                          cudaMemcpyDeviceToHost, device_->stream()),
           "copying from the device");
   }
-  check(cudaStreamSynchronize(device_.stream()), "computing a step");
+  check(cudaStreamSynchronize(device_->stream()), "computing a step");
   return {static_cast<const float*>(host_.get()), static_cast<std::size_t>(count)};
 }
 
-void CudaBackend::begin(std::span<const Row> rows, std::span<const std::int32_t> wanted,
-                        const PageTable& table) {
-  norm_waits_ = false;
-  replays_ = false;
-  step_.begin(rows, wanted, table);
-  step_rows_ = static_cast<std::int64_t>(rows.size());
-  step_wanted_ = static_cast<std::int64_t>(wanted.size());
-  in_step_ = true;
-}
-
-void CudaBackend::end() {
-  if (!replays_) run_norm();
-  step_.end();
-  in_step_ = false;
-  replays_ = false;
-}
-
 void CudaBackend::embed(const Matrix& tokens, const Vector& positions, Tensor out) {
-  replays_ = step_.replays(out.data);
-  if (replays_) return;
+  if (step_.replays(out.data)) return;
   embed_rows({.rows = step_.arrays(),
-              .count = rows_of(out),
+              .count = step_.padded(out.rows),
               .tokens = tokens.data.get(),
               .dtype = tokens.dtype,
               .stride = matrix_stride(tokens.in, tokens.dtype),
@@ -169,18 +158,20 @@ void CudaBackend::embed(const Matrix& tokens, const Vector& positions, Tensor ou
 }
 
 void CudaBackend::layernorm(Tensor x, const Vector& gain, const Vector& bias, float epsilon,
-                            Tensor out) {
-  if (replays_) return;
+                            Tensor out, RowSet rows) {
+  if (step_.replaying() || out.rows == 0) return;
   run_norm();
   norm_ = {.x = x.data,
-           .rows = rows_of(x),
+           .rows = step_.padded(out.rows),
            .width = x.cols,
            .norm = {.gain = gain.data.get(), .bias = bias.data.get(), .epsilon = epsilon},
-           .out = out.data};
+           .out = out.data,
+           .from = rows == RowSet::kOutput ? step_.output_rows() : nullptr};
   norm_waits_ = true;
+  if (norm_.from != nullptr) run_norm();
 }
 
-/// Launches a LayerNorm that no linear has taken along.
+/// Launches a LayerNorm that no linear has included.
 void CudaBackend::run_norm() {
   if (!norm_waits_) return;
   norm_waits_ = false;
@@ -188,9 +179,9 @@ void CudaBackend::run_norm() {
 }
 
 void CudaBackend::linear(Tensor x, const Matrix& weights, const Epilogue& epilogue, Tensor out) {
-  if (replays_) return;
+  if (step_.replaying() || x.rows == 0) return;
   LinearJob job{.x = x.data,
-                .rows = rows_of(x),
+                .rows = step_.padded(x.rows),
                 .weights = weights.data.get(),
                 .dtype = weights.dtype,
                 .in = weights.in,
@@ -215,7 +206,7 @@ void CudaBackend::linear(Tensor x, const Matrix& weights, const Epilogue& epilog
   linear_skinny(job, stream());
 }
 
-/// The same by cuBLAS, with a pass before it and one behind it.
+/// The same by cuBLAS, between two kernels of ours.
 void CudaBackend::product(const LinearJob& job) {
   GemmJob gemm{.x = job.x,
                .rows = job.rows,
@@ -225,35 +216,35 @@ void CudaBackend::product(const LinearJob& job) {
                .in = job.in,
                .out = job.out,
                .stride = job.stride,
-               .product = products_.get<float>(job.rows * job.out)};
+               .product = products_.get(job.rows * job.out)};
   if (job.dtype == DType::kF16) {
-    auto* halves = halves_.get<std::uint16_t>(job.rows * job.stride);
+    std::uint16_t* halves = halves_.get(job.rows * job.stride);
     rows_to_half(job.x, job.rows, job.in, job.stride, halves, stream());
     gemm.x = halves;
     gemm.in = job.stride;
     gemm.x_stride = job.stride;
   }
   gemm_.run(gemm);
-  // cuBLAS's kernels do not let the next one start early, so there is nothing to wait for.
-  linear_epilogue(job, gemm.product, {device_.stream(), false});
+  // cuBLAS's kernels do not let the next one start early.
+  linear_epilogue(job, gemm.product, {device_->stream(), false});
 }
 
 void CudaBackend::attention(Tensor qkv, const KvCache& cache, std::int64_t layer, float scale,
                             Tensor out) {
-  tokens_ = tokens_of(cache);
-  if (replays_) return;
+  drawing_.use_tokens(tokens_of(cache));
+  if (step_.replaying()) return;
   run_norm();
   const std::int64_t bytes = keys_bytes(cache);
   auto* keys = static_cast<std::byte*>(cache.data.get()) + 2 * layer * bytes;
   AttentionJob job{.qkv = qkv.data,
-                   .count = rows_of(qkv),
+                   .count = step_.padded(qkv.rows),
                    .rows = step_.arrays(),
                    .groups = step_.groups(),
                    .group_count = step_.group_count(),
                    .pages = step_.pages(),
                    .keys = keys,
                    .values = keys + bytes,
-                   .tokens = layer == 0 ? tokens_ : nullptr,
+                   .tokens = layer == 0 ? tokens_of(cache) : nullptr,
                    .dtype = cache.dtype,
                    .heads = cache.heads,
                    .head_size = cache.head_size,
@@ -262,9 +253,9 @@ void CudaBackend::attention(Tensor qkv, const KvCache& cache, std::int64_t layer
                    .out = out.data};
   const bool prefill = !step_.decodes() && cache.dtype == DType::kF16;
   if (!prefill) {
-    job.partial = partial_.get<float>(
+    job.partial = partial_.get(
         attention_partial_floats(job.count, cache.heads, cache.head_size, cache.context));
-    job.arrived = arrived_.get<unsigned>(job.count * cache.heads, true);
+    job.arrived = arrived_.get(job.count * cache.heads);
   }
   if (step_.decodes()) {
     attention_decode(job, true, stream());
@@ -278,31 +269,10 @@ void CudaBackend::attention(Tensor qkv, const KvCache& cache, std::int64_t layer
   }
 }
 
-void CudaBackend::select(Tensor x, Tensor out) {
-  if (replays_) return;
-  run_norm();
-  select_rows({.x = x.data,
-               .wanted = step_.wanted_array(),
-               .count = step_.wanted(),
-               .width = x.cols,
-               .out = out.data},
-              stream());
-}
-
-void CudaBackend::draw(Tensor logits, std::span<const Draw> draws) {
-  assert(logits.rows == step_wanted_ && static_cast<std::int64_t>(draws.size()) == step_wanted_);
-  drawing_.start({.logits = logits.data,
-                  .vocab = logits.cols,
-                  .rows = step_.arrays(),
-                  .wanted = step_.wanted_array(),
-                  .pages = step_.pages(),
-                  .tokens = tokens_,
-                  .last = step_.drawn()},
-                 draws);
-}
-
 }  // namespace
 
-std::unique_ptr<Backend> make_cuda_backend() { return std::make_unique<CudaBackend>(); }
+std::unique_ptr<Backend> make_cuda_backend() {
+  return std::make_unique<CudaBackend>(std::make_unique<Device>());
+}
 
 }  // namespace aira

@@ -35,17 +35,12 @@ Buffer allocate_pinned(std::int64_t bytes) {
   return {memory, [](void* p) { static_cast<void>(cudaFreeHost(p)); }};
 }
 
-void* Scratch::get_bytes(std::int64_t bytes, bool zeroed) {
-  if (bytes > bytes_ || all_.empty()) {
-    all_.push_back(allocate_device(bytes));
-    bytes_ = bytes;
-    if (zeroed) {
-      check(cudaMemset(all_.back().get(), 0, static_cast<std::size_t>(bytes)), "clearing memory");
-      // It went to the default stream, which ours does not wait for.
-      check(cudaDeviceSynchronize(), "clearing memory");
-    }
-  }
-  return all_.back().get();
+Buffer allocate_zeroed(std::int64_t bytes) {
+  Buffer memory = allocate_device(bytes);
+  check(cudaMemset(memory.get(), 0, static_cast<std::size_t>(bytes)), "clearing memory");
+  // The default stream cleared it, which ours does not wait for.
+  check(cudaDeviceSynchronize(), "clearing memory");
+  return memory;
 }
 
 Uploader::Uploader(cudaStream_t stream) : stream_(stream) {

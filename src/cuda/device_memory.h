@@ -1,10 +1,10 @@
-// Memory that the GPU works with, owned.
+// Owned device memory and pinned host memory.
 #pragma once
 
 #include <algorithm>
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
 #include "kernels/check.h"
 #include "model/tensor.h"
@@ -14,29 +14,35 @@ namespace aira::cuda {
 /// Device memory, uninitialised, on a 256-byte boundary. Throws Error with both sizes when there is
 /// not enough.
 Buffer allocate_device(std::int64_t bytes);
-/// Host memory that copies can run from and to without a detour.
+/// The same, all zero.
+Buffer allocate_zeroed(std::int64_t bytes);
+/// Page-locked host memory, which copies can use directly and asynchronously.
 Buffer allocate_pinned(std::int64_t bytes);
 
-/// Device memory that grows. What it handed out before stays valid until the end, since recorded
-/// steps may hold it.
+/// Device memory that is allocated in advance for a use that varies.
+template <typename T>
 class Scratch {
  public:
-  /// At least `bytes`; new memory is zero when `zeroed`. Not while a step is being recorded, unless
-  /// as much was asked for before.
-  template <typename T>
-  T* get(std::int64_t count, bool zeroed = false) {
-    return static_cast<T*>(get_bytes(count * static_cast<std::int64_t>(sizeof(T)), zeroed));
+  /// Room for `count` numbers, zero when `zeroed`; a larger one that is there stays.
+  void reserve(std::int64_t count, bool zeroed = false) {
+    if (count <= count_) return;
+    const std::int64_t bytes = count * static_cast<std::int64_t>(sizeof(T));
+    memory_ = zeroed ? allocate_zeroed(bytes) : allocate_device(bytes);
+    count_ = count;
+  }
+  T* get(std::int64_t count) const {
+    assert(count <= count_);
+    static_cast<void>(count);
+    return static_cast<T*>(memory_.get());
   }
 
  private:
-  void* get_bytes(std::int64_t bytes, bool zeroed);
-
-  std::vector<Buffer> all_;
-  std::int64_t bytes_ = 0;
+  Buffer memory_;
+  std::int64_t count_ = 0;
 };
 
-/// Brings host memory to the device through two pinned buffers, so that the next part is prepared
-/// while the last one is on its way.
+/// Copies host memory to the device through two pinned buffers, so that one part is prepared while
+/// the one before it is copied.
 class Uploader {
  public:
   explicit Uploader(cudaStream_t stream);
@@ -44,9 +50,8 @@ class Uploader {
   Uploader(const Uploader&) = delete;
   Uploader& operator=(const Uploader&) = delete;
 
-  /// Calls fill(part, begin, end) for stretches of [0, count) items of `item_bytes` each, to write
-  /// them to `part`, and copies them to `to`; the last parts may be on their way when it returns,
-  /// in the order of the stream.
+  /// Calls fill(part, begin, end) to write ranges of [0, count) items of `item_bytes` each to
+  /// `part`, and copies them to `to`; returns when the last copies are enqueued.
   template <typename Fill>
   void upload(void* to, std::int64_t count, std::int64_t item_bytes, const Fill& fill) {
     const std::int64_t items = std::max<std::int64_t>(kPartBytes / item_bytes, 1);

@@ -1,4 +1,4 @@
-// Draws of tokens that are on their way: what they need on the device, and where their tokens
+// The DeviceSampler of CUDA: what uncollected draws need on the device, and where their tokens
 // arrive.
 #pragma once
 
@@ -6,38 +6,43 @@
 #include <span>
 
 #include "cuda/device_memory.h"
+#include "cuda/step.h"
 #include "kernels/kernels.h"
 #include "model/backend.h"
 
 namespace aira::cuda {
 
-class Drawing {
+class Drawing final : public DeviceSampler {
  public:
-  explicit Drawing(cudaStream_t stream);
+  /// Draws for the steps of `step`, which must outlive this.
+  Drawing(cudaStream_t stream, Step& step);
   ~Drawing();
   Drawing(const Drawing&) = delete;
   Drawing& operator=(const Drawing&) = delete;
 
-  /// Whether the kernels draw with these options; any other option that is set is the host's.
-  static bool knows(const SamplingOptions& options, std::int64_t vocab);
+  /// Allocates memory for up to `count` draws at a time from `vocab` logits each.
+  void reserve(std::int64_t count, std::int64_t vocab);
+  /// The token ids in the cache of the step that is computed (tokens_of).
+  void use_tokens(const std::int32_t* tokens) { tokens_ = tokens; }
 
-  /// Enqueues the draws; options, maxima and out of `job` are filled in here.
-  void start(DrawJob job, std::span<const Draw> draws);
-  /// The earliest uncollected draw's tokens. Throws Error when one has no logit that is a number.
-  std::span<const std::int32_t> collect();
+  bool can_draw(const DeviceDraw& draw, std::int64_t vocab) const override;
+  void draw(Tensor logits, std::span<const DeviceDraw> draws) override;
+  std::span<const std::int32_t> drawn() override;
 
  private:
   struct Flight {
     Buffer host_options, options, host_tokens, tokens;
-    std::int64_t room = 0;
     std::int64_t count = 0;
     cudaEvent_t arrived = nullptr;
   };
 
   cudaStream_t stream_;
-  Scratch maxima_;
-  Flight flights_[Backend::kDrawsAhead];
-  int first_ = 0;  // the earliest uncollected
+  Step& step_;
+  const std::int32_t* tokens_ = nullptr;
+  Scratch<unsigned> maxima_;
+  Flight flights_[kDrawsAhead];
+  std::int64_t room_ = 0;  // of a flight, in draws
+  int first_ = 0;          // the earliest uncollected
   int flying_ = 0;
 };
 

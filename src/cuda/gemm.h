@@ -1,5 +1,5 @@
-// The one matrix product that is not ours: cuBLAS (gemm_cublas.cc), or on machines without a GPU
-// its stand-in (tests/cuda_on_host).
+// The matrix product of cuBLAS (gemm_cublas.cc) or, on machines without a GPU, of its stand-in
+// (tests/cuda/gemm_on_host.cu).
 #pragma once
 
 #include <cstdint>
@@ -25,12 +25,14 @@ struct GemmJob {
 
 class Gemm {
  public:
-  /// Cheap: the library is set up by the first run, which must not be while a step is recorded.
+  /// Cheap: prepare() sets the library up.
   explicit Gemm(cudaStream_t stream);
   ~Gemm();
   Gemm(const Gemm&) = delete;
   Gemm& operator=(const Gemm&) = delete;
 
+  /// To be called before the first run, and not while a step is recorded.
+  void prepare();
   /// Enqueues the product on the stream.
   void run(const GemmJob& job);
 

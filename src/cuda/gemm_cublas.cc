@@ -1,6 +1,7 @@
-// Gemm by cuBLAS. Its matrices are column-major, so the transposed product is asked for.
+// Gemm by cuBLAS. Its matrices are column-major, so this computes the transposed product.
 #include <cublas_v2.h>
 
+#include <cassert>
 #include <string>
 
 #include "aira/error.h"
@@ -34,8 +35,12 @@ struct Gemm::Library {
 Gemm::Gemm(cudaStream_t stream) : stream_(stream) {}
 Gemm::~Gemm() = default;
 
-void Gemm::run(const GemmJob& job) {
+void Gemm::prepare() {
   if (!library_) library_ = std::make_unique<Library>(stream_);
+}
+
+void Gemm::run(const GemmJob& job) {
+  assert(library_);
   const float one = 1;
   const float zero = 0;
   const cudaDataType type = job.dtype == DType::kF32 ? CUDA_R_32F : CUDA_R_16F;

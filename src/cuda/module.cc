@@ -1,4 +1,4 @@
-// The door of libaira_cuda.so: what load_module.cc looks up.
+// The entry point of libaira_cuda.so, looked up by src/device.
 #include "cuda/cuda_backend.h"
 
 extern "C" __attribute__((visibility("default"))) aira::Backend* aira_make_cuda_backend();

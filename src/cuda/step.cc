@@ -23,14 +23,13 @@ Step::Step(cudaStream_t stream) : stream_(stream) {
 }
 
 Step::~Step() {
-  abandon();
   static_cast<void>(cudaStreamSynchronize(stream_));
   forget();
   static_cast<void>(cudaEventDestroy(sent_));
 }
 
 void Step::forget() {
-  assert(mode_ == Mode::kDirect);
+  abandon();
   for (auto& [key, recording] : recordings_) {
     if (recording.graph != nullptr) static_cast<void>(cudaGraphExecDestroy(recording.graph));
   }
@@ -38,10 +37,10 @@ void Step::forget() {
   current_ = nullptr;
 }
 
-/// Drops what an exception left half recorded.
 void Step::abandon() {
   const Mode mode = mode_;
   mode_ = Mode::kDirect;
+  in_progress_ = recordable_ = false;
   if (mode != Mode::kRecording) return;
   cudaGraph_t graph = nullptr;
   static_cast<void>(cudaStreamEndCapture(stream_, &graph));
@@ -65,52 +64,39 @@ void Step::group(std::span<const Row> rows) {
   }
 }
 
-void Step::begin(std::span<const Row> rows, std::span<const std::int32_t> wanted,
+void Step::reserve(const StepLimits& limits) {
+  constexpr auto kInt = static_cast<std::int64_t>(sizeof(std::int32_t));
+  const std::int64_t rows = bucket(limits.rows);
+  const std::int64_t width = (limits.context + kPagePositions - 1) / kPagePositions;
+  const std::int64_t ints =
+      3 * rows + bucket(limits.output_rows) + limits.slots * width + 3 + kGroupInts * limits.rows;
+  groups_.reserve(static_cast<std::size_t>(limits.rows));
+  if (ints > capacity_) {
+    host_ = allocate_pinned(ints * kInt);
+    device_ = allocate_device(ints * kInt);
+    capacity_ = ints;
+  }
+  if (limits.slots > slots_) {
+    drawn_ = allocate_device(limits.slots * kInt);
+    slots_ = limits.slots;
+  }
+}
+
+void Step::begin(std::span<const Row> rows, std::span<const std::int32_t> output_rows,
                  const PageTable& table) {
   abandon();
   table_ = table;
   group(rows);
-  const bool recordable = decodes_ && static_cast<std::int64_t>(rows.size()) <= kMostRecorded;
-  rows_ = static_cast<std::int64_t>(rows.size());
-  wanted_ = static_cast<std::int64_t>(wanted.size());
-  if (recordable) {
-    rows_ = bucket(rows_);
-    wanted_ = bucket(wanted_);
-  }
-  current_ = nullptr;
-  send(rows, wanted);
+  recordable_ = decodes_ && static_cast<std::int64_t>(rows.size()) <= kMostRecorded;
+  rows_ = padded(static_cast<std::int64_t>(rows.size()));
+  outputs_ = padded(static_cast<std::int64_t>(output_rows.size()));
+  send(rows, output_rows);
+  in_progress_ = true;
 }
 
-/// Room for `ints` to send and a drawn token for each slot of the table. The first size is enough
-/// for every recorded step of a model, so their arguments stay what they are.
-void Step::make_room(std::int64_t ints) {
-  const std::int64_t slots =
-      table_.width > 0 ? static_cast<std::int64_t>(table_.pages.size()) / table_.width : 0;
-  if (ints <= capacity_ && slots <= slots_) return;
-  check(cudaStreamSynchronize(stream_), "finishing a step");
-  constexpr auto kInt = static_cast<std::int64_t>(sizeof(std::int32_t));
-  if (ints > capacity_) {
-    capacity_ = std::max(2 * ints, groups_at() + (4 + kGroupInts) * kMostRecorded);
-    host_ = allocate_pinned(capacity_ * kInt);
-    device_ = allocate_device(capacity_ * kInt);
-  }
-  if (slots > slots_) {
-    const Buffer old = drawn_;
-    drawn_ = allocate_device(std::max(2 * slots, kMostRecorded) * kInt);
-    if (old) {
-      check(cudaMemcpyAsync(drawn_.get(), old.get(), static_cast<std::size_t>(slots_ * kInt),
-                            cudaMemcpyDeviceToDevice, stream_),
-            "moving drawn tokens");
-      check(cudaStreamSynchronize(stream_), "moving drawn tokens");
-    }
-    slots_ = std::max(2 * slots, kMostRecorded);
-  }
-  forget();  // recorded steps read the old memory, which nobody fills any more
-}
-
-void Step::send(std::span<const Row> rows, std::span<const std::int32_t> wanted) {
+void Step::send(std::span<const Row> rows, std::span<const std::int32_t> output_rows) {
   const std::int64_t ints = groups_at() + kGroupInts * group_count();
-  make_room(ints);
+  assert(ints <= capacity_);
   check(cudaEventSynchronize(sent_), "sending rows");
   auto* host = static_cast<std::int32_t*>(host_.get());
   for (std::int64_t i = 0; i < rows_; ++i) {
@@ -120,9 +106,9 @@ void Step::send(std::span<const Row> rows, std::span<const std::int32_t> wanted)
     host[rows_ + i] = row.slot;
     host[2 * rows_ + i] = row.position;
   }
-  for (std::int64_t i = 0; i < wanted_; ++i) {
-    const bool there = i < static_cast<std::int64_t>(wanted.size());
-    host[3 * rows_ + i] = there ? wanted[static_cast<std::size_t>(i)] : 0;
+  for (std::int64_t i = 0; i < outputs_; ++i) {
+    const bool there = i < static_cast<std::int64_t>(output_rows.size());
+    host[3 * rows_ + i] = there ? output_rows[static_cast<std::size_t>(i)] : 0;
   }
   std::copy(table_.pages.begin(), table_.pages.end(), host + pages_at());
   std::memcpy(host + groups_at(), groups_.data(), groups_.size() * sizeof(RowGroup));
@@ -142,16 +128,14 @@ const RowGroup* Step::groups() const {
 }
 
 bool Step::replays(const void* memory) {
-  mode_ = Mode::kDirect;
-  if (!decodes_ || rows_ > kMostRecorded) return false;
-  current_ = &recordings_[{rows_, wanted_, table_.width, memory}];
+  if (!recordable_) return false;
+  current_ = &recordings_[{rows_, outputs_, table_.width, memory}];
   ++current_->seen;
   if (current_->graph != nullptr) {
     mode_ = Mode::kReplaying;
     return true;
   }
-  // The first step of a size runs directly: it loads code and takes memory, which a recording must
-  // not.
+  // The first step of a size runs directly: it loads code, which a recording must not.
   if (current_->seen > 1) {
     check(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal), "recording a step");
     mode_ = Mode::kRecording;
@@ -172,7 +156,7 @@ void Step::end() {
   if (mode_ == Mode::kReplaying) {
     check(cudaGraphLaunch(current_->graph, stream_), "running a recorded step");
   }
-  mode_ = Mode::kDirect;
+  abandon();
 }
 
 }  // namespace aira::cuda

@@ -1,9 +1,9 @@
 // One step's rows on the device, and the recording of decode steps as CUDA graphs.
 //
 // A decode step (one row for each sequence) launches the same kernels with the same arguments each
-// time: what changes, ids, slots, positions and pages, lies in device memory. So the second step of
-// a size is recorded and later ones are replayed by a single launch. Sizes are rounded up to
-// buckets, the rest filled with rows that touch nothing.
+// time: what changes (ids, slots, positions and pages) is in device memory. So the second step of a
+// size is recorded, and later ones are replayed by a single launch. Sizes are rounded up to
+// buckets; the extra rows touch no cache.
 #pragma once
 
 #include <cstdint>
@@ -20,9 +20,9 @@ namespace aira::cuda {
 
 class Step {
  public:
-  /// Rows of a recorded step at most; more are a step of their own each time.
+  /// The largest step that is recorded, in rows.
   static constexpr std::int64_t kMostRecorded = 512;
-  /// The bucket of `rows`: the next power of two, as far as steps are recorded.
+  /// The bucket of `rows`: the next power of two up to kMostRecorded, beyond it `rows` itself.
   static std::int64_t bucket(std::int64_t rows);
 
   explicit Step(cudaStream_t stream);
@@ -30,35 +30,42 @@ class Step {
   Step(const Step&) = delete;
   Step& operator=(const Step&) = delete;
 
-  /// Sends rows, wanted indices and the table of pages to the device.
-  void begin(std::span<const Row> rows, std::span<const std::int32_t> wanted,
+  /// Allocates memory for steps within `limits`, and within those reserved before. There must be no
+  /// recordings and no unfinished steps.
+  void reserve(const StepLimits& limits);
+  /// Sends rows, output rows and the page table to the device.
+  void begin(std::span<const Row> rows, std::span<const std::int32_t> output_rows,
              const PageTable& table);
-  /// To be asked by the first operation, with something that names the model and its memory: true
-  /// when the whole step is replayed, so that no operation has anything to do.
+  /// Called by the first operation with an address that identifies the model and its memory. True
+  /// when the whole step is replayed, so that the operations have nothing to do.
   bool replays(const void* memory);
-  /// Drops all recordings. To be called between steps when memory is handed out: it may have been
-  /// freed by the model or session that a recording was made for, and a new one's is told by its
-  /// address.
-  void forget();
   /// Launches a recorded step; ends recording.
   void end();
+  /// Ends a step that an exception cut short; without one, does nothing.
+  void abandon();
+  /// Abandons the step and drops all recordings. Must be called between steps whenever memory is
+  /// allocated: recordings are identified by addresses, which new memory may have in common with
+  /// freed memory.
+  void forget();
 
-  /// Whether each row is of a sequence of its own.
+  /// Between begin() and end().
+  bool in_progress() const { return in_progress_; }
+  bool replaying() const { return mode_ == Mode::kReplaying; }
+  /// Whether each row belongs to a different sequence.
   bool decodes() const { return decodes_; }
-  /// Rows to compute, fillers included.
-  std::int64_t rows() const { return rows_; }
-  std::int64_t wanted() const { return wanted_; }
+  /// How many of a tensor's `rows` to compute, padding included.
+  std::int64_t padded(std::int64_t rows) const { return recordable_ ? bucket(rows) : rows; }
   RowArrays arrays() const;
-  const std::int32_t* wanted_array() const { return device_ints() + 3 * rows_; }
+  const std::int32_t* output_rows() const { return device_ints() + 3 * rows_; }
   /// The token drawn last for each slot.
   std::int32_t* drawn() const { return static_cast<std::int32_t*>(drawn_.get()); }
   PageArray pages() const { return {device_ints() + pages_at(), table_.width}; }
-  /// Groups of consecutive rows; steps that do not decode only.
+  /// Groups of consecutive rows.
   const RowGroup* groups() const;
   std::int64_t group_count() const { return static_cast<std::int64_t>(groups_.size()); }
 
  private:
-  /// Bucket of rows, bucket of wanted rows, width of the table of pages, memory.
+  /// Rows and output rows, padding included, width of the page table, memory.
   using Key = std::tuple<std::int64_t, std::int64_t, std::int64_t, const void*>;
   struct Recording {
     int seen = 0;  // steps so far
@@ -67,28 +74,27 @@ class Step {
   enum class Mode : std::uint8_t { kDirect, kRecording, kReplaying };
 
   void group(std::span<const Row> rows);
-  void send(std::span<const Row> rows, std::span<const std::int32_t> wanted);
-  void make_room(std::int64_t ints);
-  void abandon();
-  /// Where things lie in the ints that are sent; in recorded steps, where the table begins is given
-  /// by the Key.
-  std::int64_t pages_at() const { return 3 * rows_ + wanted_; }
+  void send(std::span<const Row> rows, std::span<const std::int32_t> output_rows);
+  /// Offsets in the ints that are sent; the Key determines those that a recorded step uses.
+  std::int64_t pages_at() const { return 3 * rows_ + outputs_; }
   std::int64_t groups_at() const {
     return (pages_at() + static_cast<std::int64_t>(table_.pages.size()) + 3) / 4 * 4;
   }
   std::int32_t* device_ints() const { return static_cast<std::int32_t*>(device_.get()); }
 
   cudaStream_t stream_;
-  Buffer host_, device_;  // tokens, slots, positions [rows] each, wanted, table of pages, groups
+  Buffer host_, device_;  // tokens, slots, positions [rows] each, output rows, page table, groups
   std::int64_t capacity_ = 0;  // ints
-  Buffer drawn_;               // [slots], never sent
-  std::int64_t slots_ = 0;     // that drawn_ has room for
+  Buffer drawn_;               // [slots_], never sent
+  std::int64_t slots_ = 0;
   cudaEvent_t sent_ = nullptr;
   PageTable table_;
   std::vector<RowGroup> groups_;
+  bool in_progress_ = false;
   bool decodes_ = false;
+  bool recordable_ = false;
   std::int64_t rows_ = 0;
-  std::int64_t wanted_ = 0;
+  std::int64_t outputs_ = 0;
   std::map<Key, Recording> recordings_;
   Recording* current_ = nullptr;
   Mode mode_ = Mode::kDirect;

@@ -147,7 +147,7 @@ ModelConfig read_model_config(const ModelFiles& files) {
   config.heads = dimension(object, "n_head", "num_attention_heads", 12, kWidth);
   config.context = dimension(object, "n_positions", "max_position_embeddings", 1024, kContext);
   config.vocab = dimension(object, "vocab_size", "vocab_size", 50257, kVocab);
-  config.inner = object.integer("n_inner", kInner).value_or(4 * config.width);
+  config.ffn_width = object.integer("n_inner", kInner).value_or(4 * config.width);
   if (config.width % config.heads != 0) {
     object.fail("n_embd", "a multiple of \"n_head\" (" + std::to_string(config.heads) + ")",
                 json(config.width));

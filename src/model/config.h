@@ -18,7 +18,7 @@ struct ModelConfig {
   std::int64_t heads = 0;                         // n_head, H
   std::int64_t context = 0;                       // n_positions, S
   std::int64_t vocab = 0;                         // vocab_size, V
-  std::int64_t inner = 0;                         // n_inner, else 4 C
+  std::int64_t ffn_width = 0;                     // n_inner, else 4 C
   float epsilon = 1e-5F;                          // layer_norm_epsilon
   Activation activation = Activation::kGeluTanh;  // activation_function
   bool scale_attention = true;                    // scale_attn_weights

@@ -9,7 +9,7 @@
 namespace aira {
 namespace {
 
-/// What q k^T is multiplied with in `layer`.
+/// The factor of q k^T in `layer`.
 float attention_scale(const ModelConfig& config, std::int64_t layer) {
   double scale = 1;
   if (config.scale_attention) scale /= std::sqrt(static_cast<double>(config.head_size()));
@@ -20,41 +20,41 @@ float attention_scale(const ModelConfig& config, std::int64_t layer) {
 }  // namespace
 
 std::span<const float> Session::forward(std::span<const Row> rows,
-                                        std::span<const std::int32_t> wanted,
+                                        std::span<const std::int32_t> output_rows,
                                         const PageTable& table) {
-  return backend_.read(run(rows, wanted, table));
+  return backend_.read(run(rows, output_rows, table));
 }
 
 std::span<const float> Session::forward(std::span<const Row> rows,
-                                        std::span<const std::int32_t> wanted) {
+                                        std::span<const std::int32_t> output_rows) {
   assert(!own_pages_.empty());
-  return forward(rows, wanted,
+  return forward(rows, output_rows,
                  {own_pages_, static_cast<std::int64_t>(own_pages_.size()) / limits_.slots});
 }
 
-void Session::launch(std::span<const Row> rows, std::span<const std::int32_t> wanted,
-                     const PageTable& table, std::span<const Draw> draws) {
-  assert(draws.size() == wanted.size());
-  backend_.draw(run(rows, wanted, table), draws);
+void Session::launch(std::span<const Row> rows, std::span<const std::int32_t> output_rows,
+                     const PageTable& table, std::span<const DeviceDraw> draws) {
+  assert(draws.size() == output_rows.size());
+  sampler_->draw(run(rows, output_rows, table), draws);
 }
 
 /// The forward pass; returns the logits.
-Tensor Session::run(std::span<const Row> rows, std::span<const std::int32_t> wanted,
+Tensor Session::run(std::span<const Row> rows, std::span<const std::int32_t> output_rows,
                     const PageTable& table) {
   const ModelConfig& config = model_.config;
   const auto count = static_cast<std::int64_t>(rows.size());
-  const auto wanted_count = static_cast<std::int64_t>(wanted.size());
-  assert(count <= limits_.rows && wanted_count <= limits_.wanted);
+  const auto outputs = static_cast<std::int64_t>(output_rows.size());
+  assert(count <= limits_.rows && outputs <= limits_.output_rows);
   const Tensor x = x_.first(count);
   const Tensor normed = normed_.first(count);
   const Tensor qkv = qkv_.first(count);
   const Tensor attended = attended_.first(count);
-  const Tensor inner = inner_.first(count);
-  const Tensor last = last_.first(wanted_count);
-  const Tensor logits = logits_.first(wanted_count);
+  const Tensor ffn = ffn_.first(count);
+  const Tensor last = last_.first(outputs);
+  const Tensor logits = logits_.first(outputs);
   const float epsilon = config.epsilon;
 
-  backend_.begin(rows, wanted, table);
+  backend_.begin(rows, output_rows, table);
   backend_.embed(model_.token_embedding, model_.position_embedding, x);
   for (std::int64_t l = 0; l < config.layers; ++l) {
     const LayerWeights& layer = model_.layers[static_cast<std::size_t>(l)];
@@ -64,14 +64,11 @@ Tensor Session::run(std::span<const Row> rows, std::span<const std::int32_t> wan
     backend_.linear(attended, layer.attn_out, {.bias = &layer.attn_out_bias, .residual = x}, x);
     backend_.layernorm(x, layer.ln_2_gain, layer.ln_2_bias, epsilon, normed);
     backend_.linear(normed, layer.mlp_in,
-                    {.bias = &layer.mlp_in_bias, .activation = config.activation}, inner);
-    backend_.linear(inner, layer.mlp_out, {.bias = &layer.mlp_out_bias, .residual = x}, x);
+                    {.bias = &layer.mlp_in_bias, .activation = config.activation}, ffn);
+    backend_.linear(ffn, layer.mlp_out, {.bias = &layer.mlp_out_bias, .residual = x}, x);
   }
-  if (wanted_count > 0) {
-    backend_.select(x, last);
-    backend_.layernorm(last, model_.ln_f_gain, model_.ln_f_bias, epsilon, last);
-    backend_.linear(last, model_.head, {}, logits);
-  }
+  backend_.layernorm(x, model_.ln_f_gain, model_.ln_f_bias, epsilon, last, RowSet::kOutput);
+  backend_.linear(last, model_.head, {}, logits);
   backend_.end();
   return logits;
 }

@@ -1,4 +1,4 @@
-// GPT-2: immutable weights (Model) and what a forward pass needs beside them (Session).
+// GPT-2: immutable weights (Model), and the KV cache and activations of a forward pass (Session).
 #pragma once
 
 #include <cstdint>
@@ -19,9 +19,9 @@ struct LayerWeights {
   Matrix attn_out;              // C -> C     attn.c_proj
   Vector attn_out_bias;         // [C]
   Vector ln_2_gain, ln_2_bias;  // [C]
-  Matrix mlp_in;                // C -> inner mlp.c_fc
-  Vector mlp_in_bias;           // [inner]
-  Matrix mlp_out;               // inner -> C mlp.c_proj
+  Matrix mlp_in;                // C -> ffn   mlp.c_fc
+  Vector mlp_in_bias;           // [ffn]
+  Matrix mlp_out;               // ffn -> C   mlp.c_proj
   Vector mlp_out_bias;          // [C]
 };
 
@@ -43,32 +43,34 @@ struct Model {
 class Session {
  public:
   struct Limits {
-    std::int64_t slots = 1;    // sequences held at once
-    std::int64_t context = 0;  // positions per slot; 0 = the model's
-    std::int64_t pages = 0;    // of the KV cache; 0 = enough for every slot
-    std::int64_t rows = 256;   // most rows in one step
-    std::int64_t wanted = 1;   // most rows of a step whose logits are asked for
+    std::int64_t slots = 1;        // sequences held at once
+    std::int64_t context = 0;      // positions per slot; 0 = the model's
+    std::int64_t pages = 0;        // of the KV cache; 0 = enough for every slot
+    std::int64_t rows = 256;       // most rows in one step
+    std::int64_t output_rows = 1;  // most rows of a step whose logits are computed
   };
 
   Session(const Model& model, Backend& backend, Limits limits);
 
-  /// Runs `rows` through the model and returns the logits [wanted, V] of rows[wanted[i]], valid
-  /// until the next call. Sizes must keep within limits(); rows must be valid for the model.
-  std::span<const float> forward(std::span<const Row> rows, std::span<const std::int32_t> wanted,
-                                 const PageTable& table);
-  /// The same with the slots' pages one behind the other, for limits().pages = 0.
-  std::span<const float> forward(std::span<const Row> rows, std::span<const std::int32_t> wanted);
+  /// Runs `rows` through the model and returns the logits [output rows, V] of
+  /// rows[output_rows[i]], valid until the next call. Sizes must be within limits(); rows must be
+  /// valid for the model.
+  std::span<const float> forward(std::span<const Row> rows,
+                                 std::span<const std::int32_t> output_rows, const PageTable& table);
+  /// The same with consecutive pages for each slot, for limits().pages = 0.
+  std::span<const float> forward(std::span<const Row> rows,
+                                 std::span<const std::int32_t> output_rows);
 
-  /// Whether `launch` may be used with these options.
-  bool draws(const SamplingOptions& options) const {
-    return backend_.draws(options, model_.config.vocab);
+  /// Whether `launch` may be called with this draw.
+  bool can_draw(const DeviceDraw& draw) const {
+    return sampler_ != nullptr && sampler_->can_draw(draw, model_.config.vocab);
   }
-  /// Starts a step and the drawing of a token for each wanted row, without waiting for either
-  /// (Backend::draw). Rows may have kDrawnToken.
-  void launch(std::span<const Row> rows, std::span<const std::int32_t> wanted,
-              const PageTable& table, std::span<const Draw> draws);
-  /// The tokens of the earliest launch that are not collected yet.
-  std::span<const std::int32_t> drawn() { return backend_.drawn(); }
+  /// Starts a step and the drawing of a token for each output row, without waiting for either
+  /// (DeviceSampler::draw). Rows may have kDrawnToken.
+  void launch(std::span<const Row> rows, std::span<const std::int32_t> output_rows,
+              const PageTable& table, std::span<const DeviceDraw> draws);
+  /// The tokens of the earliest launch not collected yet (DeviceSampler::drawn).
+  std::span<const std::int32_t> drawn() { return sampler_->drawn(); }
 
   void copy_pages(std::span<const PageCopy> copies) { backend_.copy_pages(cache_, copies); }
 
@@ -76,18 +78,18 @@ class Session {
   const Model& model() const { return model_; }
 
  private:
-  Tensor run(std::span<const Row> rows, std::span<const std::int32_t> wanted,
+  Tensor run(std::span<const Row> rows, std::span<const std::int32_t> output_rows,
              const PageTable& table);
 
   const Model& model_;
   Backend& backend_;
+  DeviceSampler* sampler_;
   Limits limits_;
   KvCache cache_;
   std::vector<std::int32_t> own_pages_;  // [slots, ceil(context / kPagePositions)]: 0, 1, 2, ...
   Buffer memory_;                        // all activations
-  Tensor x_, normed_, qkv_, attended_, inner_,
-      last_;       // [rows, C | C | 3C | C | inner], [wanted, C]
-  Tensor logits_;  // [wanted, V]
+  Tensor x_, normed_, qkv_, attended_, ffn_, last_;  // [rows, C | C | 3C | C | ffn], [outputs, C]
+  Tensor logits_;                                    // [outputs, V]
 };
 
 }  // namespace aira

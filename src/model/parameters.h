@@ -19,7 +19,7 @@ inline constexpr const char* kHeadName = "lm_head.weight";
 template <typename ModelType, typename Visitor>
 void each_parameter(ModelType& model, Visitor& visit) {
   const std::int64_t c = model.config.width;
-  const std::int64_t inner = model.config.inner;
+  const std::int64_t ffn = model.config.ffn_width;
   const auto shape = [](auto... sizes) { return std::vector<std::int64_t>{sizes...}; };
   visit.matrix("wte.weight", model.token_embedding, c, model.config.vocab, true);
   visit.vector("wpe.weight", model.position_embedding, shape(model.config.context, c));
@@ -34,9 +34,9 @@ void each_parameter(ModelType& model, Visitor& visit) {
     visit.vector(prefix + "attn.c_proj.bias", w.attn_out_bias, shape(c));
     visit.vector(prefix + "ln_2.weight", w.ln_2_gain, shape(c));
     visit.vector(prefix + "ln_2.bias", w.ln_2_bias, shape(c));
-    visit.matrix(prefix + "mlp.c_fc.weight", w.mlp_in, c, inner, false);
-    visit.vector(prefix + "mlp.c_fc.bias", w.mlp_in_bias, shape(inner));
-    visit.matrix(prefix + "mlp.c_proj.weight", w.mlp_out, inner, c, false);
+    visit.matrix(prefix + "mlp.c_fc.weight", w.mlp_in, c, ffn, false);
+    visit.vector(prefix + "mlp.c_fc.bias", w.mlp_in_bias, shape(ffn));
+    visit.matrix(prefix + "mlp.c_proj.weight", w.mlp_out, ffn, c, false);
     visit.vector(prefix + "mlp.c_proj.bias", w.mlp_out_bias, shape(c));
   }
   visit.vector("ln_f.weight", model.ln_f_gain, shape(c));

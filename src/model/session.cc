@@ -1,4 +1,4 @@
-// Memory of a Session: the KV cache and one stretch for all activations.
+// Memory of a Session: the KV cache and one allocation for all activations.
 #include <algorithm>
 #include <cassert>
 #include <numeric>
@@ -9,14 +9,13 @@
 namespace aira {
 
 Session::Session(const Model& model, Backend& backend, Limits limits)
-    : model_(model), backend_(backend), limits_(limits) {
+    : model_(model), backend_(backend), sampler_(backend.device_sampler()), limits_(limits) {
   const ModelConfig& config = model.config;
   if (limits_.context == 0) limits_.context = config.context;
-  assert(limits_.slots > 0 && limits_.rows > 0 && limits_.wanted > 0);
+  assert(limits_.slots > 0 && limits_.rows > 0 && limits_.output_rows > 0);
   assert(limits_.context > 0 && limits_.context <= config.context);
-  const std::int64_t width = (limits_.context + kPagePositions - 1) / kPagePositions;
   if (limits_.pages == 0) {
-    limits_.pages = limits_.slots * width;
+    limits_.pages = limits_.slots * ((limits_.context + kPagePositions - 1) / kPagePositions);
     own_pages_.resize(static_cast<std::size_t>(limits_.pages));
     std::iota(own_pages_.begin(), own_pages_.end(), 0);
   }
@@ -27,13 +26,24 @@ Session::Session(const Model& model, Backend& backend, Limits limits)
                                .context = limits_.context,
                                .dtype = model.dtype == DType::kF32 ? DType::kF32 : DType::kF16,
                                .data = {}});
-  const std::int64_t rows = backend.padded_rows(limits_.rows);
-  const std::int64_t wanted = backend.padded_rows(limits_.wanted);
+  const std::int64_t width = config.width;
+  const auto [rows, outputs] = backend.reserve({.rows = limits_.rows,
+                                                .output_rows = limits_.output_rows,
+                                                .slots = limits_.slots,
+                                                .context = limits_.context,
+                                                .heads = config.heads,
+                                                .head_size = config.head_size(),
+                                                .inputs = std::max(width, config.ffn_width),
+                                                .outputs = std::max(3 * width, config.ffn_width),
+                                                .vocab = config.vocab});
   const std::pair<Tensor*, Tensor> plan[] = {
-      {&x_, {nullptr, rows, config.width}},        {&normed_, {nullptr, rows, config.width}},
-      {&qkv_, {nullptr, rows, 3 * config.width}},  {&attended_, {nullptr, rows, config.width}},
-      {&inner_, {nullptr, rows, config.inner}},    {&last_, {nullptr, wanted, config.width}},
-      {&logits_, {nullptr, wanted, config.vocab}},
+      {&x_, {nullptr, rows, width}},
+      {&normed_, {nullptr, rows, width}},
+      {&qkv_, {nullptr, rows, 3 * width}},
+      {&attended_, {nullptr, rows, width}},
+      {&ffn_, {nullptr, rows, config.ffn_width}},
+      {&last_, {nullptr, outputs, width}},
+      {&logits_, {nullptr, outputs, config.vocab}},
   };
   // Each tensor begins on a 64-byte boundary.
   constexpr std::int64_t kLine = 16;  // floats

@@ -17,9 +17,9 @@ class Adopter {
 
   void matrix(const std::string& name, Matrix& matrix, std::int64_t in, std::int64_t out,
               bool /*out_major*/) {
-    const auto part = file_.find(name, backend_.packed_bytes(in, out, dtype_));
+    const auto part = file_.find(name, backend_.packed_weights()->bytes(in, out, dtype_));
     complete_ = complete_ && part;
-    if (part) matrix = backend_.adopt_matrix(part, in, out, dtype_);
+    if (part) matrix = backend_.packed_weights()->adopt(part, in, out, dtype_);
   }
   void vector(const std::string& name, Vector& vector, const std::vector<std::int64_t>& shape) {
     std::int64_t size = 1;
@@ -45,7 +45,8 @@ struct Collector {
 
   void matrix(const std::string& name, const Matrix& matrix, std::int64_t /*in*/,
               std::int64_t /*out*/, bool /*out_major*/) {
-    add(name, matrix.data.get(), backend.packed_bytes(matrix.in, matrix.out, matrix.dtype));
+    add(name, matrix.data.get(),
+        backend.packed_weights()->bytes(matrix.in, matrix.out, matrix.dtype));
   }
   void vector(const std::string& name, const Vector& vector,
               const std::vector<std::int64_t>& /*shape*/) {
@@ -61,11 +62,11 @@ struct Collector {
 WeightCache::WeightCache(const std::string& folder, const ModelFiles& files, Backend& backend,
                          DType dtype)
     : files_(files), backend_(backend), dtype_(dtype) {
-  if (folder.empty() || backend.packing().empty()) return;
+  if (folder.empty() || backend.packed_weights() == nullptr) return;
   const std::string fingerprint = files.fingerprint({"config.json", ".safetensors", ".index.json"});
   if (fingerprint.empty()) return;
   path_ = packed_path(folder, files.place(), name_of(dtype));  // however the folder is written
-  key_ = backend.packing() + "\n" + name_of(dtype) + "\n" + fingerprint;
+  key_ = backend.packed_weights()->packing() + "\n" + name_of(dtype) + "\n" + fingerprint;
 }
 
 std::optional<Model> WeightCache::take() const {
@@ -82,7 +83,7 @@ std::optional<Model> WeightCache::take() const {
   const std::int64_t c = model.config.width;
   const std::int64_t vocab = model.config.vocab;
   model.head = model.token_embedding;
-  if (file->find(kHeadName, backend_.packed_bytes(c, vocab, dtype_))) {
+  if (file->find(kHeadName, backend_.packed_weights()->bytes(c, vocab, dtype_))) {
     adopter.matrix(kHeadName, model.head, c, vocab, true);
   }
   if (!adopter.complete()) return std::nullopt;

@@ -1,262 +1,211 @@
-#include "run/answer_task.h"
-
+// One question's answers by sampling. The prompt is computed once; each answer is a branch that
+// goes on from it with a random stream of its own.
 #include <algorithm>
+#include <chrono>
+#include <map>
+#include <memory>
+#include <string>
 #include <utility>
+#include <vector>
 
-#include "aira/error.h"
-#include "run/log_softmax.h"
-#include "aira/prompts.h"
-#include "run/seconds_since.h"
+#include "run/answer_text.h"
+#include "run/task.h"
 
 namespace aira {
 namespace {
 
-/// The log-probability of an answer's average token.
-double normalised(const Answer& answer) {
+double mean_logprob(const Answer& answer) {
   return answer.logprob / static_cast<double>(std::max<std::size_t>(1, answer.token_ids.size()));
+}
+
+class AnswerTask final : public Task {
+ public:
+  AnswerTask(GenerateRequest request, Listener listener, const TaskContext& context)
+      : Task(std::move(listener)),
+        request_(std::move(request)),
+        context_(context),
+        count_(
+            static_cast<std::size_t>(std::max(request_.options.answers, request_.options.best_of))),
+        prompt_(static_cast<std::int64_t>(request_.prompt.size())),
+        limit_(token_limit(request_, context)),
+        stops_(stop_texts(request_, context)) {}
+
+  void advance(Sequences& sequences) override;
+  Want want(const Sequence& sequence, std::int64_t position) const override;
+  void accept(Sequence& sequence, Outcome outcome, Sequences& sequences) override;
+  void cancel() override;
+
+ private:
+  /// An answer being written.
+  struct Branch {
+    explicit Branch(const std::vector<std::string>& stops) : text(stops) {}
+
+    std::size_t number = 0;
+    Sequence* sequence = nullptr;
+    AnswerText text;
+    LoopGuard guard;
+    Answer answer;
+    std::chrono::steady_clock::time_point first_token;
+    bool ended = false;
+  };
+
+  Branch& branch_of(const Sequence& sequence) const {
+    return **std::find_if(branches_.begin(), branches_.end(),
+                          [&](const auto& branch) { return branch->sequence == &sequence; });
+  }
+  /// Answers among which the best are to be chosen are shown to nobody before that.
+  bool ranked() const { return request_.options.best_of > 1; }
+  void send(const Branch& branch, const std::string& text) const {
+    if (listener().text && !text.empty() && !ranked()) listener().text(branch.number, text);
+  }
+  Answer ended(Branch& branch, FinishReason finish) const;
+  void end(Branch& branch, FinishReason finish);
+  void deliver();
+
+  GenerateRequest request_;
+  const TaskContext& context_;
+  std::chrono::steady_clock::time_point started_ = {};
+  std::size_t count_;      // answers to write
+  std::size_t begun_ = 0;  // answers begun so far
+  std::int64_t prompt_;    // tokens
+  std::int64_t limit_;     // tokens of an answer
+  std::vector<std::string> stops_;
+  std::vector<std::unique_ptr<Branch>> branches_;
+  std::map<std::size_t, Answer> ended_;  // by number, not delivered yet
+  std::size_t delivered_ = 0;
+};
+
+// The first branch computes the prompt. Others fork from any branch that has it, and compute its
+// last position again to get logits of their own; without one, the prefix cache still has most of
+// the prompt.
+void AnswerTask::advance(Sequences& sequences) {
+  for (const auto& branch : branches_) {
+    if (branch->ended) sequences.close(*branch->sequence);
+  }
+  std::erase_if(branches_, [](const auto& branch) { return branch->ended; });
+  if (begun_ == 0) started_ = std::chrono::steady_clock::now();
+  while (begun_ < count_ && sequences.free() > 0) {
+    Sequence* sequence = nullptr;
+    if (branches_.empty()) {
+      sequence = &sequences.start(*this, request_.prompt, prompt_ - 1);
+    } else if (const Sequence& parent = *branches_.front()->sequence;
+               parent.cached >= prompt_ - 1) {
+      sequence = &sequences.fork(parent, prompt_ - 1);
+      sequence->ids.push_back(request_.prompt.back());
+    } else {
+      return;  // the prompt is still being computed
+    }
+    Branch& branch = *branches_.emplace_back(std::make_unique<Branch>(stops_));
+    branch.number = begun_++;
+    branch.sequence = sequence;
+    branch.answer.prompt_tokens = prompt_;
+  }
+}
+
+Want AnswerTask::want(const Sequence& sequence, std::int64_t /*position*/) const {
+  const GenerateOptions& options = request_.options;
+  const std::int64_t generated = static_cast<std::int64_t>(sequence.ids.size()) - prompt_;
+  const bool scored = options.logprob || ranked();
+  return {.sampling = &options.sampling,
+          .history = {.ids = sequence.ids, .prompt = prompt_, .end_ids = context_.end_ids},
+          .place = {options.seed, static_cast<std::uint32_t>(branch_of(sequence).number),
+                    static_cast<std::uint32_t>(generated)},
+          .last = generated + 1 == limit_,
+          .logprobs = std::max<std::int64_t>(options.logprobs, scored ? 0 : -1)};
+}
+
+void AnswerTask::accept(Sequence& sequence, Outcome outcome, Sequences& /*sequences*/) {
+  Branch& branch = branch_of(sequence);
+  if (branch.ended) return;  // a token drawn ahead
+  Answer& answer = branch.answer;
+  answer.token_ids.push_back(outcome.token);
+  answer.logprob += outcome.choice.chosen.log_probability;
+  if (request_.options.logprobs >= 0) answer.choices.push_back(std::move(outcome.choice));
+  if (answer.token_ids.size() == 1) {
+    answer.first_token_seconds = seconds_since(started_);
+    branch.first_token = std::chrono::steady_clock::now();
+  }
+  const auto& ends = context_.end_ids;
+  if (std::find(ends.begin(), ends.end(), outcome.token) != ends.end()) {
+    return end(branch, FinishReason::kStop);
+  }
+  if (!context_.tokenizer.is_special(outcome.token)) {
+    send(branch, branch.text.push(context_.tokenizer.bytes(outcome.token)));
+  }
+  if (branch.text.stopped()) {
+    end(branch, FinishReason::kStop);
+  } else if (request_.options.stop_on_loop && branch.guard.push(answer.token_ids)) {
+    end(branch, FinishReason::kLoop);
+  } else if (static_cast<std::int64_t>(answer.token_ids.size()) == limit_) {
+    end(branch, FinishReason::kLength);
+  }
+}
+
+/// The branch's answer as it stands.
+Answer AnswerTask::ended(Branch& branch, FinishReason finish) const {
+  branch.ended = true;
+  Answer& answer = branch.answer;
+  answer.finish = finish;
+  if (!answer.token_ids.empty()) answer.decode_seconds = seconds_since(branch.first_token);
+  send(branch, branch.text.finish());
+  answer.text = branch.text.text();
+  return std::move(answer);
+}
+
+void AnswerTask::end(Branch& branch, FinishReason finish) {
+  ended_.emplace(branch.number, ended(branch, finish));
+  if (!ranked() || ended_.size() == count_) deliver();
+}
+
+/// Hands over complete answers in order.
+void AnswerTask::deliver() {
+  std::vector<Answer> answers;
+  for (std::size_t number = delivered_; ended_.count(number) != 0; ++number) {
+    answers.push_back(std::move(ended_.extract(number).mapped()));
+  }
+  if (delivered_ + answers.size() == count_) finish();
+  if (ranked()) {
+    std::stable_sort(answers.begin(), answers.end(), [](const Answer& a, const Answer& b) {
+      return mean_logprob(a) > mean_logprob(b);
+    });
+    answers.resize(static_cast<std::size_t>(request_.options.answers));
+  }
+  for (const Answer& answer : answers) {
+    if (listener().finished) listener().finished(delivered_, answer);
+    ++delivered_;
+  }
+}
+
+void AnswerTask::cancel() {
+  if (done()) return;
+  finish();
+  Answer answer;  // if it has not begun
+  for (const auto& branch : branches_) {
+    if (branch->number == delivered_ && !branch->ended) {
+      answer = ended(*branch, FinishReason::kInterrupted);
+    }
+  }
+  answer.finish = FinishReason::kInterrupted;
+  if (listener().finished) listener().finished(delivered_, answer);
 }
 
 }  // namespace
 
-std::int64_t token_limit(const AnswerRequest& request, const AnswerTask::Surroundings& around) {
+std::int64_t token_limit(const GenerateRequest& request, const TaskContext& context) {
   return std::min(request.options.max_new_tokens,
-                  around.context - static_cast<std::int64_t>(request.prompt.size()));
+                  context.context - static_cast<std::int64_t>(request.prompt.size()));
 }
 
-std::vector<std::string> stop_texts(const AnswerRequest& request,
-                                    const AnswerTask::Surroundings& around) {
+std::vector<std::string> stop_texts(const GenerateRequest& request, const TaskContext& context) {
   std::vector<std::string> stops = request.options.stop;
   // A model whose vocabulary lacks the end marker spells it out.
-  if (!around.tokenizer.find(kCompletionEnd)) stops.emplace_back(kCompletionEnd);
+  if (!context.tokenizer.find(kCompletionEnd)) stops.emplace_back(kCompletionEnd);
   return stops;
 }
 
-AnswerTask::AnswerTask(AnswerRequest request, const Surroundings& around,
-                       std::shared_ptr<Pending<Answers>> pending)
-    : request_(std::move(request)),
-      around_(around),
-      pending_(std::move(pending)),
-      count_(
-          static_cast<std::size_t>(std::max(request_.options.answers, request_.options.best_of))),
-      limit_(token_limit(request_, around)),
-      stops_(stop_texts(request_, around)) {}
-
-void AnswerTask::advance(Streams& streams) {
-  for (const auto& draft : drafts_) {
-    if (draft->ended && draft->stream != nullptr) {
-      streams.close(*draft->stream);
-      draft->stream = nullptr;
-    }
-  }
-  std::erase_if(drafts_, [](const auto& draft) { return draft->ended; });
-  // Answers for which there was no room when the prompt was computed: what the cache still knows of
-  // it is not computed again.
-  if (begun_ == count_ || prompt_stream_ != nullptr || streams.free() == 0) return;
-  if (!has_started_) {
-    has_started_ = true;
-    started_ = std::chrono::steady_clock::now();
-  }
-  prompt_stream_ =
-      &streams.start(*this, request_.prompt, static_cast<std::int64_t>(request_.prompt.size()) - 1);
-}
-
-void AnswerTask::take(Stream& stream, std::int64_t /*position*/, std::span<const float> logits,
-                      Streams& streams) {
-  if (!from_prompt(stream)) {
-    write(draft_at(stream));
-    return;
-  }
-  // Every answer that there is room for begins here; the last one takes the prompt's own stream.
-  prompt_stream_ = nullptr;
-  const auto room = std::min(count_ - begun_, static_cast<std::size_t>(streams.free()) + 1);
-  for (std::size_t i = 0; i < room; ++i) {
-    Draft& draft = begin(i + 1 < room ? streams.fork(stream) : stream);
-    draw(draft, logits, around_.sampler);
-    write(draft);
-  }
-}
-
-AnswerTask::Draft& AnswerTask::draft_at(const Stream& stream) const {
-  const auto draft = std::find_if(drafts_.begin(), drafts_.end(),
-                                  [&](const auto& d) { return d->stream == &stream; });
-  return **draft;
-}
-
-AnswerTask::Draft& AnswerTask::begin(Stream& stream) {
-  drafts_.push_back(std::make_unique<Draft>(stops_));
-  drafts_.back()->number = begun_++;
-  drafts_.back()->stream = &stream;
-  pending_->result.list.emplace_back();
-  complete_.push_back(false);
-  Answer& answer = drafts_.back()->answer;
-  answer.prompt_tokens = static_cast<std::int64_t>(request_.prompt.size());
-  return *drafts_.back();
-}
-
-void AnswerTask::tell(const Draft& draft, const std::string& text) const {
-  if (request_.on_text && !text.empty() && request_.options.best_of <= 1) {
-    request_.on_text(draft.number, text);
-  }
-}
-
-bool AnswerTask::needs_distribution() const {
-  const GenerateOptions& options = request_.options;
-  return options.logprob || options.best_of > 1 || options.logprobs >= 0;
-}
-
-DrawPlace AnswerTask::next_place(const Draft& draft) const {
-  return {request_.options.seed, static_cast<std::uint32_t>(draft.number),
-          static_cast<std::uint32_t>(draft.launched)};
-}
-
-History AnswerTask::history(const Stream& stream) const {
-  return {.ids = stream.ids,
-          .prompt = static_cast<std::int64_t>(request_.prompt.size()),
-          .end_ids = around_.end_ids};
-}
-
-void AnswerTask::prepare(Stream& stream, std::int64_t /*position*/, std::span<const float> logits,
-                         Sampler& sampler) {
-  if (!from_prompt(stream)) draw(draft_at(stream), logits, sampler);
-}
-
-/// Draws the draft's next token.
-void AnswerTask::draw(Draft& draft, std::span<const float> logits, Sampler& sampler) const {
-  try {
-    draft.drawn = sampler.sample(logits, history(*draft.stream), request_.options.sampling,
-                                 next_place(draft));
-  } catch (const Error& error) {
-    draft.problem = error.what();
-    return;
-  }
-  if (!needs_distribution()) return;
-  const LogSoftmax distribution(logits);
-  draft.choice.chosen = {draft.drawn, distribution[draft.drawn]};
-  const std::int64_t top = request_.options.logprobs;
-  if (top >= 0) draft.choice.top = distribution.top(top);
-}
-
-/// The drawn token becomes part of the answer.
-void AnswerTask::write(Draft& draft) {
-  if (draft.problem) throw Error(*draft.problem);
-  ++draft.launched;
-  if (needs_distribution()) draft.answer.logprob += draft.choice.chosen.log_probability;
-  if (request_.options.logprobs >= 0) draft.answer.choices.push_back(std::move(draft.choice));
-  draft.stream->ids.push_back(draft.drawn);
-  accept(draft, draft.drawn);
-}
-
-/// Several answers begin with one row of logits, which only the host can draw from more than once.
-const SamplingOptions* AnswerTask::draws() const {
-  return count_ == 1 && !needs_distribution() ? &request_.options.sampling : nullptr;
-}
-
-Draw AnswerTask::launch(Stream& stream) {
-  if (from_prompt(stream)) {
-    prompt_stream_ = nullptr;
-    begin(stream);
-  }
-  Draft& draft = draft_at(stream);
-  Draw draw{request_.options.sampling, uniform(next_place(draft))};
-  if (++draft.launched < limit_) stream.ids.push_back(kDrawnToken);
-  return draw;
-}
-
-void AnswerTask::take_token(std::size_t number, std::int32_t token) {
-  const auto draft = std::find_if(drafts_.begin(), drafts_.end(),
-                                  [&](const auto& d) { return d->number == number && !d->ended; });
-  if (draft == drafts_.end()) return;  // it ended before this one
-  std::vector<std::int32_t>& ids = (*draft)->stream->ids;
-  const std::size_t place = request_.prompt.size() + (*draft)->answer.token_ids.size();
-  if (place < ids.size()) ids[place] = token;
-  accept(**draft, token);
-}
-
-/// The draft's next token is known.
-void AnswerTask::accept(Draft& draft, std::int32_t token) {
-  const GenerateOptions& options = request_.options;
-  Answer& answer = draft.answer;
-  answer.token_ids.push_back(token);
-  if (answer.token_ids.size() == 1) {
-    answer.first_token_seconds = seconds_since(started_);
-    draft.first_token = std::chrono::steady_clock::now();
-  }
-  const auto& ends = around_.end_ids;
-  if (std::find(ends.begin(), ends.end(), token) != ends.end()) {
-    end(draft, FinishReason::kStop);
-    return;
-  }
-  if (!around_.tokenizer.is_special(token)) {
-    tell(draft, draft.text.push(around_.tokenizer.bytes(token)));
-  }
-  if (draft.text.stopped()) {
-    end(draft, FinishReason::kStop);
-  } else if (options.stop_on_loop && draft.guard.push(answer.token_ids)) {
-    end(draft, FinishReason::kLoop);
-  } else if (static_cast<std::int64_t>(answer.token_ids.size()) == limit_) {
-    end(draft, FinishReason::kLength);
-  }
-}
-
-/// The draft as it stands becomes the answer.
-void AnswerTask::hand_over(Draft& draft, FinishReason finish_reason) {
-  draft.ended = true;
-  draft.answer.finish = finish_reason;
-  draft.answer.decode_seconds =
-      draft.answer.token_ids.empty() ? 0 : seconds_since(draft.first_token);
-  tell(draft, draft.text.finish());
-  draft.answer.text = draft.text.text();
-  pending_->result.list[draft.number] = std::move(draft.answer);
-}
-
-void AnswerTask::end(Draft& draft, FinishReason finish_reason) {
-  hand_over(draft, finish_reason);
-  Answers& answers = pending_->result;
-  complete_[draft.number] = true;
-  ++ended_;
-  if (ended_ == count_) {
-    finish();
-  } else if (request_.options.best_of <= 1) {
-    while (answers.complete < begun_ && complete_[answers.complete]) ++answers.complete;
-  }
-}
-
-void AnswerTask::finish() {
-  Answers& answers = pending_->result;
-  if (request_.options.best_of > 1) {
-    std::stable_sort(
-        answers.list.begin(), answers.list.end(),
-        [](const Answer& a, const Answer& b) { return normalised(a) > normalised(b); });
-    answers.list.resize(static_cast<std::size_t>(request_.options.answers));
-  }
-  answers.complete = answers.list.size();
-  pending_->done = true;
-}
-
-void AnswerTask::cancel() {
-  if (pending_->done) return;
-  for (const auto& draft : drafts_) {
-    if (!draft->ended) hand_over(*draft, FinishReason::kInterrupted);
-  }
-  Answers& answers = pending_->result;
-  if (answers.complete == answers.list.size()) answers.list.emplace_back();  // one not begun
-  // Nobody can say which one would have been the best of several.
-  answers.list[answers.complete].finish = FinishReason::kInterrupted;
-  pending_->done = true;
-}
-
-void AnswerTask::fail(const std::string& problem) {
-  pending_->problem = problem;
-  pending_->done = true;
-}
-
-void AnswerTask::close(Streams& streams) {
-  for (const auto& draft : drafts_) {
-    if (draft->stream != nullptr) streams.close(*draft->stream);
-  }
-  drafts_.clear();
-  if (prompt_stream_ != nullptr) streams.close(*prompt_stream_);
-  prompt_stream_ = nullptr;
+std::shared_ptr<Task> make_answer_task(GenerateRequest request, Listener listener,
+                                       const TaskContext& context) {
+  return std::make_shared<AnswerTask>(std::move(request), std::move(listener), context);
 }
 
 }  // namespace aira

@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::string_view kWhiteSpace = " \t\n\v\f\r";
 
-/// Length of the longest end of `text` that is the beginning, but not all, of `stop`.
+/// Length of the longest suffix of `text` that is a proper prefix of `stop`.
 std::size_t overlap(std::string_view text, std::string_view stop) {
   for (std::size_t n = std::min(text.size(), stop.size() - 1); n > 0; --n) {
     if (text.substr(text.size() - n) == stop.substr(0, n)) return n;
@@ -22,7 +22,7 @@ AnswerText::AnswerText(std::vector<std::string> stops) : stops_(std::move(stops)
   std::erase(stops_, "");
 }
 
-/// Lets the first `length` bytes of what is held go, less white space at either end of the answer.
+/// Returns the first `length` bytes held, less white space at either end of the answer.
 std::string AnswerText::release(std::size_t length) {
   std::string_view part = std::string_view(held_).substr(0, length);
   const std::size_t last = part.find_last_not_of(kWhiteSpace);

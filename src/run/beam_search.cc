@@ -11,21 +11,18 @@
 
 #include "run/keep_best.h"
 #include "run/log_softmax.h"
-#include "run/processors.h"
 
 namespace aira {
 
 BeamSearch::BeamSearch(const BeamOptions& options, const SamplingOptions& sampling,
-                       std::span<const std::int32_t> prompt, std::span<const std::int32_t> end_ids,
-                       std::int64_t vocab)
+                       std::span<const std::int32_t> prompt, std::span<const std::int32_t> end_ids)
     : options_(options),
       sampling_(sampling),
       end_ids_(end_ids.begin(), end_ids.end()),
       prompt_(prompt.size()),
       length_(prompt.size()),
       capacity_(prompt.size() + static_cast<std::size_t>(options.max_new_tokens)),
-      scores_(static_cast<std::size_t>(vocab)),
-      seen_(static_cast<std::size_t>(vocab)) {
+      of_beam_(static_cast<std::size_t>(options.beams)) {
   std::sort(end_ids_.begin(), end_ids_.end());
   end_ids_.erase(std::unique(end_ids_.begin(), end_ids_.end()), end_ids_.end());
   const auto beams = static_cast<std::size_t>(options.beams);
@@ -37,8 +34,6 @@ BeamSearch::BeamSearch(const BeamOptions& options, const SamplingOptions& sampli
   running_.scores.push_back(0);
   steps_.reserve(beams);
   finished_.reserve(beams + 1);
-  // Each beam has end_ids continuations that end at most, so `beams` of these run on.
-  ranked_.reserve(beams * (1 + end_ids_.size()));
 }
 
 /// Better first; ties go to the earlier beam, then to the lower id, so that the order is total.
@@ -55,45 +50,49 @@ bool BeamSearch::is_end(std::int32_t token) const {
   return std::binary_search(end_ids_.begin(), end_ids_.end(), token);
 }
 
-/// Fills scores_ with the processed log-probabilities of what may follow a beam.
-void BeamSearch::score_row(std::span<const float> logits, std::size_t beam) {
-  const auto fill_from = [this](const LogSoftmax& distribution) {
-    for (std::size_t i = 0; i < scores_.size(); ++i) {
-      scores_[i] = static_cast<float>(distribution[static_cast<std::int32_t>(i)]);
+/// Keeps the best continuations, enough for `beams` of them to run on even if every beam has one
+/// for each end id.
+void BeamSearch::rank(std::size_t beam, std::span<const float> logits, ProcessorScratch& scratch) {
+  std::vector<float>& scores = scratch.scores;
+  const auto fill_from = [&](const LogSoftmax& distribution) {
+    for (std::size_t i = 0; i < scores.size(); ++i) {
+      scores[i] = static_cast<float>(distribution[static_cast<std::int32_t>(i)]);
     }
   };
   const LogSoftmax model(logits);
   if (std::isnan(model[0])) throw_not_a_number();  // then all are
   fill_from(model);
   const auto prompt = static_cast<std::int64_t>(prompt_);
-  process_scores(scores_, seen_, {ids(beam), prompt, end_ids_}, sampling_);
-  if (!sampling_.renormalize_logits) return;
-  const LogSoftmax processed(scores_);
-  if (!std::isnan(processed[0])) fill_from(processed);  // else nothing may follow
-}
-
-/// Fills ranked_ with the best continuations, as many as it takes for `beams` of them to run on.
-void BeamSearch::rank(std::span<const float> logits) {
-  const auto beams = static_cast<std::size_t>(options_.beams);
-  const std::size_t most = beams * (1 + end_ids_.size());
-  ranked_.clear();
-  double threshold = -std::numeric_limits<double>::infinity();
-  for (std::size_t beam = 0; beam < running_.scores.size(); ++beam) {
-    score_row(logits.subspan(beam * scores_.size(), scores_.size()), beam);
-    const double before = running_.scores[beam];
-    for (std::size_t i = 0; i < scores_.size(); ++i) {
-      const double score = before + static_cast<double>(scores_[i]);
-      if (!(score > threshold)) continue;
-      const Continuation continuation{score, static_cast<std::int32_t>(beam),
-                                      static_cast<std::int32_t>(i)};
-      keep_best(ranked_, most, continuation, precedes);
-      if (ranked_.size() == most) threshold = ranked_.front().score;
-    }
+  process_scores(scores, scratch.seen, {ids(beam), prompt, end_ids_}, sampling_);
+  if (sampling_.renormalize_logits) {
+    const LogSoftmax processed(scores);
+    if (!std::isnan(processed[0])) fill_from(processed);  // else nothing may follow
   }
-  std::sort_heap(ranked_.begin(), ranked_.end(), precedes);
+  const std::size_t most = static_cast<std::size_t>(options_.beams) * (1 + end_ids_.size());
+  std::vector<Continuation>& best = of_beam_[beam];
+  best.clear();
+  double threshold = -std::numeric_limits<double>::infinity();
+  for (std::size_t i = 0; i < scores.size(); ++i) {
+    const double score = running_.scores[beam] + static_cast<double>(scores[i]);
+    if (!(score > threshold)) continue;
+    keep_best(best, most, {score, static_cast<std::int32_t>(beam), static_cast<std::int32_t>(i)},
+              precedes);
+    if (best.size() == most) threshold = best.front().score;
+  }
 }
 
-/// Adds a text to the finished ones when it is among the best.
+/// Fills ranked_ from the beams' continuations.
+void BeamSearch::merge() {
+  const std::size_t most = static_cast<std::size_t>(options_.beams) * (1 + end_ids_.size());
+  ranked_.clear();
+  for (std::size_t beam = 0; beam < running_.scores.size(); ++beam) {
+    ranked_.insert(ranked_.end(), of_beam_[beam].begin(), of_beam_[beam].end());
+  }
+  std::sort(ranked_.begin(), ranked_.end(), precedes);
+  if (ranked_.size() > most) ranked_.resize(most);
+}
+
+/// Adds a text to the finished ones if it is among the best.
 void BeamSearch::finish(const Continuation& continuation) {
   const auto generated = static_cast<double>(length_ + 1 - prompt_);
   const double score = continuation.score / std::pow(generated, options_.length_penalty);
@@ -117,8 +116,8 @@ void BeamSearch::keep_running(const Continuation& continuation) {
   steps_.push_back({continuation.parent, continuation.token});
 }
 
-/// Whether the running beams may still bring forth a text that is better than a finished one. An
-/// estimate, where longer texts can have higher scores: transformers'.
+/// Whether a running beam may still beat a finished text. Where longer texts can score higher this
+/// is an estimate, transformers' own.
 bool BeamSearch::can_improve() const {
   if (finished_.size() < static_cast<std::size_t>(options_.beams)) return true;
   if (options_.early_stopping == EarlyStopping::kTrue) return false;
@@ -129,8 +128,8 @@ bool BeamSearch::can_improve() const {
          finished_.back().score;
 }
 
-std::span<const BeamStep> BeamSearch::advance(std::span<const float> logits) {
-  rank(logits);
+std::span<const BeamStep> BeamSearch::advance() {
+  merge();
   if (ranked_.empty() && finished_.empty()) throw_nothing_left();
   const auto beams = static_cast<std::size_t>(options_.beams);
   const bool full = length_ + 1 == capacity_;

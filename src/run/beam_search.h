@@ -1,6 +1,6 @@
 // Beam search as transformers' `generate` does it without sampling: the bookkeeping of one prompt,
-// without a model. Whoever runs the model computes logits for the running beams, hands them to
-// `advance` and lets each new beam continue its parent's keys and values.
+// without a model. Whoever runs the model computes logits for the running beams, passes them to
+// `rank`, calls `advance`, and lets each new beam continue its parent's keys and values.
 #pragma once
 
 #include <cstddef>
@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "aira/generate.h"
-#include "run/sampler.h"
+#include "run/processors.h"
 
 namespace aira {
 
@@ -21,13 +21,13 @@ struct BeamOptions {
   std::int64_t max_new_tokens = 200;  // > 0
 };
 
-/// How a running beam came about.
+/// A running beam as the continuation of an earlier one.
 struct BeamStep {
-  std::int32_t parent = 0;  // its place among the running beams before
+  std::int32_t parent = 0;  // its number among the previous running beams
   std::int32_t token = 0;
 };
 
-/// A text that has come to its end.
+/// A finished text.
 struct Hypothesis {
   std::vector<std::int32_t> ids;  // generated ids, the end token included
   double logprob = 0;             // sum of their processed log-probabilities
@@ -37,24 +37,27 @@ struct Hypothesis {
 
 class BeamSearch {
  public:
-  /// Of `sampling`, what comes before temperature applies, to log-probabilities. Takes all memory
-  /// that depends on `vocab` here. Both kinds of options are valid, `prompt` is not empty.
+  /// Of `sampling`, what comes before temperature applies, to log-probabilities. Both kinds of
+  /// options are valid, `prompt` is not empty.
   BeamSearch(const BeamOptions& options, const SamplingOptions& sampling,
-             std::span<const std::int32_t> prompt, std::span<const std::int32_t> end_ids,
-             std::int64_t vocab);
+             std::span<const std::int32_t> prompt, std::span<const std::int32_t> end_ids);
 
-  /// Goes one token on. `logits` [running beams, V] are in the order of the last call's steps; the
-  /// first time they are the prompt's alone, [1, V]. Returns the beams that run on, best first;
-  /// none when done. Throws Error when the logits are no numbers or the options forbid every token.
-  std::span<const BeamStep> advance(std::span<const float> logits);
+  /// Takes the logits [V] of running beam number `beam` and ranks its continuations. Beams are
+  /// numbered in the order of the last advance(); at first there is one, the prompt. Different
+  /// beams may be ranked at the same time, each with scratch memory of its own. Throws Error when
+  /// the logits are not numbers.
+  void rank(std::size_t beam, std::span<const float> logits, ProcessorScratch& scratch);
+  /// Goes one token on, once every running beam has been ranked. Returns the beams that run on,
+  /// best first; none when done. Throws Error when the options forbid every token.
+  std::span<const BeamStep> advance();
 
   bool done() const { return done_; }
 
   /// Prompt and generated ids of a running beam.
   std::span<const std::int32_t> ids(std::size_t beam) const;
 
-  /// The `returned` best texts that have ended, best first. When done they are as many as asked
-  /// for, unless the options forbade so much that there are no more.
+  /// The `returned` best finished texts, best first; fewer when done only if the options forbade so
+  /// much that there are no more.
   std::span<const Hypothesis> results() const;
 
  private:
@@ -69,8 +72,7 @@ class BeamSearch {
   };
 
   static bool precedes(const Continuation& a, const Continuation& b);
-  void score_row(std::span<const float> logits, std::size_t beam);
-  void rank(std::span<const float> logits);
+  void merge();
   bool is_end(std::int32_t token) const;
   void finish(const Continuation& continuation);
   void keep_running(const Continuation& continuation);
@@ -86,10 +88,9 @@ class BeamSearch {
   Running running_;
   Running next_;
   std::vector<BeamStep> steps_;
-  std::vector<Hypothesis> finished_;  // best first, up to `beams`
-  std::vector<Continuation> ranked_;
-  std::vector<float> scores_;       // [V]
-  std::vector<std::uint8_t> seen_;  // [V]
+  std::vector<Hypothesis> finished_;                // best first, up to `beams`
+  std::vector<std::vector<Continuation>> of_beam_;  // [beams], as far as they can matter
+  std::vector<Continuation> ranked_;                // of all beams, best first
 };
 
 }  // namespace aira

@@ -1,4 +1,4 @@
-// The k first of many items under a total order, in one pass and without sorting the rest.
+// The first k of many items under a total order, in one pass.
 #pragma once
 
 #include <algorithm>
@@ -7,8 +7,7 @@
 
 namespace aira {
 
-/// Offers `item` to `heap`, which holds the up to k items that come first so far, the last of them
-/// in front.
+/// Offers `item` to `heap`, a heap of the first up to k items so far, the last of them in front.
 template <typename Item, typename Before>
 void keep_best(std::vector<Item>& heap, std::size_t k, const Item& item, const Before& before) {
   if (heap.size() == k) {

@@ -1,18 +1,36 @@
 #include "run/log_softmax.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
+#include "cpu/kernels.h"
 #include "run/keep_best.h"
 
 namespace aira {
+namespace {
 
-LogSoftmax::LogSoftmax(std::span<const float> logits) : logits_(logits) {
-  highest_ = *std::max_element(logits.begin(), logits.end());
-  double sum = 0;
-  for (const float logit : logits) sum += std::exp(static_cast<double>(logit) - highest_);
-  log_sum_ = std::log(sum);
+/// The greatest number, NaN ignored; in lanes, which the compiler turns into vectors.
+float greatest(std::span<const float> numbers) {
+  constexpr std::size_t kLanes = 16;
+  std::array<float, kLanes> lanes;
+  lanes.fill(-std::numeric_limits<float>::infinity());
+  std::size_t i = 0;
+  for (; i + kLanes <= numbers.size(); i += kLanes) {
+    for (std::size_t l = 0; l < kLanes; ++l) lanes[l] = std::max(lanes[l], numbers[i + l]);
+  }
+  for (; i < numbers.size(); ++i) lanes[0] = std::max(lanes[0], numbers[i]);
+  return *std::max_element(lanes.begin(), lanes.end());
+}
+
+}  // namespace
+
+LogSoftmax::LogSoftmax(std::span<const float> logits)
+    : logits_(logits), highest_(greatest(logits)) {
+  static const cpu::Kernels& kernels = cpu::choose_kernels();
+  log_sum_ =
+      std::log(kernels.sum_exp(logits.data(), static_cast<std::int64_t>(logits.size()), highest_));
 }
 
 std::vector<TokenLogProbability> LogSoftmax::top(std::int64_t k) const {

@@ -9,8 +9,7 @@
 
 namespace aira {
 
-/// The model's own distribution, before any processing, in double precision. `logits` must outlive
-/// it.
+/// The model's own distribution, before any processing. `logits` must outlive it.
 class LogSoftmax {
  public:
   explicit LogSoftmax(std::span<const float> logits);
@@ -18,6 +17,7 @@ class LogSoftmax {
   double operator[](std::int32_t token) const {
     return static_cast<double>(logits_[static_cast<std::size_t>(token)]) - highest_ - log_sum_;
   }
+  float highest() const { return static_cast<float>(highest_); }  // of the logits
   /// The k most probable tokens (all, when there are fewer), most probable first, ties by id.
   std::vector<TokenLogProbability> top(std::int64_t k) const;
 

@@ -6,11 +6,11 @@ namespace aira {
 
 PagePool::PagePool(std::int64_t pages, std::int64_t kept)
     : pages_(static_cast<std::size_t>(pages)), kept_(kept) {
-  // The first pages are given out first, and again: memory that was never needed is never touched.
+  // Low pages are reused first, so that memory which is never needed is never touched.
   for (std::int64_t page = pages; page-- > 0;) free_.push_back(static_cast<std::int32_t>(page));
 }
 
-std::int32_t PagePool::forget_oldest() {
+std::int32_t PagePool::evict() {
   const std::int32_t page = unused_.front();
   unused_.pop_front();
   known_.erase(at(page).known);
@@ -22,7 +22,7 @@ std::int32_t PagePool::take() {
   assert(available() > 0);
   std::int32_t page = kNone;
   if (free_.empty()) {
-    page = forget_oldest();
+    page = evict();
   } else {
     page = free_.back();
     free_.pop_back();
@@ -43,7 +43,7 @@ void PagePool::release(std::int32_t page) {
     return;
   }
   at(page).unused = unused_.insert(unused_.end(), page);
-  if (static_cast<std::int64_t>(unused_.size()) > kept_) free_.push_back(forget_oldest());
+  if (static_cast<std::int64_t>(unused_.size()) > kept_) free_.push_back(evict());
 }
 
 void PagePool::publish(std::int32_t page, std::int32_t parent, const PageIds& ids) {

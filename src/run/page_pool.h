@@ -1,9 +1,8 @@
-// Pages of the KV cache: which are free, who shares one, and which full ones hold a known beginning
-// of a text, so that a later prompt that begins alike need not be computed again.
+// Pages of the KV cache: reference counts, and a prefix cache, so that a prompt that begins like an
+// earlier one is not computed again from the start.
 //
-// A full page can be published under what it continues (its parent, a published page, or nothing)
-// and its own ids. Published pages that nobody uses any more are kept for a while, the oldest going
-// first.
+// A full page can be published under its parent (the published page before it, or none) and its own
+// ids. Published pages without a user stay cached until room is needed, least recently used first.
 #pragma once
 
 #include <array>
@@ -23,20 +22,20 @@ class PagePool {
   using PageIds = std::array<std::int32_t, kPagePositions>;
   static constexpr std::int32_t kNone = -1;
 
-  /// `pages` in all, of which at most `kept` stay published without a user.
+  /// `pages` in all, of which at most `kept` stay cached without a user.
   PagePool(std::int64_t pages, std::int64_t kept);
 
-  /// A page of the caller's own. There must be one: free or kept.
+  /// A page of the caller's own. available() must be positive.
   std::int32_t take();
-  /// One more user of a page.
+  /// Adds a user to a page.
   void share(std::int32_t page);
-  /// One user less.
+  /// Removes one.
   void release(std::int32_t page);
 
-  /// Makes known that `page` holds `ids` after what `parent` (a page, or kNone) ends; nothing when
-  /// another page is known for that already, or the parent is not known.
+  /// Caches that `page` holds `ids` after `parent` (a page, or kNone). Does nothing when another
+  /// page is cached for that, or the parent is not cached.
   void publish(std::int32_t page, std::int32_t parent, const PageIds& ids);
-  /// The page known for `ids` after `parent`, with one user more; kNone when there is none.
+  /// The page cached for `ids` after `parent`, with a user added; kNone when there is none.
   std::int32_t find(std::int32_t parent, const PageIds& ids);
 
   /// Pages that take() could give.
@@ -45,8 +44,8 @@ class PagePool {
   }
 
  private:
-  /// A published page is known by a number that is never used again, so that what continued a page
-  /// of long ago cannot be found after the page's new contents.
+  /// A published page is identified by a number that is never reused, so that the continuations of
+  /// a page's old contents are not found after its new ones.
   using Key = std::pair<std::uint64_t, PageIds>;
   struct Page {
     std::int32_t users = 0;
@@ -56,12 +55,12 @@ class PagePool {
   };
 
   Page& at(std::int32_t page) { return pages_[static_cast<std::size_t>(page)]; }
-  /// Forgets the published page that has been without a user for the longest time.
-  std::int32_t forget_oldest();
+  /// Evicts the least recently used page without a user.
+  std::int32_t evict();
 
   std::vector<Page> pages_;
-  std::vector<std::int32_t> free_;  // the last one is given out first
-  std::list<std::int32_t> unused_;  // published, without a user, the oldest first
+  std::vector<std::int32_t> free_;  // a stack
+  std::list<std::int32_t> unused_;  // published, without a user, least recently used first
   std::map<Key, std::int32_t> known_;
   std::int64_t kept_;
   std::uint64_t numbers_ = 0;

@@ -1,9 +1,9 @@
-// The logits processors of transformers 5 that a sequence of ids decides (SequenceBias-,
-// RepetitionPenalty-, NoRepeatNGram-, NoBadWords-, MinNewTokensLengthLogitsProcessor), in the order
-// of its `generate`, in float32 as there.
+// transformers 5's SequenceBias-, RepetitionPenalty-, NoRepeatNGram-, NoBadWords- and
+// MinNewTokensLengthLogitsProcessor, in the order of its `generate` and, as there, in float32.
 #include "run/processors.h"
 
 #include <algorithm>
+#include <cassert>
 #include <limits>
 #include <string>
 
@@ -16,22 +16,9 @@ using Ids = std::span<const std::int32_t>;
 
 constexpr float kForbidden = -std::numeric_limits<float>::infinity();
 
-float& score_of(std::span<float> scores, std::int32_t id, const char* option) {
-  if (id < 0 || static_cast<std::size_t>(id) >= scores.size()) {
-    throw UsageError(std::string("--") + option + " names token id " + std::to_string(id) +
-                     ", but the model's ids go from 0 to " + std::to_string(scores.size() - 1) +
-                     ".");
-  }
+float& score_of(std::span<float> scores, std::int32_t id) {
+  assert(id >= 0 && static_cast<std::size_t>(id) < scores.size());
   return scores[static_cast<std::size_t>(id)];
-}
-
-void add_bias(std::span<float> scores, std::span<const std::pair<std::int32_t, float>> biases) {
-  for (auto bias = biases.begin(); bias != biases.end(); ++bias) {
-    float& score = score_of(scores, bias->first, "logit-bias");
-    const bool again = std::any_of(bias + 1, biases.end(),
-                                   [&](const auto& later) { return later.first == bias->first; });
-    if (!again) score += bias->second;
-  }
 }
 
 void penalise(std::span<float> scores, std::span<std::uint8_t> seen, Ids history, double penalty) {
@@ -45,7 +32,7 @@ void penalise(std::span<float> scores, std::span<std::uint8_t> seen, Ids history
   }
 }
 
-/// Forbids what would end the text in `size` ids that it holds already.
+/// Forbids every token that would complete an n-gram of `size` ids that the text already has.
 void forbid_repeated(std::span<float> scores, Ids history, std::size_t size) {
   if (history.size() < size) return;
   const Ids start = history.last(size - 1);
@@ -63,14 +50,13 @@ bool contains(Ids ids, std::int32_t id) {
 void forbid_bad_words(std::span<float> scores, const History& history,
                       const std::vector<std::vector<std::int32_t>>& words) {
   for (const Ids word : words) {
-    for (const std::int32_t id : word) score_of(scores, id, "bad-words");
     // As in transformers, a text may end even if its end token is a bad word.
     if (word.size() == 1 && contains(history.end_ids, word.front())) continue;
     const Ids start = word.first(word.size() - 1);
     if (start.size() > history.ids.size()) continue;
     const Ids end = history.ids.last(start.size());
     if (std::equal(start.begin(), start.end(), end.begin())) {
-      scores[static_cast<std::size_t>(word.back())] = kForbidden;
+      score_of(scores, word.back()) = kForbidden;
     }
   }
 }
@@ -79,7 +65,7 @@ void forbid_bad_words(std::span<float> scores, const History& history,
 
 void process_scores(std::span<float> scores, std::span<std::uint8_t> seen, const History& history,
                     const SamplingOptions& options) {
-  add_bias(scores, options.logit_bias);
+  for (const auto& [id, bias] : options.logit_bias) score_of(scores, id) += bias;
   if (options.repetition_penalty != 1) {
     penalise(scores, seen, history.ids, options.repetition_penalty);
   }
@@ -98,12 +84,16 @@ void process_scores(std::span<float> scores, std::span<std::uint8_t> seen, const
   }
 }
 
-void throw_not_a_number() { throw Error(kNoNumber); }
+void throw_not_a_number() {
+  throw Error(
+      "The model's output is not a number: its weights are damaged, or too large for the chosen "
+      "--dtype (try f32).");
+}
 
 void throw_nothing_left() {
-  throw Error(
-      "No token is left to go on with: --bad-words, --no-repeat-ngram-size and --min-new-tokens "
-      "together forbid all of them.");
+  throw Error("No token is left to go on with: " + option("bad_words") + ", " +
+              option("no_repeat_ngram_size") + " and " + option("min_new_tokens") +
+              " together forbid all of them.");
 }
 
 }  // namespace aira

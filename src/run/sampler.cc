@@ -1,7 +1,6 @@
-// Temperature -> top-k -> top-p -> min-p -> typical-p -> draw, as transformers' logits warpers do
-// it (Temperature-, TopK-, TopP-, MinP-, TypicalLogitsWarper), in double precision. What a step
-// drops by its place in an order is first cut coarsely by bins, so that a vocabulary is never
-// sorted as a whole for the sake of a few tokens.
+// Temperature -> top-k -> top-p -> min-p -> typical-p -> draw, as in transformers' logits warpers
+// (Temperature-, TopK-, TopP-, MinP-, TypicalLogitsWarper), in double precision. Candidates are
+// binned before they are sorted, so that the whole vocabulary is never sorted to keep a few tokens.
 #include "run/sampler.h"
 
 #include <algorithm>
@@ -22,7 +21,7 @@ bool ranks_before(const Candidate& a, const Candidate& b) {
   return a.probability != b.probability ? a.probability > b.probability : a.token < b.token;
 }
 
-/// So many candidates are sorted sooner than cut by bins.
+/// Up to this many candidates, sorting is faster than binning.
 constexpr std::size_t kFew = 512;
 /// Bins of drop_far: 64 to an octave of weights or to a nat of distance.
 constexpr std::size_t kBins = 4096;
@@ -41,7 +40,7 @@ std::size_t distance_bin(double nats) {
   return place < static_cast<double>(kBins) ? static_cast<std::size_t>(place) : kBins - 1;
 }
 
-/// Throws when the best processed score is no number.
+/// Throws unless the best processed score is finite.
 void check_best(double best, std::span<const float> logits) {
   if (std::isfinite(best)) return;
   if (*std::max_element(logits.begin(), logits.end()) > best) throw_nothing_left();
@@ -58,8 +57,7 @@ double uniform(const DrawPlace& place) {
   return static_cast<double>(wide >> 11) * 0x1p-53;
 }
 
-Sampler::Sampler(std::int64_t vocab)
-    : scores_(static_cast<std::size_t>(vocab)), seen_(static_cast<std::size_t>(vocab)) {
+Sampler::Sampler(std::int64_t vocab) : scratch_(vocab) {
   candidates_.reserve(static_cast<std::size_t>(vocab));
 }
 
@@ -68,8 +66,8 @@ float Sampler::top_k_threshold(std::int64_t top_k) {
   const auto k = static_cast<std::size_t>(top_k);
   float threshold = -std::numeric_limits<float>::infinity();
   candidates_.clear();  // the k best so far
-  for (std::size_t i = 0; i < scores_.size(); ++i) {
-    const float score = scores_[i];
+  for (std::size_t i = 0; i < scratch_.scores.size(); ++i) {
+    const float score = scratch_.scores[i];
     if (!(score > threshold)) continue;
     keep_best(candidates_, k, {static_cast<std::int32_t>(i), score}, ranks_before);
     if (candidates_.size() == k) threshold = static_cast<float>(candidates_.front().probability);
@@ -77,24 +75,24 @@ float Sampler::top_k_threshold(std::int64_t top_k) {
   return threshold;
 }
 
-/// Fills candidates_ with the scores that can survive top-k (whatever ties with the k-th stays),
-/// and min-p when nothing before it counts the mass; best_ is the best of them.
+/// Fills candidates_ with the scores that can survive top-k (ties with the k-th stay), and min-p
+/// where top-p is off; best_ is the best of them.
 void Sampler::take_candidates(const SamplingOptions& options) {
   constexpr double kNone = -std::numeric_limits<double>::infinity();
   double threshold = kNone;
-  if (options.top_k > 0 && options.top_k < static_cast<std::int64_t>(scores_.size())) {
+  if (options.top_k > 0 && options.top_k < static_cast<std::int64_t>(scratch_.scores.size())) {
     threshold = top_k_threshold(options.top_k);
     best_ = kNone;
     for (const Candidate& candidate : candidates_) best_ = std::max(best_, candidate.probability);
   } else {
-    best_ = *std::max_element(scores_.begin(), scores_.end());
-    if (options.min_p > 0 && options.top_p == 1) {  // coarsely: the exact test comes later
+    best_ = *std::max_element(scratch_.scores.begin(), scratch_.scores.end());
+    if (options.min_p > 0 && options.top_p == 1) {  // with slack: the exact test comes later
       threshold = best_ + options.temperature * (std::log(options.min_p) - 1);
     }
   }
   candidates_.clear();
-  for (std::size_t i = 0; i < scores_.size(); ++i) {
-    const double score = scores_[i];
+  for (std::size_t i = 0; i < scratch_.scores.size(); ++i) {
+    const double score = scratch_.scores[i];
     if (score >= threshold && score > kNone) {
       candidates_.push_back({static_cast<std::int32_t>(i), score});
     }
@@ -103,7 +101,7 @@ void Sampler::take_candidates(const SamplingOptions& options) {
 
 /// How many nats a candidate is less probable than the best.
 double Sampler::depth(const Candidate& candidate) const {
-  const double score = scores_[static_cast<std::size_t>(candidate.token)];
+  const double score = scratch_.scores[static_cast<std::size_t>(candidate.token)];
   return (best_ - score) / temperature_;
 }
 
@@ -118,9 +116,9 @@ void Sampler::rank() {
   ranked_ = true;
 }
 
-/// Drops candidates from the far end of an order by `bin` as long as all that was dropped weighs at
-/// most `droppable`: whole bins, so that some stay which only sorting can tell from those that must
-/// stay. The nearest bin stays in any case. Returns the weight that was dropped.
+/// Drops whole bins of candidates, the farthest first, while their total weight is at most
+/// `droppable`; what should go of the last bin is left for sorting. Always keeps the nearest bin.
+/// Returns the weight dropped.
 template <typename Bin>
 double Sampler::drop_far(const Bin& bin, double droppable) {
   if (candidates_.size() <= kFew) return 0;
@@ -142,8 +140,8 @@ double Sampler::drop_improbable(double droppable) {
   return drop_far([](const Candidate& c) { return weight_bin(c.probability); }, droppable);
 }
 
-/// Drops from the improbable end while what is dropped stays within 1 - top_p, and keeps the first
-/// in any case.
+/// Drops the least probable candidates while their mass is at most 1 - top_p; always keeps the
+/// best.
 void Sampler::keep_top_p(double top_p) {
   const double droppable = (1 - top_p) * total();
   double dropped = drop_improbable(droppable);
@@ -154,7 +152,7 @@ void Sampler::keep_top_p(double top_p) {
   }
 }
 
-/// Keeps those whose surprise is nearest to the expected one until they weigh `mass`, and what ties
+/// Keeps the candidates whose surprise is closest to the entropy until they have `mass`, and ties
 /// with the last of them.
 void Sampler::keep_typical(double mass) {
   const double sum = total();
@@ -179,19 +177,20 @@ void Sampler::keep_typical(double mass) {
   while (key(candidates_.back()) > farthest) candidates_.pop_back();
 }
 
-/// Fills candidates_ with the distribution; those that make up the first `wanted` of the mass are
-/// enough.
+/// Fills candidates_ with the distribution, at least the most probable ones that have `wanted` of
+/// the mass.
 void Sampler::prepare(std::span<const float> logits, const History& history,
                       const SamplingOptions& options, double wanted) {
   bool damaged = false;
-  for (const float logit : logits) damaged |= std::isnan(logit);  // no early way out: vectorises
+  for (const float logit : logits) damaged |= std::isnan(logit);  // no early exit: vectorises
   if (damaged) throw_not_a_number();
-  std::copy(logits.begin(), logits.end(), scores_.begin());
-  process_scores(scores_, seen_, history, options);
+  std::copy(logits.begin(), logits.end(), scratch_.scores.begin());
+  process_scores(scratch_.scores, scratch_.seen, history, options);
   if (options.greedy) {
-    const auto best = std::max_element(scores_.begin(), scores_.end());  // the first of equals
+    const auto best =
+        std::max_element(scratch_.scores.begin(), scratch_.scores.end());  // the first of equals
     check_best(*best, logits);
-    candidates_.assign(1, {static_cast<std::int32_t>(best - scores_.begin()), 1});
+    candidates_.assign(1, {static_cast<std::int32_t>(best - scratch_.scores.begin()), 1});
     return;
   }
   temperature_ = options.temperature;
@@ -223,13 +222,13 @@ std::span<const Candidate> Sampler::distribution(std::span<const float> logits,
 std::int32_t Sampler::sample(std::span<const float> logits, const History& history,
                              const SamplingOptions& options, const DrawPlace& place) {
   double left = uniform(place);
-  constexpr double kSlack = 1e-9;  // far more than rounding
+  constexpr double kSlack = 1e-9;  // far above rounding errors
   prepare(logits, history, options, left + kSlack);
   for (const Candidate& candidate : candidates_) {
     left -= candidate.probability;
     if (left < 0) return candidate.token;
   }
-  return candidates_.back().token;  // rounding left a remainder
+  return candidates_.back().token;  // only rounding errors get here
 }
 
 }  // namespace aira

@@ -7,16 +7,9 @@
 #include <span>
 #include <vector>
 
-#include "aira/generate.h"
+#include "run/processors.h"
 
 namespace aira {
-
-/// What the next token is to follow.
-struct History {
-  std::span<const std::int32_t> ids;           // the prompt and what was generated
-  std::int64_t prompt = 0;                     // how many of ids are the prompt
-  std::span<const std::int32_t> end_ids = {};  // tokens that end the text
-};
 
 /// A token and its probability under the warped distribution (after all steps).
 struct Candidate {
@@ -35,19 +28,13 @@ struct DrawPlace {
 /// A number in [0, 1) with 53 random bits.
 double uniform(const DrawPlace& place);
 
-/// Said when no logit is a number, by whoever samples.
-inline constexpr const char* kNoNumber =
-    "The model's output is not a number; its weights are damaged, or too large for the chosen "
-    "--dtype (try f32).";
-
 /// Holds the scratch memory of one vocabulary, so that a token costs no allocation.
 class Sampler {
  public:
   explicit Sampler(std::int64_t vocab);
 
-  /// Picks the next token. `logits` [V] is left as it was. Throws Error when no logit is a number
-  /// (a broken checkpoint) or the options forbid every token, UsageError when they name a token
-  /// that the vocabulary lacks.
+  /// Draws the next token. `logits` [V] is not changed. Throws Error when a logit is NaN (a broken
+  /// checkpoint) or the options forbid every token.
   std::int32_t sample(std::span<const float> logits, const History& history,
                       const SamplingOptions& options, const DrawPlace& place);
 
@@ -55,6 +42,9 @@ class Sampler {
   /// next call.
   std::span<const Candidate> distribution(std::span<const float> logits, const History& history,
                                           const SamplingOptions& options);
+
+  /// For other work on a row between calls.
+  ProcessorScratch& scratch() { return scratch_; }
 
  private:
   void prepare(std::span<const float> logits, const History& history,
@@ -70,8 +60,7 @@ class Sampler {
   double drop_improbable(double droppable);
   void rank();
 
-  std::vector<float> scores_;          // [V], of the processed logits
-  std::vector<std::uint8_t> seen_;     // [V], whether the history holds it
+  ProcessorScratch scratch_;           // scores: the processed logits
   std::vector<Candidate> candidates_;  // up to V
   double best_ = 0;                    // of the scores
   double temperature_ = 1;

@@ -1,65 +1,92 @@
-// Which rows go into the next step, and who gets its logits.
 #include "run/scheduler.h"
 
 #include <algorithm>
+#include <new>
+#include <optional>
+#include <string>
 #include <utility>
 
-#include "aira/error.h"
-#include "run/answer_task.h"
-#include "run/beam_task.h"
-#include "run/score_task.h"
-#include "run/streams.h"
+#include "run/log_softmax.h"
+#include "run/processors.h"
 
 namespace aira {
 namespace {
 
-/// Rows of one step: enough that reading the weights does not count in a prompt, few enough that
-/// the activations stay in the processor's caches.
+/// Rows of one step: enough that reading the weights costs little per row of a prompt, few enough
+/// that the activations stay in the processor's caches.
 constexpr std::int64_t kStepRows = 256;
 /// Rows of a scored text whose logits are held at once, at least.
-constexpr std::int64_t kWantedRows = 64;
-/// Requests that wait while others run, for each slot.
-constexpr std::int64_t kWaitingPerSlot = 1;
+constexpr std::int64_t kOutputRows = 64;
 
 Session::Limits limits(const Model& model, std::int64_t slots) {
   return {.slots = slots,
           .context = model.config.context,
           .rows = std::max(kStepRows, slots),
-          .wanted = std::max(kWantedRows, slots)};
+          .output_rows = std::max(kOutputRows, slots)};
+}
+
+/// The draw as a device does it; nothing when it takes the host's Sampler.
+std::optional<DeviceDraw> device_draw(const Want& want) {
+  if (want.sampling == nullptr || want.logprobs >= 0) return std::nullopt;
+  const SamplingOptions& options = *want.sampling;
+  SamplingOptions plain;
+  plain.temperature = options.temperature;
+  plain.top_k = options.top_k;
+  plain.top_p = options.top_p;
+  plain.repetition_penalty = options.repetition_penalty;
+  plain.greedy = options.greedy;
+  if (options != plain) return std::nullopt;
+  return DeviceDraw{.temperature = options.temperature,
+                    .top_p = options.top_p,
+                    .uniform = uniform(want.place),
+                    .penalty = static_cast<float>(options.repetition_penalty),
+                    .top_k = static_cast<std::int32_t>(options.top_k),
+                    .greedy = options.greedy};
+}
+
+/// Calls work(); what it throws as an Error.
+template <typename Work>
+std::optional<Error> error_of(const Work& work) {
+  try {
+    work();
+  } catch (const Error& error) {
+    return error;
+  } catch (const std::bad_alloc&) {
+    return Error("There is not enough memory.");
+  }
+  return std::nullopt;
 }
 
 }  // namespace
 
 Scheduler::Scheduler(const Model& model, const Tokenizer& tokenizer, Backend& backend,
-                     std::vector<std::int32_t> end_ids, std::int64_t slots)
+                     ThreadPool& threads, std::vector<std::int32_t> end_ids, std::int64_t slots)
     : model_(model),
-      tokenizer_(tokenizer),
-      backend_(backend),
+      threads_(threads),
       end_ids_(std::move(end_ids)),
+      context_{tokenizer, end_ids_, model.config.context, model.config.vocab},
       session_(model, backend, limits(model, slots)),
-      streams_(std::make_unique<Streams>(session_, slots, model.config.context)) {
-  for (int i = 0; i < backend.workers(); ++i) samplers_.emplace_back(model.config.vocab);
-  rows_.reserve(static_cast<std::size_t>(session_.limits().rows));
-  wanted_.reserve(static_cast<std::size_t>(session_.limits().wanted));
+      sequences_(session_, slots, model.config.context) {
+  for (int i = 0; i < threads.size(); ++i) samplers_.emplace_back(model.config.vocab);
 }
 
 Scheduler::~Scheduler() = default;
 
-std::int64_t Scheduler::slots() const { return streams_->slots(); }
-
 void Scheduler::check_ids(std::span<const std::int32_t> ids) const {
   for (const std::int32_t id : ids) {
     if (id < 0 || id >= model_.config.vocab) {
-      throw Error("Token id " + std::to_string(id) +
-                  " is none of the model's, which go from 0 to " +
+      throw Error("Token id " + std::to_string(id) + " is out of range 0.." +
                   std::to_string(model_.config.vocab - 1) +
-                  "; if it came from a text, the folder mixes files of different models.");
+                  "; if it came from a text, the model folder mixes files of different models.");
     }
   }
 }
 
-std::shared_ptr<const Pending<Answers>> Scheduler::ask(AnswerRequest request) {
+void Scheduler::check(const GenerateRequest& request) const {
+  request.options.validate();
+  request.options.check_vocabulary(model_.config.vocab);
   const std::int64_t context = model_.config.context;
+  if (request.prompt.empty()) throw Error("The prompt is empty.");
   if (static_cast<std::int64_t>(request.prompt.size()) >= context) {
     throw Error("The question is too long: it takes " + std::to_string(request.prompt.size()) +
                 " tokens with its markers, but the model's context holds " +
@@ -68,28 +95,12 @@ std::shared_ptr<const Pending<Answers>> Scheduler::ask(AnswerRequest request) {
   if (request.options.num_beams > slots()) {
     throw Error("A search with " + std::to_string(request.options.num_beams) +
                 " beams needs as many sequences at once; this run has " + std::to_string(slots()) +
-                " (--batch).");
+                " (" + option("batch") + ").");
   }
   check_ids(request.prompt);
-  // A word's ids at the beginning of a text and after a space are not the same.
-  for (const std::string& word : request.options.bad_words) {
-    for (const std::string& form : {word, " " + word}) {
-      request.options.sampling.bad_words.push_back(
-          tokenizer_.encode(form, Tokenizer::Added::kPlainText));
-    }
-  }
-  auto pending = std::make_shared<Pending<Answers>>();
-  const AnswerTask::Surroundings around{tokenizer_, end_ids_, samplers_.front(), context,
-                                        model_.config.vocab};
-  if (request.options.num_beams > 1) {
-    waiting_.push_back(std::make_shared<BeamTask>(std::move(request), around, pending));
-  } else {
-    waiting_.push_back(std::make_shared<AnswerTask>(std::move(request), around, pending));
-  }
-  return pending;
 }
 
-std::shared_ptr<const Pending<Score>> Scheduler::score(ScoreRequest request) {
+void Scheduler::check(const ScoreRequest& request) const {
   const auto rows = static_cast<std::int64_t>(request.ids.size()) - 1;  // the last predicts nothing
   if (!request.rolling && rows > model_.config.context) {
     throw Error("The text is too long to score: it takes " + std::to_string(rows) +
@@ -97,179 +108,218 @@ std::shared_ptr<const Pending<Score>> Scheduler::score(ScoreRequest request) {
                 ".");
   }
   check_ids(request.ids);
-  auto pending = std::make_shared<Pending<Score>>();
-  auto task = std::make_shared<ScoreTask>(std::move(request), model_.config.context, pending);
-  if (!pending->done) waiting_.push_back(std::move(task));  // else nothing was to be scored
-  return pending;
 }
 
-bool Scheduler::wants_more() const {
-  return static_cast<std::int64_t>(waiting_.size()) <
-         std::max(streams_->free(), kWaitingPerSlot * slots());
+std::shared_ptr<Task> Scheduler::submit(GenerateRequest request, Listener listener) {
+  // A word's ids at the beginning of a text and after a space are not the same.
+  for (const std::string& word : request.options.bad_words) {
+    for (const std::string& form : {word, " " + word}) {
+      request.options.sampling.bad_words.push_back(
+          context_.tokenizer.encode(form, Tokenizer::Added::kPlainText));
+    }
+  }
+  const auto make = request.options.num_beams > 1 ? make_beam_task : make_answer_task;
+  return waiting_.emplace_back(make(std::move(request), std::move(listener), context_));
+}
+
+std::shared_ptr<Task> Scheduler::submit(ScoreRequest request, Listener listener) {
+  return waiting_.emplace_back(make_score_task(std::move(request), std::move(listener), context_));
 }
 
 /// Running tasks take free slots first (the next of many answers), then those that wait, in order.
 void Scheduler::begin_waiting() {
-  for (const auto& task : running_) task->advance(*streams_);
-  while (!waiting_.empty() && streams_->free() >= waiting_.front()->streams()) {
+  for (const auto& task : running_) task->advance(sequences_);
+  while (!waiting_.empty() && sequences_.free() >= waiting_.front()->slots()) {
     running_.push_back(std::move(waiting_.front()));
     waiting_.pop_front();
-    running_.back()->advance(*streams_);
+    running_.back()->advance(sequences_);
   }
+  remove_done();
 }
 
 /// Every running answer's next token, then as much of the prompts as there is room for.
-void Scheduler::collect_rows() {
+void Scheduler::plan() {
   rows_.clear();
-  wanted_.clear();
-  chunks_.clear();
-  const auto add = [&](Stream& stream) {
-    const Session::Limits& limits = session_.limits();
-    std::int64_t count =
-        std::min(stream.pending(), limits.rows - static_cast<std::int64_t>(rows_.size()));
-    // Logits are wanted of the rows from wanted_from on: no more than there is room for.
-    const std::int64_t unwanted = std::max<std::int64_t>(0, stream.wanted_from - stream.cached);
-    const std::int64_t room = limits.wanted - static_cast<std::int64_t>(wanted_.size());
-    count = std::min(count, unwanted + room);
-    if (count <= 0) return;
-    streams_->reserve(stream, count);
-    for (std::int64_t i = 0; i < count; ++i) {
-      const std::int64_t position = stream.cached + i;
-      if (i >= unwanted) wanted_.push_back(static_cast<std::int32_t>(rows_.size()));
-      rows_.push_back({.token = stream.ids[static_cast<std::size_t>(position)],
-                       .slot = stream.slot,
-                       .position = static_cast<std::int32_t>(position)});
-    }
-    chunks_.push_back({.stream = &stream,
-                       .first_wanted = stream.cached + unwanted,
-                       .wanted = std::max<std::int64_t>(0, count - unwanted)});
-    streams_->advance(stream, count);
-  };
+  output_rows_.clear();
+  parts_.clear();
+  outputs_.clear();
   for (const bool decodes : {true, false}) {
-    for (const auto& stream : streams_->all()) {
-      if (stream && stream->pending() > 0 && (stream->pending() == 1) == decodes) add(*stream);
-    }
-  }
-}
-
-/// The costly part of every row, side by side.
-void Scheduler::prepare(std::span<const float> logits) {
-  const auto vocab = static_cast<std::size_t>(model_.config.vocab);
-  std::vector<std::pair<const Chunk*, std::int64_t>> wanted;  // and its position
-  for (const Chunk& chunk : chunks_) {
-    for (std::int64_t i = 0; i < chunk.wanted; ++i) {
-      wanted.emplace_back(&chunk, chunk.first_wanted + i);
-    }
-  }
-  const auto count = static_cast<std::int64_t>(wanted.size());
-  backend_.side_by_side(count, [&](std::int64_t i, int worker) {
-    const auto row = static_cast<std::size_t>(i);
-    const auto& [chunk, position] = wanted[row];
-    chunk->stream->owner->prepare(*chunk->stream, position, logits.subspan(row * vocab, vocab),
-                                  samplers_[static_cast<std::size_t>(worker)]);
-  });
-}
-
-void Scheduler::deliver(std::span<const float> logits) {
-  prepare(logits);
-  const auto vocab = static_cast<std::size_t>(model_.config.vocab);
-  for (const Chunk& chunk : chunks_) {
-    if (chunk.wanted == 0) continue;
-    Task& task = *chunk.stream->owner;
-    for (std::int64_t i = 0; i < chunk.wanted; ++i) {
-      const std::span<const float> row = logits.first(vocab);
-      logits = logits.subspan(vocab);
-      if (task.done()) continue;  // failed at an earlier row
-      try {
-        task.take(*chunk.stream, chunk.first_wanted + i, row, *streams_);
-      } catch (const Error& error) {
-        task.fail(error.what());
+    for (const auto& sequence : sequences_.all()) {
+      if (sequence && sequence->pending() > 0 && (sequence->pending() == 1) == decodes) {
+        add_rows(sequence);
       }
     }
   }
 }
 
-void Scheduler::remove_done() {
-  for (const auto& task : running_) {
-    if (task->done()) task->close(*streams_);
-  }
-  std::erase_if(running_, [](const auto& task) { return task->done(); });
-}
-
-/// Whether the backend can draw every token that is wanted at the moment.
-bool Scheduler::can_launch() const {
-  return std::all_of(running_.begin(), running_.end(), [&](const auto& task) {
-    const SamplingOptions* options = task->draws();
-    return options != nullptr && session_.draws(*options);
-  });
-}
-
-/// Starts a step without waiting for it; the one before it may still be on its way.
-void Scheduler::launch() {
-  Flight flight;
-  draws_.clear();
-  for (const Chunk& chunk : chunks_) {
-    if (chunk.wanted == 0) continue;
-    Task& task = *chunk.stream->owner;
-    draws_.push_back(task.launch(*chunk.stream));
-    const auto owner = std::find_if(running_.begin(), running_.end(),
-                                    [&](const auto& one) { return one.get() == &task; });
-    flight.tokens.push_back({*owner, task.draft_of(*chunk.stream)});
-  }
-  session_.launch(rows_, wanted_, streams_->table(), draws_);
-  flights_.push_back(std::move(flight));
-}
-
-/// Waits for the tokens of the earliest step on its way. An answer that has ended meanwhile has no
-/// use for its token.
-void Scheduler::land() {
-  const Flight flight = std::move(flights_.front());
-  flights_.pop_front();
-  std::span<const std::int32_t> tokens;
-  std::string problem;
-  try {
-    tokens = session_.drawn();
-  } catch (const Error& error) {
-    problem = error.what();
-  }
-  for (std::size_t i = 0; i < flight.tokens.size(); ++i) {
-    const std::shared_ptr<Task> task = flight.tokens[i].task.lock();
-    if (!task || task->done()) continue;
-    if (problem.empty()) {
-      task->take_token(flight.tokens[i].draft, tokens[i]);
-    } else {
-      task->fail(problem);
+void Scheduler::add_rows(const std::shared_ptr<Sequence>& sequence) {
+  const Session::Limits& limits = session_.limits();
+  const std::int64_t silent = std::max<std::int64_t>(0, sequence->output_from - sequence->cached);
+  const std::int64_t count =
+      std::min({sequence->pending(), limits.rows - static_cast<std::int64_t>(rows_.size()),
+                silent + limits.output_rows - static_cast<std::int64_t>(output_rows_.size())});
+  if (count <= 0) return;
+  sequences_.reserve_pages(*sequence, count);
+  for (std::int64_t i = 0; i < count; ++i) {
+    const std::int64_t position = sequence->cached + i;
+    if (i >= silent) {
+      output_rows_.push_back(static_cast<std::int32_t>(rows_.size()));
+      outputs_.push_back({.sequence = sequence,
+                          .position = position,
+                          .want = sequence->owner->want(*sequence, position),
+                          .outcome = {},
+                          .problem = {}});
     }
+    rows_.push_back({.token = sequence->ids[static_cast<std::size_t>(position)],
+                     .slot = sequence->slot,
+                     .position = static_cast<std::int32_t>(position)});
   }
+  parts_.push_back({sequence, sequence->cached + count});
 }
 
-// Where the backend draws the tokens, a step starts before the tokens of the one before it are
+// Where the device draws all tokens, a step starts before the tokens of the one before it are
 // known, and the host's work falls into the time that the device computes.
 bool Scheduler::step() {
   begin_waiting();
-  const bool ahead = can_launch();
-  if (!ahead && !flights_.empty()) {
-    while (!flights_.empty()) land();
-    remove_done();
-    begin_waiting();
-  }
-  collect_rows();
+  plan();
   if (rows_.empty() && flights_.empty()) return false;
-  if (!rows_.empty() && ahead) {
+  if (rows_.empty()) {
+    land();
+  } else if (device_can_draw()) {
     launch();
-  } else if (!rows_.empty()) {
-    deliver(session_.forward(rows_, wanted_, streams_->table()));
+    if (flights_.size() > 1) land();
+  } else if (!flights_.empty()) {
+    // The host needs the tokens on their way first. Nothing that was planned has had an effect.
+    while (!flights_.empty()) land();
+  } else {
+    compute();
   }
-  if (flights_.size() > (rows_.empty() ? 0 : 1)) land();
   remove_done();
   return true;
 }
 
-void Scheduler::cancel() {
-  while (!flights_.empty()) land();
+bool Scheduler::device_can_draw() const {
+  return std::all_of(outputs_.begin(), outputs_.end(), [&](const Output& output) {
+    const std::optional<DeviceDraw> draw = device_draw(output.want);
+    return draw && session_.can_draw(*draw);
+  });
+}
+
+void Scheduler::compute() {
+  std::span<const float> logits;
+  const std::optional<Error> problem =
+      error_of([&] { logits = session_.forward(rows_, output_rows_, sequences_.table()); });
+  if (problem) return fail_parts(parts_, *problem);
+  for (const Part& part : parts_) {
+    part.sequence->cached = part.end;
+    sequences_.publish(*part.sequence, part.end);
+  }
+  const auto vocab = static_cast<std::size_t>(model_.config.vocab);
+  threads_.split(static_cast<std::int64_t>(outputs_.size()), [&](std::int64_t begin,
+                                                                 std::int64_t end, int member) {
+    for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
+      Output& output = outputs_[i];
+      output.problem = error_of([&] {
+        evaluate(output, logits.subspan(i * vocab, vocab),
+                 samplers_[static_cast<std::size_t>(member)]);
+      });
+    }
+  });
+  for (Output& output : outputs_) {
+    const bool goes_on = output.want.sampling != nullptr && !output.want.last;
+    if (goes_on && !output.problem) output.sequence->ids.push_back(output.outcome.token);
+    commit(output);
+  }
+}
+
+void Scheduler::evaluate(Output& output, std::span<const float> logits, Sampler& sampler) const {
+  const Want& want = output.want;
+  if (want.sampling == nullptr) {
+    return output.sequence->owner->evaluate(*output.sequence, output.position, logits, sampler);
+  }
+  Outcome& outcome = output.outcome;
+  outcome.token = sampler.sample(logits, want.history, *want.sampling, want.place);
+  if (want.logprobs < 0) return;
+  const LogSoftmax distribution(logits);
+  outcome.choice.chosen = {outcome.token, distribution[outcome.token]};
+  outcome.choice.top = distribution.top(want.logprobs);
+}
+
+/// Hands an outcome to its task.
+void Scheduler::commit(Output& output) {
+  Task* task = output.sequence->owner;
+  if (task == nullptr || task->done()) return;  // it ended at an earlier row or step
+  if (!output.problem) {
+    output.problem =
+        error_of([&] { task->accept(*output.sequence, std::move(output.outcome), sequences_); });
+  }
+  if (output.problem) task->fail(*output.problem);
+}
+
+/// Starts a step without waiting for it; the one before it may still be on its way.
+void Scheduler::launch() {
+  draws_.clear();
+  for (const Output& output : outputs_) draws_.push_back(*device_draw(output.want));
+  const std::optional<Error> problem =
+      error_of([&] { session_.launch(rows_, output_rows_, sequences_.table(), draws_); });
+  if (problem) return fail_parts(parts_, *problem);
+  for (const Part& part : parts_) part.sequence->cached = part.end;
+  for (const Output& output : outputs_) {
+    if (!output.want.last) output.sequence->ids.push_back(kDrawnToken);
+  }
+  flights_.push_back({std::move(parts_), std::move(outputs_)});
+}
+
+/// Waits for the tokens of the earliest step on its way.
+void Scheduler::land() {
+  Flight flight = std::move(flights_.front());
+  flights_.pop_front();
+  std::span<const std::int32_t> tokens;
+  const std::optional<Error> problem = error_of([&] { tokens = session_.drawn(); });
+  if (problem) return fail_parts(flight.parts, *problem);
+  for (std::size_t i = 0; i < flight.outputs.size(); ++i) {
+    Output& output = flight.outputs[i];
+    const auto next = static_cast<std::size_t>(output.position) + 1;
+    if (tokens[i] == kNotDrawn) output.problem = error_of(throw_not_a_number);
+    if (next < output.sequence->ids.size()) output.sequence->ids[next] = tokens[i];
+    output.outcome.token = tokens[i];
+  }
+  for (const Part& part : flight.parts) {
+    if (part.sequence->owner != nullptr) sequences_.publish(*part.sequence, part.end);
+  }
+  for (Output& output : flight.outputs) commit(output);
+}
+
+void Scheduler::fail_parts(const std::vector<Part>& parts, const Error& error) {
+  for (const Part& part : parts) {
+    if (part.sequence->owner != nullptr) part.sequence->owner->fail(error);
+  }
+}
+
+void Scheduler::remove_done() {
+  for (const auto& task : running_) {
+    if (task->done()) sequences_.close_all(*task);
+  }
+  std::erase_if(running_, [](const auto& task) { return task->done(); });
+}
+
+void Scheduler::cancel(Task& task) {
+  task.cancel();
+  std::erase_if(waiting_, [&](const auto& other) { return other->done(); });
+  remove_done();
+}
+
+void Scheduler::cancel_all() {
   for (const auto& task : waiting_) task->cancel();
-  waiting_.clear();
   for (const auto& task : running_) task->cancel();
+  waiting_.clear();
+  remove_done();
+}
+
+void Scheduler::fail_all(const Error& error) {
+  for (const auto& task : waiting_) task->fail(error);
+  for (const auto& task : running_) task->fail(error);
+  waiting_.clear();
   remove_done();
 }
 

@@ -1,78 +1,99 @@
-// Windows as lm-evaluation-harness's get_rolling_token_windows makes them with a context length of
-// one: each predicts as many new ids as the context holds, and the last one, which has fewer left,
-// fills its context with the ids before them.
-#include "run/score_task.h"
-
+// The log-likelihood of a text, one window of at most a context after another: windows as
+// lm-evaluation-harness's get_rolling_token_windows makes them with a context length of one. Each
+// predicts as many new ids as the context holds, and the last one, which has fewer left, fills its
+// context with the ids before them.
 #include <algorithm>
 #include <cmath>
 #include <utility>
+#include <vector>
 
-#include "aira/error.h"
 #include "run/log_softmax.h"
+#include "run/processors.h"
+#include "run/task.h"
 
 namespace aira {
+namespace {
 
-ScoreTask::ScoreTask(ScoreRequest request, std::int64_t context,
-                     std::shared_ptr<Pending<Score>> pending)
-    : request_(std::move(request)),
-      context_(context),
-      pending_(std::move(pending)),
-      window_first_(request_.first) {
-  const auto size = static_cast<std::int64_t>(request_.ids.size());
-  pending_->done = window_first_ >= size;
-  prepared_.resize(static_cast<std::size_t>(std::max<std::int64_t>(0, size - window_first_)));
-}
+class ScoreTask final : public Task {
+ public:
+  ScoreTask(ScoreRequest request, Listener listener, const TaskContext& context)
+      : Task(std::move(listener)),
+        request_(std::move(request)),
+        context_(context.context),
+        window_first_(request_.first) {
+    const auto size = static_cast<std::int64_t>(request_.ids.size());
+    score_.tokens.resize(static_cast<std::size_t>(std::max<std::int64_t>(0, size - window_first_)));
+    is_greedy_.resize(score_.tokens.size());
+  }
 
-std::int64_t ScoreTask::window_end() const {
-  // A first window that begins with a context of its own has room for what that leaves.
-  const std::int64_t most = window_first_ <= context_ ? context_ + 1 : window_first_ + context_;
-  return std::min(static_cast<std::int64_t>(request_.ids.size()), most);
-}
+  void advance(Sequences& sequences) override;
+  void evaluate(const Sequence& sequence, std::int64_t position, std::span<const float> logits,
+                Sampler& sampler) override;
+  void accept(Sequence& /*sequence*/, Outcome /*outcome*/, Sequences& /*sequences*/) override {
+    if (++accepted_ == score_.tokens.size()) deliver();
+  }
+  void cancel() override { fail(Error("The scoring was interrupted.")); }
 
-void ScoreTask::advance(Streams& streams) {
-  if (stream_ != nullptr && stream_->pending() == 0) close(streams);
-  if (stream_ != nullptr || done() || streams.free() == 0) return;
+ private:
+  /// One past the last id that the next window predicts.
+  std::int64_t window_end() const {
+    // A first window that begins with a context of its own has room for what that leaves.
+    const std::int64_t most = window_first_ <= context_ ? context_ + 1 : window_first_ + context_;
+    return std::min(static_cast<std::int64_t>(request_.ids.size()), most);
+  }
+  void deliver();
+
+  ScoreRequest request_;
+  std::int64_t context_;
+  Score score_;                          // tokens: [ids from request_.first on]
+  std::vector<std::uint8_t> is_greedy_;  // the same; bytes, which threads may write side by side
+  std::size_t accepted_ = 0;
+  std::int64_t window_begin_ = 0;  // the id at position 0 of the current window
+  std::int64_t window_first_;      // the first id that the next window predicts
+  Sequence* sequence_ = nullptr;
+};
+
+void ScoreTask::advance(Sequences& sequences) {
+  if (score_.tokens.empty()) return deliver();
+  if (sequence_ != nullptr && sequence_->pending() == 0) {
+    sequences.close(*sequence_);
+    sequence_ = nullptr;
+  }
+  if (sequence_ != nullptr || sequences.free() == 0) return;
   const std::int64_t end = window_end();
-  const std::int64_t begin = std::max<std::int64_t>(0, end - 1 - context_);
-  const std::span<const std::int32_t> ids(request_.ids);
-  stream_ = &streams.start(
-      *this,
-      ids.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - 1 - begin)),
-      window_first_ - 1 - begin);
-  window_begin_ = begin;
+  window_begin_ = std::max<std::int64_t>(0, end - 1 - context_);
+  const auto window = std::span(request_.ids)
+                          .subspan(static_cast<std::size_t>(window_begin_),
+                                   static_cast<std::size_t>(end - 1 - window_begin_));
+  sequence_ = &sequences.start(*this, window, window_first_ - 1 - window_begin_);
   window_first_ = end;
 }
 
-void ScoreTask::prepare(Stream& /*stream*/, std::int64_t position, std::span<const float> logits,
-                        Sampler& /*sampler*/) {
+void ScoreTask::evaluate(const Sequence& /*sequence*/, std::int64_t position,
+                         std::span<const float> logits, Sampler& /*sampler*/) {
   const auto next = static_cast<std::size_t>(window_begin_ + position + 1);
   const std::int32_t id = request_.ids[next];
-  const float highest = *std::max_element(logits.begin(), logits.end());
-  prepared_[next - static_cast<std::size_t>(request_.first)] = {
-      .logprob = log_probability(logits, id),
-      .is_greedy = highest <= logits[static_cast<std::size_t>(id)]};
+  const LogSoftmax distribution(logits);
+  if (std::isnan(distribution[id])) throw_not_a_number();
+  const std::size_t place = next - static_cast<std::size_t>(request_.first);
+  score_.tokens[place] = {id, distribution[id]};
+  is_greedy_[place] = distribution.highest() <= logits[static_cast<std::size_t>(id)] ? 1 : 0;
 }
 
-void ScoreTask::take(Stream& /*stream*/, std::int64_t /*position*/,
-                     std::span<const float> /*logits*/, Streams& /*streams*/) {
-  Score& score = pending_->result;
-  const Prepared& one = prepared_[score.tokens.size()];
-  const auto next = static_cast<std::size_t>(request_.first) + score.tokens.size();
-  if (std::isnan(one.logprob)) throw Error(kNoNumber);
-  score.tokens.push_back({request_.ids[next], one.logprob});
-  score.logprob += one.logprob;
-  score.is_greedy = score.is_greedy && one.is_greedy;
-  pending_->done = next + 1 == request_.ids.size();
+void ScoreTask::deliver() {
+  for (std::size_t i = 0; i < score_.tokens.size(); ++i) {
+    score_.logprob += score_.tokens[i].log_probability;
+    score_.is_greedy = score_.is_greedy && is_greedy_[i] != 0;
+  }
+  finish();
+  if (listener().scored) listener().scored(score_);
 }
 
-void ScoreTask::fail(const std::string& problem) {
-  pending_->problem = problem;
-  pending_->done = true;
-}
+}  // namespace
 
-void ScoreTask::close(Streams& streams) {
-  if (stream_ != nullptr) streams.close(*stream_);
-  stream_ = nullptr;
+std::shared_ptr<Task> make_score_task(ScoreRequest request, Listener listener,
+                                      const TaskContext& context) {
+  return std::make_shared<ScoreTask>(std::move(request), std::move(listener), context);
 }
 
 }  // namespace aira

@@ -1,58 +1,101 @@
-// A piece of work for the scheduler: a question with its answers, a beam search, a text to score.
-// A task owns one or more streams; the scheduler computes what they wait for, many tasks together,
-// and gives each task the logits it wants.
+// A request at work: a question with its answers, a beam search, a text to score. A task owns
+// sequences; the scheduler computes them, many tasks together, asks what each output row is for
+// (want) and hands over what came of it (accept).
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "aira/engine.h"
 #include "run/sampler.h"
-#include "run/streams.h"
+#include "run/sequences.h"
 
 namespace aira {
 
+/// What the output row at a position of a sequence is for.
+struct Want {
+  /// Draw the token that follows with these options; null: the task evaluates the logits itself.
+  const SamplingOptions* sampling = nullptr;
+  History history = {};
+  DrawPlace place = {};
+  bool last = false;           // the sequence does not go on from the drawn token
+  std::int64_t logprobs = -1;  // also the token's log-probability and so many alternatives; -1: no
+};
+
+/// What came of it.
+struct Outcome {
+  std::int32_t token = 0;  // drawn; already the sequence's next id unless Want::last
+  Choice choice = {};      // as far as Want::logprobs asked for it
+};
+
+/// What all tasks of a scheduler share.
+struct TaskContext {
+  const Tokenizer& tokenizer;
+  const std::vector<std::int32_t>& end_ids;
+  std::int64_t context;
+  std::int64_t vocab;
+};
+
 class Task {
  public:
-  Task() = default;
+  explicit Task(Listener listener) : listener_(std::move(listener)) {}
   Task(const Task&) = delete;
   Task& operator=(const Task&) = delete;
   virtual ~Task() = default;
 
-  /// Streams that must be free before the task may begin.
-  virtual std::int64_t streams() const { return 1; }
-  /// Called when it begins and before each step: closes what has ended, opens what there is room
-  /// for.
-  virtual void advance(Streams& streams) = 0;
-  /// What can be made of these logits beside other rows' work: called for each row before any
-  /// take(), several at once, each with a sampler of its own. Must not throw.
-  virtual void prepare(Stream& /*stream*/, std::int64_t /*position*/,
-                       std::span<const float> /*logits*/, Sampler& /*sampler*/) {}
-  /// The logits [V] after `position` of one of the task's streams, valid until the next step. May
-  /// append to streams and open others, and close those whose logits of this step it has had. May
-  /// throw Error, which is the task's end.
-  virtual void take(Stream& stream, std::int64_t position, std::span<const float> logits,
-                    Streams& streams) = 0;
-  virtual bool done() const = 0;
+  /// Slots that must be free before the task may begin.
+  virtual std::int64_t slots() const { return 1; }
+  /// Called when it begins and before each step: closes sequences that have ended, opens others
+  /// where there is room.
+  virtual void advance(Sequences& sequences) = 0;
+  /// What the logits after `position` are for. By default the task evaluates them.
+  virtual Want want(const Sequence& /*sequence*/, std::int64_t /*position*/) const { return {}; }
+  /// Evaluates a row of logits [V] that is not for drawing. Called for several rows at once, each
+  /// with a sampler of its own, before any accept(). May throw Error, which fails the task.
+  virtual void evaluate(const Sequence& /*sequence*/, std::int64_t /*position*/,
+                        std::span<const float> /*logits*/, Sampler& /*sampler*/) {}
+  /// Takes the outcome for one row. May open and close sequences, but not those with rows in this
+  /// step that were not accepted yet. May throw Error, which fails the task.
+  virtual void accept(Sequence& sequence, Outcome outcome, Sequences& sequences) = 0;
 
-  // -- For backends that draw tokens themselves (Backend::draw). --
-
-  /// Whether all that the task wants of its next logits is a token drawn with these options; null
-  /// when it needs more.
-  virtual const SamplingOptions* draws() const { return nullptr; }
-  /// How `stream`'s next token is to be drawn. From now on it is on its way.
-  virtual Draw launch(Stream& /*stream*/) { return {}; }
-  /// The token that was launched for draft number `draft` the longest ago.
-  virtual void take_token(std::size_t /*draft*/, std::int32_t /*token*/) {}
-  /// The number by which take_token knows a stream of the task.
-  virtual std::size_t draft_of(const Stream& /*stream*/) const { return 0; }
-
-  /// Ends with what there is, because the caller wants no more.
+  bool done() const { return done_; }
+  /// Ends with what there is.
   virtual void cancel() = 0;
-  /// Ends without a result, for this reason.
-  virtual void fail(const std::string& problem) = 0;
-  /// Gives back all streams.
-  virtual void close(Streams& streams) = 0;
+  void fail(const Error& error) {
+    if (std::exchange(done_, true)) return;
+    if (listener_.failed) listener_.failed(error);
+  }
+
+ protected:
+  void finish() { done_ = true; }
+  const Listener& listener() const { return listener_; }
+
+ private:
+  Listener listener_;
+  bool done_ = false;
 };
+
+/// Answers by sampling, by beam search, and the log-likelihood of a text.
+std::shared_ptr<Task> make_answer_task(GenerateRequest request, Listener listener,
+                                       const TaskContext& context);
+std::shared_ptr<Task> make_beam_task(GenerateRequest request, Listener listener,
+                                     const TaskContext& context);
+std::shared_ptr<Task> make_score_task(ScoreRequest request, Listener listener,
+                                      const TaskContext& context);
+
+/// Tokens that an answer may have.
+std::int64_t token_limit(const GenerateRequest& request, const TaskContext& context);
+/// Texts that end an answer.
+std::vector<std::string> stop_texts(const GenerateRequest& request, const TaskContext& context);
+
+inline double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
 
 }  // namespace aira

@@ -7,7 +7,7 @@
 #include "byte_model.h"
 #include "cpu/cpu_backend.h"
 #include "aira/prompts.h"
-#include "run/scheduler.h"
+#include "requests.h"
 
 namespace aira {
 namespace {
@@ -15,34 +15,36 @@ namespace {
 using Ids = std::vector<std::int32_t>;
 
 /// A scheduler with all that it stands on.
-struct Engine {
-  explicit Engine(std::unique_ptr<Backend> made) : backend(std::move(made)) {}
+struct Whole {
+  explicit Whole(const std::function<std::unique_ptr<Backend>(ThreadPool&)>& make)
+      : backend(make(pool)) {}
 
-  std::vector<Answer> answer(const std::vector<AnswerRequest>& requests) {
-    std::vector<std::shared_ptr<const Pending<Answers>>> pending;
-    for (const AnswerRequest& request : requests) pending.push_back(scheduler.ask(request));
+  std::vector<Answer> answer(const std::vector<GenerateRequest>& requests) {
+    std::vector<std::shared_ptr<Pending>> pending;
+    for (const GenerateRequest& request : requests) pending.push_back(ask(scheduler, request));
     while (scheduler.step()) {
     }
     std::vector<Answer> all;
     for (const auto& one : pending) {
-      EXPECT_TRUE(one->done);
+      EXPECT_TRUE(one->done());
       EXPECT_EQ(one->problem, std::nullopt);
-      all.insert(all.end(), one->result.list.begin(), one->result.list.end());
+      all.insert(all.end(), one->answers.begin(), one->answers.end());
     }
     return all;
   }
 
   ModelFiles files = byte_model(true);
+  ThreadPool pool{1};
   std::unique_ptr<Backend> backend;
   Model model = Model::load(files, *backend, DType::kF32);
   Tokenizer tokenizer = Tokenizer::load(files);
   Prompts prompts{tokenizer, model.config.eos, read_generation_config(files).eos};
-  Scheduler scheduler{model, tokenizer, *backend, prompts.end_ids(), 3};
+  Scheduler scheduler{model, tokenizer, *backend, pool, prompts.end_ids(), 3};
 };
 
 class CudaAnswers : public testing::TestWithParam<TestBackend> {
  protected:
-  void expect_same(const std::vector<AnswerRequest>& requests, std::size_t at_least) {
+  void expect_same(const std::vector<GenerateRequest>& requests, std::size_t at_least) {
     const std::vector<Answer> expected = cpu_.answer(requests);
     const std::vector<Answer> answers = cuda_.answer(requests);
     ASSERT_EQ(answers.size(), expected.size());
@@ -56,8 +58,8 @@ class CudaAnswers : public testing::TestWithParam<TestBackend> {
   }
   Ids question(std::string_view text) const { return cpu_.prompts.question(text); }
 
-  Engine cpu_{make_cpu_backend(1)};
-  Engine cuda_{GetParam().make(1)};
+  Whole cpu_{[](ThreadPool& pool) { return make_cpu_backend(pool); }};
+  Whole cuda_{GetParam().make};
 };
 
 TEST_P(CudaAnswers, GreedyWithAPenalty) {
@@ -65,7 +67,7 @@ TEST_P(CudaAnswers, GreedyWithAPenalty) {
   options.sampling = {.repetition_penalty = 1.2, .greedy = true};
   options.max_new_tokens = 20;
   options.logprob = true;
-  expect_same({{question("Que é ação?"), options, {}}, {{kByteModelStart}, options, {}}}, 5);
+  expect_same({{question("Que é ação?"), options}, {{kByteModelStart}, options}}, 5);
 }
 
 TEST_P(CudaAnswers, SampledWithASeedSeveralAtOnce) {
@@ -75,16 +77,16 @@ TEST_P(CudaAnswers, SampledWithASeedSeveralAtOnce) {
   options.seed = 77;
   options.answers = 2;
   // More answers than slots; one prompt ends within a page, one behind it, and two begin alike.
-  expect_same({{question("Olá, señor"), options, {}},
-               {question("Olá, señora! Que horas são agora?"), options, {}},
-               {question("Olá, señora! Que horas são agora?!"), options, {}}},
+  expect_same({{question("Olá, señor"), options},
+               {question("Olá, señora! Que horas são agora?"), options},
+               {question("Olá, señora! Que horas são agora?!"), options}},
               5);
 }
 
 // Tokens are drawn on the device, steps start ahead; requests that need the host's sampler come and
 // go between them.
 TEST_P(CudaAnswers, DrawsAheadAndStopsForTheHost) {
-  std::vector<AnswerRequest> requests;
+  std::vector<GenerateRequest> requests;
   for (int i = 0; i < 9; ++i) {
     if (i != 4 && i % 3 != GetParam().share % 3) continue;  // the orders of execution share them
     GenerateOptions options;
@@ -95,7 +97,7 @@ TEST_P(CudaAnswers, DrawsAheadAndStopsForTheHost) {
     options.answers = i == 4 ? 3 : 1;
     options.logprob = i == 6;
     requests.push_back(
-        {question("ação " + std::string(static_cast<std::size_t>(4 * i), 'x')), options, {}});
+        {question("ação " + std::string(static_cast<std::size_t>(4 * i), 'x')), options});
   }
   expect_same(requests, 1);
 }
@@ -106,7 +108,7 @@ TEST_P(CudaAnswers, FillsTheContext) {
   options.max_new_tokens = 1000;
   for (const std::int32_t prompt : {kByteModelContext - 1, kByteModelContext - 6}) {
     const auto left = static_cast<std::size_t>(kByteModelContext - prompt);
-    expect_same({{Ids(static_cast<std::size_t>(prompt), 150), options, {}}}, left);
+    expect_same({{Ids(static_cast<std::size_t>(prompt), 150), options}}, left);
   }
 }
 

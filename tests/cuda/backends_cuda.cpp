@@ -16,7 +16,7 @@ const std::vector<TestBackend>& test_backends() {
     for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
       list.push_back({.name = "cuda_on_host_" + std::to_string(seed),
                       .make =
-                          [seed](int /*threads*/) {
+                          [seed](ThreadPool& /*pool*/) {
                             cuda_on_host::set_seed(seed);
                             return make_cuda_backend();
                           },

@@ -1,13 +1,13 @@
 // The CUDA backend on the GPU of this machine, from the module that the program loads.
 #include "backends.h"
-#include "cuda/load_module.h"
+#include "device/device.h"
 
 namespace aira {
 
 const std::vector<TestBackend>& test_backends() {
   static const std::vector<TestBackend> all = {
       {.name = "gpu",
-       .make = [](int /*threads*/) { return load_cuda_backend(); },
+       .make = [](ThreadPool& pool) { return make_backend(Device::kCuda, DType::kF16, pool); },
        .same_bits = false,
        .exact_input_rows = 8,
        .half_cache = true}};

@@ -1,4 +1,4 @@
-// What people are told when the GPU cannot be used or has too little memory.
+// Messages when the GPU cannot be used or has too little memory.
 #include "cuda/device.h"
 
 #include <gmock/gmock.h>

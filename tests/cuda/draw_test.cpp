@@ -13,6 +13,8 @@
 #include "aira/error.h"
 #include "backends.h"
 #include "model/model.h"
+#include "run/device_draw.h"
+#include "run/sampler.h"
 
 namespace aira {
 namespace {
@@ -23,9 +25,11 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 class Drawing : public testing::TestWithParam<const TestBackend*> {
  protected:
-  Drawing() : backend_(GetParam()->make(1)) {}
+  Drawing() : backend_(GetParam()->make(pool_)), sampler_(backend_->device_sampler()) {}
 
+  ThreadPool pool_{1};
   std::unique_ptr<Backend> backend_;
+  DeviceSampler* sampler_;
   std::mt19937_64 random_{11};
 };
 
@@ -94,7 +98,7 @@ TEST_P(Drawing, TheSamplersTokens) {
       std::vector<Ids> history(options.size());
       std::vector<Row> rows;
       Ids wanted;
-      std::vector<Draw> draws;
+      std::vector<DeviceDraw> draws;
       std::vector<DrawPlace> places;
       std::vector<float> logits;
       for (std::size_t s = 0; s < options.size(); ++s) {
@@ -109,23 +113,27 @@ TEST_P(Drawing, TheSamplersTokens) {
         }
         wanted.push_back(static_cast<std::int32_t>(rows.size()) - 1);
         places.push_back({random_(), static_cast<std::uint32_t>(s), 7});
-        draws.push_back({options[s], uniform(places.back())});
-        ASSERT_TRUE(backend_->draws(options[s], vocab));
+        draws.push_back(device_draw(options[s], uniform(places.back())).value());
+        ASSERT_TRUE(sampler_->can_draw(draws.back(), vocab));
       }
       const auto count = static_cast<std::int64_t>(rows.size());
-      const Buffer memory =
-          backend_->alloc((4 * count + static_cast<std::int64_t>(logits.size())) * 4);
+      backend_->reserve({.rows = count,
+                         .output_rows = slots,
+                         .slots = slots,
+                         .context = kWidth * kPagePositions,
+                         .heads = 1,
+                         .head_size = 1,
+                         .vocab = vocab});
+      const std::vector<float> ones(static_cast<std::size_t>(4 * count), 1.0F);
+      const Buffer memory = backend_->alloc(count * 4 * 4, ones.data());
       auto* at = static_cast<float*>(memory.get());
-      const Tensor qkv{at, count, 3};
-      const Tensor out{at + 3 * count, count, 1};
-      const Tensor scores{at + 4 * count, slots, vocab};
-      backend_->write(qkv, std::vector<float>(static_cast<std::size_t>(3 * count), 1.0F));
+      const Buffer scores =
+          backend_->alloc(static_cast<std::int64_t>(logits.size()) * 4, logits.data());
       backend_->begin(rows, wanted, {pages, kWidth});
-      backend_->attention(qkv, cache, 0, 1, out);
+      backend_->attention({at, count, 3}, cache, 0, 1, {at + 3 * count, count, 1});
       backend_->end();
-      backend_->write(scores, logits);
-      backend_->draw(scores, draws);
-      const auto drawn = backend_->drawn();
+      sampler_->draw({static_cast<float*>(scores.get()), slots, vocab}, draws);
+      const auto drawn = sampler_->drawn();
       Sampler sampler(vocab);
       for (std::size_t s = 0; s < options.size(); ++s) {
         const auto size = static_cast<std::size_t>(vocab);
@@ -151,30 +159,38 @@ TEST_P(Drawing, SaysWhenNoLogitIsANumber) {
   const Ids history = {3};
   const Ids wanted = {0};
   const Ids pages = {0};
-  const Buffer memory = backend_->alloc(200 * 4);
+  backend_->reserve({.rows = 1,
+                     .output_rows = 1,
+                     .slots = 1,
+                     .context = 32,
+                     .heads = 1,
+                     .head_size = 1,
+                     .vocab = 77});
+  const Buffer memory = backend_->alloc(16 * 4);
   const Tensor qkv{static_cast<float*>(memory.get()), 1, 3};
   for (const char* kind : {"nan", "one nan", "one inf", "-inf", "normal"}) {
     SCOPED_TRACE(kind);
     const std::vector<float> logits = logits_of(kind, 77, random_);
-    const Tensor scores{qkv.data + 16, 1, 77};
+    const Buffer scores = backend_->alloc(77 * 4, logits.data());
     backend_->begin(rows, wanted, {pages, 1});
     backend_->attention(qkv, cache, 0, 1, {qkv.data + 8, 1, 1});
     backend_->end();
-    backend_->write(scores, logits);
-    backend_->draw(scores, std::vector<Draw>{{options, 0.5}});
+    sampler_->draw({static_cast<float*>(scores.get()), 1, 77},
+                   std::vector<DeviceDraw>{device_draw(options, 0.5).value()});
+    const std::int32_t token = sampler_->drawn()[0];
     Sampler sampler(77);
     if (kind == std::string("normal")) {
-      EXPECT_NO_THROW(backend_->drawn());
+      EXPECT_GE(token, 0);
     } else {
       EXPECT_THROW(sampler.sample(logits, {history}, options, {}), Error);
-      EXPECT_THROW(backend_->drawn(), Error);
+      EXPECT_EQ(token, kNotDrawn);
     }
   }
 }
 
 TEST_P(Drawing, LeavesToTheHostWhatItCannotHold) {
   const auto draws = [&](std::int64_t top_k, std::int64_t vocab, bool greedy = false) {
-    return backend_->draws({.top_k = top_k, .greedy = greedy}, vocab);
+    return sampler_->can_draw({.top_k = static_cast<std::int32_t>(top_k), .greedy = greedy}, vocab);
   };
   EXPECT_TRUE(draws(64, 65536));
   EXPECT_FALSE(draws(65, 100));
@@ -191,15 +207,15 @@ class Generation {
 
   Generation(const Model& model, Backend& backend)
       : session_(model, backend,
-                 {.slots = kSequences, .pages = 40, .rows = 64, .wanted = kSequences}),
+                 {.slots = kSequences, .pages = 40, .rows = 64, .output_rows = kSequences}),
         width_((model.config.context + kPagePositions - 1) / kPagePositions),
         table_(kSequences * static_cast<std::size_t>(width_)) {
     for (std::int32_t& page : table_) page = next_page_--;
   }
 
   const Session& session() const { return session_; }
-  Draw draw(std::size_t sequence, std::size_t index) const {
-    return {kOptions[sequence], uniform(place(sequence, index))};
+  static DeviceDraw draw(std::size_t sequence, std::size_t index) {
+    return device_draw(kOptions[sequence], uniform(place(sequence, index))).value();
   }
   static DrawPlace place(std::size_t sequence, std::size_t index) {
     return {99, static_cast<std::uint32_t>(sequence), static_cast<std::uint32_t>(index)};
@@ -294,7 +310,7 @@ TEST_P(Drawing, StepsLaunchedAheadGiveTheSamplersTokens) {
     for (std::size_t s = 0; s < Generation::kSequences; ++s) got[s].push_back(tokens[s]);
   };
   for (std::size_t i = 0; i < steps; ++i) {
-    std::vector<Draw> draws;
+    std::vector<DeviceDraw> draws;
     for (std::size_t s = 0; s < Generation::kSequences; ++s) draws.push_back(generation.draw(s, i));
     const Ids tokens = i == 0 ? lasts : Ids(Generation::kSequences, kDrawnToken);
     const std::vector<Row> rows = generation.rows(tokens, length - 1 + i);

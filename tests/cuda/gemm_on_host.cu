@@ -28,7 +28,12 @@ struct Gemm::Library {};
 Gemm::Gemm(cudaStream_t stream) : stream_(stream) {}
 Gemm::~Gemm() = default;
 
+void Gemm::prepare() {
+  if (!library_) library_ = std::make_unique<Library>();
+}
+
 void Gemm::run(const GemmJob& job) {
+  if (!library_) throw Error("Gemm::run before Gemm::prepare.");
   const Launch how = {.grid = {static_cast<unsigned>((job.out + kThreads - 1) / kThreads),
                                static_cast<unsigned>(job.rows)},
                       .block = kThreads,

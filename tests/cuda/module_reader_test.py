@@ -9,11 +9,11 @@ ptxas info    : Compiling entry function '_ZN4aira4cuda1a22layernorm_warp_per_ro
 ptxas info    : Function properties for _ZN4aira4cuda1a22layernorm_warp_per_rowE
     0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads
 ptxas info    : Used 32 registers, used 0 barriers, 400 bytes cmem[0]
-ptxas info    : Compiling entry function '_ZN4aira4cuda1a20select_block_per_rowE' for 'sm_75'
-ptxas info    : Function properties for _ZN4aira4cuda1a20select_block_per_rowE
+ptxas info    : Compiling entry function '_ZN4aira4cuda1a19embed_block_per_rowE' for 'sm_75'
+ptxas info    : Function properties for _ZN4aira4cuda1a19embed_block_per_rowE
     16 bytes stack frame, 12 bytes spill stores, 8 bytes spill loads
-ptxas info    : Compiling entry function '_ZN4aira4cuda1a20select_block_per_rowE' for 'sm_90a'
-ptxas info    : Function properties for _ZN4aira4cuda1a20select_block_per_rowE
+ptxas info    : Compiling entry function '_ZN4aira4cuda1a19embed_block_per_rowE' for 'sm_90a'
+ptxas info    : Function properties for _ZN4aira4cuda1a19embed_block_per_rowE
     0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads
 """
 
@@ -30,7 +30,7 @@ class ModuleReader(unittest.TestCase):
         found = module.resources(LOG)
         self.assertEqual(sorted(found), [75, 90])
         self.assertEqual(len(found[75]), 2)
-        wanted = ["layernorm_warp_per_row", "select_block_per_row"]
+        wanted = ["layernorm_warp_per_row", "embed_block_per_row"]
         spilled, *rest = module.complaints(found[75], wanted)
         self.assertIn("12 bytes stored, 8 loaded", spilled)
         self.assertEqual(rest, [])

@@ -80,13 +80,12 @@ function(planted_kernel name)
   endforeach()
 endfunction()
 
-set(layernorm KERNEL layernorm TESTS Every/Ops.LayerNorm/cuda_on_host_1_*)
+set(layernorm KERNEL layernorm TESTS Every/Ops.LayerNorm*/cuda_on_host_1_*)
 set(linear KERNEL linear_skinny TESTS Every/Ops.Linear/cuda_on_host_1_*)
 set(decode KERNEL attention_decode TESTS Every/Ops.Attention/cuda_on_host_1_*)
 set(prefill KERNEL attention_prefill TESTS Every/Ops.Attention/cuda_on_host_1_*)
 set(append KERNEL attention_append TESTS Every/Ops.Attention/cuda_on_host_1_*)
-set(embed KERNEL embed TESTS Every/Ops.EmbedAndSelect/cuda_on_host_1_*)
-set(select KERNEL select TESTS Every/Ops.EmbedAndSelect/cuda_on_host_1_*)
+set(embed KERNEL embed TESTS Every/Ops.Embed/cuda_on_host_1_*)
 set(copy KERNEL copy_pages TESTS Every/Ops.SequencesShareAndCopyPages/cuda_on_host_1_*)
 set(sample KERNEL sample TESTS Every/Drawing.TheSamplersTokens/cuda_on_host_1)
 set(epilogue KERNEL linear_epilogue TESTS Every/Ops.Linear/cuda_on_host_1_*)
@@ -96,6 +95,8 @@ set(model TESTS Every/ModelGoldens.LogitsInF32/cuda_on_host_1_a)
 # -- layernorm --
 planted_kernel(wrong-tail ${layernorm} REFERENCE
   REPLACE "i < job.width; i += 32) {\n" BY "i < job.width / 32 * 32; i += 32) {\n")
+planted_kernel(wrong-row ${layernorm} REFERENCE
+  REPLACE "job.from == nullptr ? row : job.from[row]" BY "row")
 planted_kernel(rows-off-by-one ${layernorm} ADDRESS
   REPLACE "row >= job.rows" BY "row > job.rows")
 planted_kernel(sum-of-two-lanes ${layernorm} REFERENCE
@@ -168,15 +169,11 @@ planted_kernel(misaligned-row ${prefill}
 planted_kernel(missing-grid-wait ${prefill} RACES
   REPLACE "  grid_dependency_wait();\n" BY "")
 
-# -- embed, select --
+# -- embed --
 planted_kernel(wrong-tail ${embed} REFERENCE
   REPLACE "c < job.width;" BY "c < job.width / 2 * 2;")
 planted_kernel(wrong-position ${embed} REFERENCE
   REPLACE "job.rows.position[t])) * job.width" BY "job.rows.slot[t])) * job.width")
-planted_kernel(columns-off-by-one ${select} REFERENCE
-  REPLACE "c < job.width;" BY "c <= job.width;")
-planted_kernel(missing-grid-wait ${select} RACES
-  REPLACE "  grid_dependency_wait();\n" BY "")
 
 # -- copy_pages --
 planted_kernel(half-a-page ${copy} REFERENCE

@@ -11,8 +11,7 @@
 
 #include "aira/error.h"
 #include "base/thread_pool.h"
-#include "cpu/cpu_backend.h"
-#include "cuda/load_module.h"
+#include "device/device.h"
 #include "model/model.h"
 
 namespace aira {
@@ -51,10 +50,11 @@ int run(const Request& request) {
     throw Error("--dtype must be f16 or f32, not '" + request.dtype + "'.");
   }
   const ModelFiles files = ModelFiles::from_folder(request.model);
+  const DType dtype = request.dtype == "f32" ? DType::kF32 : DType::kF16;
+  ThreadPool pool(ThreadPool::usable_cores());
   const std::unique_ptr<Backend> backend =
-      request.device == "cuda" ? load_cuda_backend() : make_cpu_backend(ThreadPool::usable_cores());
-  const Model model =
-      Model::load(files, *backend, request.dtype == "f32" ? DType::kF32 : DType::kF16);
+      make_backend(request.device == "cuda" ? Device::kCuda : Device::kCpu, dtype, pool);
+  const Model model = Model::load(files, *backend, dtype);
   if (request.tokens < 1 || request.tokens > model.config.context) {
     throw Error("--tokens must be from 1 to the model's context, " +
                 std::to_string(model.config.context) + ".");
@@ -62,8 +62,9 @@ int run(const Request& request) {
   std::string results;
   for (const std::int64_t batch : request.batches) {
     if (batch < 1) throw Error("A batch must be a whole number from 1.");
-    Session session(model, *backend,
-                    {.slots = batch, .context = request.tokens, .rows = batch, .wanted = batch});
+    Session session(
+        model, *backend,
+        {.slots = batch, .context = request.tokens, .rows = batch, .output_rows = batch});
     round(session, batch, std::min<std::int64_t>(request.tokens, 8));
     std::vector<double> speeds;
     for (int i = 0; i < 5; ++i) speeds.push_back(round(session, batch, request.tokens));

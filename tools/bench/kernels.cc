@@ -56,12 +56,9 @@ void bench_rows(KernelTimer& bench, const Shape& s, std::int64_t rows) {
   const std::string shape = text({rows, s.width});
   bench.add("embed_rows", shape, rows * s.width * (2 + 4 + 4),
             [&](std::int64_t) { embed_rows(embed, bench.stream()); });
-  bench.add("select_rows", shape, rows * s.width * 8, [&](std::int64_t) {
-    select_rows({x, arrays.slot, rows, s.width, out}, bench.stream());
-  });
   const LayerNorm norm = {bench.memory<float>(s.width), bench.memory<float>(s.width), 1e-5F};
   bench.add("layernorm", shape, rows * s.width * 8, [&](std::int64_t) {
-    layernorm({x, rows, s.width, norm, out}, bench.stream());
+    layernorm({x, rows, s.width, norm, out, arrays.slot}, bench.stream());
   });
   bench.free_memory();
 }

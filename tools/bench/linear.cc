@@ -61,15 +61,16 @@ double seconds(Backend& backend, const Shape& shape, DType dtype, std::int64_t r
   return times[times.size() / 2];
 }
 
-void measure(int threads, DType dtype) {
+void measure(ThreadPool& pool, DType dtype) {
   std::printf("%s\n%-14s", name_of(dtype), "rows");
   constexpr std::int64_t kRows[] = {1, 2, 4, 8, 16, 32, 64, 256};
   for (const std::int64_t rows : kRows) std::printf("%8lld", static_cast<long long>(rows));
   std::printf("   GB/s at 1\n");
   for (const Shape& shape : kShapes) {
-    const std::unique_ptr<Backend> backend = make_cpu_backend(threads);
+    const std::unique_ptr<Backend> backend = make_cpu_backend(pool);
     std::printf("%6lld x %-5lld", static_cast<long long>(shape.in),
                 static_cast<long long>(shape.out));
+    backend->reserve({.rows = std::end(kRows)[-1], .inputs = shape.in, .outputs = shape.out});
     double bandwidth = 0;
     for (const std::int64_t rows : kRows) {
       const double time = seconds(*backend, shape, dtype, rows);
@@ -87,11 +88,12 @@ void measure(int threads, DType dtype) {
 
 int main(int argc, char** argv) {
   const int threads = argc > 1 ? std::atoi(argv[1]) : 2;
-  std::printf("%s\n", aira::make_cpu_backend(threads)->description().c_str());
+  aira::ThreadPool pool(threads);
+  std::printf("%s\n", aira::make_cpu_backend(pool)->description().c_str());
   for (const aira::DType dtype : {aira::DType::kF32, aira::DType::kF16, aira::DType::kI8}) {
     const bool wanted = argc <= 2 || std::any_of(argv + 2, argv + argc, [&](const char* name) {
                           return name == std::string(aira::name_of(dtype));
                         });
-    if (wanted) aira::measure(threads, dtype);
+    if (wanted) aira::measure(pool, dtype);
   }
 }

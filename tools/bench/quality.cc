@@ -36,9 +36,9 @@ struct Text {
 
 struct Loaded {
   Loaded(const ModelFiles& files, DType dtype)
-      : backend(make_cpu_backend(ThreadPool::usable_cores())),
-        model(Model::load(files, *backend, dtype)) {}
+      : backend(make_cpu_backend(pool)), model(Model::load(files, *backend, dtype)) {}
 
+  mutable ThreadPool pool{ThreadPool::usable_cores()};
   std::unique_ptr<Backend> backend;
   Model model;
 };
@@ -46,16 +46,19 @@ struct Loaded {
 Ids greedy(const Loaded& loaded, const Tokenizer& tokenizer, const std::string& question,
            Ids* prompt) {
   const Prompts prompts(tokenizer, loaded.model.config.eos, {});
-  Scheduler scheduler(loaded.model, tokenizer, *loaded.backend, prompts.end_ids(), 1);
+  Scheduler scheduler(loaded.model, tokenizer, *loaded.backend, loaded.pool, prompts.end_ids(), 1);
   GenerateOptions options;
   options.sampling.greedy = true;
   options.sampling.repetition_penalty = 1;
   options.max_new_tokens = 60;
   *prompt = prompts.question(question);
-  const auto pending = scheduler.ask({*prompt, options, {}});
-  while (!pending->done) scheduler.step();
-  if (pending->problem) throw Error(*pending->problem);
-  return pending->result.list[0].token_ids;
+  Ids ids;
+  Listener listener;
+  listener.finished = [&](std::size_t, const Answer& answer) { ids = answer.token_ids; };
+  listener.failed = [](const Error& error) { throw error; };
+  const auto task = scheduler.submit(GenerateRequest{*prompt, options}, listener);
+  while (!task->done()) scheduler.step();
+  return ids;
 }
 
 std::vector<Text> random_texts(const ModelConfig& config) {
@@ -73,7 +76,7 @@ std::vector<Text> random_texts(const ModelConfig& config) {
 std::vector<float> logits_of(const Loaded& loaded, const Text& text) {
   const auto count = static_cast<std::int64_t>(text.ids.size());
   Session session(loaded.model, *loaded.backend,
-                  {.slots = 1, .context = count, .rows = count, .wanted = count});
+                  {.slots = 1, .context = count, .rows = count, .output_rows = count});
   std::vector<Row> rows;
   Ids wanted;
   for (std::int32_t i = 0; i < count; ++i) {

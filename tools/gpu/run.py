@@ -19,7 +19,7 @@ import report
 
 BATCHES = ("1", "8", "64", "256")
 # Every kernel, but not every model and shape: the sanitizers slow a GPU down a hundredfold.
-SHORT = "Every/Ops.LayerNorm/*:Every/Ops.EmbedAndSelect/*:Every/Ops.Attention/*:Every/ModelGoldens.GreedyIds/*_a"
+SHORT = "Every/Ops.LayerNorm/*:Every/Ops.Embed/*:Every/Ops.Attention/*:Every/ModelGoldens.GreedyIds/*_a"
 QUESTION = "Qual a capital do Brasil?"
 
 

@@ -12,6 +12,7 @@ namespace aira::cpu::AIRA_ISA {
 namespace {
 
 using V = __m512;
+using Doubles = __m512d;
 constexpr int kWidth = 16;
 constexpr int kRegisters = 32;
 
@@ -38,6 +39,7 @@ inline V div(V a, V b) { return _mm512_div_ps(a, b); }
 inline V max(V a, V b) { return _mm512_max_ps(a, b); }
 inline V min(V a, V b) { return _mm512_min_ps(a, b); }
 inline V fma(V a, V b, V c) { return _mm512_fmadd_ps(a, b, c); }
+inline Doubles fma(Doubles a, Doubles b, Doubles c) { return _mm512_fmadd_pd(a, b, c); }
 inline V round(V v) { return _mm512_roundscale_ps(v, _MM_FROUND_TO_NEAREST_INT); }
 inline V power_of_two(V n) { return _mm512_scalef_ps(_mm512_set1_ps(1.0F), n); }
 

@@ -12,6 +12,7 @@ namespace aira::cpu::AIRA_ISA {
 namespace {
 
 using V = float __attribute__((vector_size(16)));
+using Doubles = double __attribute__((vector_size(16)));
 using VInt = std::int32_t __attribute__((vector_size(16)));
 constexpr int kWidth = 4;
 #if defined(__aarch64__)
@@ -52,6 +53,7 @@ inline V min(V a, V b) { return a < b ? a : b; }
 /// a * b + c, rounded once where the machine has a fused instruction (this file's users are
 /// compiled with -ffp-contract=fast).
 inline V fma(V a, V b, V c) { return a * b + c; }
+inline Doubles fma(Doubles a, Doubles b, Doubles c) { return a * b + c; }
 /// To the nearest integer, ties to even; |v| < 2^22.
 inline V round(V v) {
   const V magic = broadcast(0x1.8p23F);

@@ -1,12 +1,10 @@
-#include "cuda/load_module.h"
+#include "device/device.h"
 
 #include <dlfcn.h>
 #include <unistd.h>
 
-#include <filesystem>
-#include <string>
-
 #include "aira/error.h"
+#include "cpu/cpu_backend.h"
 
 namespace aira {
 namespace {
@@ -33,13 +31,37 @@ bool has_driver() {
   return access("/dev/nvidiactl", F_OK) == 0 || access("/dev/dxg", F_OK) == 0;
 }
 
-}  // namespace
-
-bool can_load_cuda_backend() { return has_driver() && !find_module(this_program()).empty(); }
+/// Whether trying the GPU is worth it; looks at a few file names only.
+bool may_have_gpu(DType dtype) {
+  return dtype != DType::kI8 && has_driver() && !find_module(this_program()).empty();
+}
 
 std::unique_ptr<Backend> load_cuda_backend() {
   if (!has_driver()) throw Error("There is no NVIDIA driver on this machine; use --device cpu.");
   return load_cuda_module(this_program());
+}
+
+}  // namespace
+
+std::unique_ptr<Backend> make_backend(Device device, DType dtype, ThreadPool& pool,
+                                      const std::function<void(const std::string&)>& notice) {
+  if (device == Device::kCuda) return load_cuda_backend();
+  if (device == Device::kAuto && may_have_gpu(dtype)) {
+    try {
+      return load_cuda_backend();
+    } catch (const Error& error) {
+      if (notice) notice(std::string(error.what()) + " Using the CPU instead.");
+    }
+  }
+  return make_cpu_backend(pool);
+}
+
+std::future<std::unique_ptr<Backend>> begin_backend(
+    Device device, DType dtype, ThreadPool& pool,
+    const std::function<void(const std::string&)>& notice) {
+  const bool gpu = device == Device::kCuda || (device == Device::kAuto && may_have_gpu(dtype));
+  return std::async(gpu ? std::launch::async : std::launch::deferred,
+                    [=, &pool] { return make_backend(device, dtype, pool, notice); });
 }
 
 std::unique_ptr<Backend> load_cuda_module(const std::filesystem::path& program) {
@@ -48,7 +70,7 @@ std::unique_ptr<Backend> load_cuda_module(const std::filesystem::path& program) 
     throw Error(std::string("This program was built without its CUDA module (") + kModule +
                 " is not beside it); build with -DAIRA_CUDA=ON, or use --device cpu.");
   }
-  // Never closed: its memory's owners may live as long as the program.
+  // Never closed: owners of its memory may live as long as the program.
   void* module = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (module == nullptr)
     throw Error(std::string("The CUDA module cannot be loaded: ") + dlerror() + ".");

@@ -1,0 +1,32 @@
+// Which device computes: the CPU, or a GPU through the CUDA backend, a library of its own, so that
+// the program starts quickly without it and runs on machines without CUDA.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <future>
+#include <memory>
+#include <string>
+
+#include "aira/device.h"
+#include "aira/dtype.h"
+#include "base/thread_pool.h"
+#include "model/backend.h"
+
+namespace aira {
+
+/// The backend for `device`, with matrices stored as `dtype`. kAuto takes the GPU if there is one
+/// that can be used; if it fails, `notice` gets a sentence and the CPU takes over. `pool` must
+/// outlive the backend. Throws Error: no driver, module missing, driver too old, no device.
+std::unique_ptr<Backend> make_backend(Device device, DType dtype, ThreadPool& pool,
+                                      const std::function<void(const std::string&)>& notice = {});
+/// The same. Starts a GPU, which takes a good part of a second, at once on a thread of its own;
+/// `notice` may be called there.
+std::future<std::unique_ptr<Backend>> begin_backend(
+    Device device, DType dtype, ThreadPool& pool,
+    const std::function<void(const std::string&)>& notice);
+
+/// The CUDA backend from libaira_cuda.so beside `program` or in ../lib. Throws Error.
+std::unique_ptr<Backend> load_cuda_module(const std::filesystem::path& program);
+
+}  // namespace aira

@@ -1,0 +1,46 @@
+// Sampling on the device that computes the logits, so that a token need not pass through the host
+// before the next step starts.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "model/tensor.h"
+
+namespace aira {
+
+/// A row's token in a step (Row::token) when it is the one drawn last for the row's slot.
+inline constexpr std::int32_t kDrawnToken = -1;
+/// Drawn instead of a token when no logit of the row is a finite number.
+inline constexpr std::int32_t kNotDrawn = -2;
+
+/// How to draw one token; the rules are those of Sampler (src/run/sampler.h).
+struct DeviceDraw {
+  double temperature = 1;
+  double top_p = 1;
+  double uniform = 0;  // the random number, in [0, 1)
+  float penalty = 1;   // repetition penalty over the slot's positions 0..the row's own
+  std::int32_t top_k = 1;
+  bool greedy = false;
+};
+
+class DeviceSampler {
+ public:
+  /// Draws that may be uncollected at a time.
+  static constexpr int kDrawsAhead = 2;
+
+  /// Whether the device can draw like this from a vocabulary of this size.
+  virtual bool can_draw(const DeviceDraw& draw, std::int64_t vocab) const = 0;
+  /// Starts drawing a token for each output row of the step that has just ended, without waiting
+  /// for the step. Overwrites `logits` [output rows, V]. The next step may begin, with kDrawnToken
+  /// in its rows, before the tokens are collected.
+  virtual void draw(Tensor logits, std::span<const DeviceDraw> draws) = 0;
+  /// Waits for the earliest uncollected draw and returns its tokens, or kNotDrawn; valid until the
+  /// next draw().
+  virtual std::span<const std::int32_t> drawn() = 0;
+
+ protected:
+  ~DeviceSampler() = default;
+};
+
+}  // namespace aira

@@ -1,0 +1,80 @@
+// The sequences in the KV cache: their ids, their pages, and how far each has been computed.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "model/model.h"
+#include "run/page_pool.h"
+
+namespace aira {
+
+class Task;
+
+/// One sequence. Ids are appended by its owner or, as they are drawn, by the scheduler; the cache
+/// follows step by step. An id is kDrawnToken while only the device knows it.
+struct Sequence {
+  Task* owner = nullptr;          // null once it is closed
+  std::int32_t slot = 0;          // its line in the page table
+  std::vector<std::int32_t> ids;  // prompt and generated
+  std::int64_t cached = 0;        // ids whose keys and values are, or are about to be, in the cache
+  std::int64_t output_from = 0;   // logits are wanted from this position on
+  std::int64_t published = 0;     // full pages offered to the prefix cache
+  std::vector<std::int32_t> pages;  // of positions 0, 32, 64, ...
+
+  std::int64_t pending() const { return static_cast<std::int64_t>(ids.size()) - cached; }
+};
+
+class Sequences {
+ public:
+  /// `slots` sequences of up to `context` positions each, in the cache of `session`.
+  Sequences(Session& session, std::int64_t slots, std::int64_t context);
+
+  std::int64_t slots() const { return static_cast<std::int64_t>(slots_.size()); }
+  /// Slots that are neither open nor reserved.
+  std::int64_t free() const;
+  /// Lets `owner` have `slots` sequences open at a time, whoever else wants them.
+  void reserve(Task& owner, std::int64_t slots) { shares_[&owner].reserved = slots; }
+
+  /// A new sequence that begins with `ids`. Leading pages found in the prefix cache are shared, but
+  /// positions from `output_from` on are always computed. There must be a free or reserved slot.
+  Sequence& start(Task& owner, std::span<const std::int32_t> ids, std::int64_t output_from);
+  /// A new sequence that shares the first `length` <= parent.cached positions of `parent` and has
+  /// no ids beyond them yet. There must be a free or reserved slot.
+  Sequence& fork(const Sequence& parent, std::int64_t length);
+  void close(Sequence& sequence);
+  /// Closes all sequences of `owner` and gives up what it has reserved.
+  void close_all(Task& owner);
+
+  /// Takes pages for the next `count` positions of `sequence`.
+  void reserve_pages(Sequence& sequence, std::int64_t count);
+  /// Offers the full pages among the first `computed` positions to the prefix cache. Only to be
+  /// called once the computation has succeeded: others will rely on these pages.
+  void publish(Sequence& sequence, std::int64_t computed);
+
+  /// The sequence in each slot; null where there is none.
+  std::span<const std::shared_ptr<Sequence>> all() const { return slots_; }
+  PageTable table() const { return {table_, width_}; }
+
+ private:
+  struct Share {
+    std::int64_t open = 0;
+    std::int64_t reserved = 0;
+  };
+
+  Sequence& open(Task& owner);
+  void append_page(Sequence& sequence, std::int32_t page);
+
+  Session& session_;
+  std::int64_t width_;  // pages of a slot
+  PagePool pool_;
+  std::vector<std::shared_ptr<Sequence>> slots_;
+  std::vector<std::int32_t> table_;  // [slots, width]
+  std::map<const Task*, Share> shares_;
+};
+
+}  // namespace aira

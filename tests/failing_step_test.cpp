@@ -1,0 +1,136 @@
+// A step that fails half-way (no memory, a lost device) fails the requests in it and nothing else:
+// what was planned for it must not be found by anyone later.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <utility>
+
+#include "backends.h"
+#include "byte_model.h"
+#include "model/model.h"
+#include "requests.h"
+
+namespace aira {
+namespace {
+
+using Ids = std::vector<std::int32_t>;
+
+/// Another backend, one of whose linear maps fails when asked to.
+class FailingBackend final : public Backend {
+ public:
+  explicit FailingBackend(std::unique_ptr<Backend> other)
+      : Backend(other->description()), other_(std::move(other)) {}
+
+  /// The linear map after `count` more throws, once.
+  void fail_after(int count) { left_ = count; }
+
+  Buffer alloc(std::int64_t bytes, const void* contents) override {
+    return other_->alloc(bytes, contents);
+  }
+  Matrix load_matrix(const HostMatrix& source, DType dtype) override {
+    return other_->load_matrix(source, dtype);
+  }
+  Vector load_vector(const std::shared_ptr<const std::byte>& source, DType dtype,
+                     std::int64_t size) override {
+    return other_->load_vector(source, dtype, size);
+  }
+  StepRows reserve(const StepLimits& limits) override { return other_->reserve(limits); }
+  KvCache make_cache(KvCache shape) override { return other_->make_cache(std::move(shape)); }
+  void copy_pages(const KvCache& cache, std::span<const PageCopy> copies) override {
+    other_->copy_pages(cache, copies);
+  }
+  void begin(std::span<const Row> rows, std::span<const std::int32_t> output_rows,
+             const PageTable& table) override {
+    other_->begin(rows, output_rows, table);
+  }
+  void end() override { other_->end(); }
+  std::span<const float> read(const Tensor& tensor) override { return other_->read(tensor); }
+  void embed(const Matrix& tokens, const Vector& positions, Tensor out) override {
+    other_->embed(tokens, positions, out);
+  }
+  void layernorm(Tensor x, const Vector& gain, const Vector& bias, float epsilon, Tensor out,
+                 RowSet rows) override {
+    other_->layernorm(x, gain, bias, epsilon, out, rows);
+  }
+  void linear(Tensor x, const Matrix& weights, const Epilogue& epilogue, Tensor out) override {
+    if (left_-- == 0) throw Error("The GPU has too little memory.");
+    other_->linear(x, weights, epilogue, out);
+  }
+  void attention(Tensor qkv, const KvCache& cache, std::int64_t layer, float scale,
+                 Tensor out) override {
+    other_->attention(qkv, cache, layer, scale, out);
+  }
+  DeviceSampler* device_sampler() override { return other_->device_sampler(); }
+
+ private:
+  std::unique_ptr<Backend> other_;
+  int left_ = -1;
+};
+
+class FailingStep : public testing::TestWithParam<TestBackend> {
+ protected:
+  std::unique_ptr<Scheduler> scheduler() {
+    return std::make_unique<Scheduler>(model_, tokenizer_, backend_, threads_, Ids{2, 3}, 2);
+  }
+  /// A greedy answer of 12 tokens to a prompt of more than one page.
+  static GenerateRequest question(std::int32_t salt) {
+    GenerateRequest request;
+    for (std::int32_t i = 0; i < 45; ++i) {
+      request.prompt.push_back(kByteModelFirstByte + (i * i + salt) % 200);
+    }
+    request.options.sampling = {.repetition_penalty = 1, .greedy = true};
+    request.options.max_new_tokens = 12;
+    return request;
+  }
+  static Ids answer(Scheduler& scheduler, const GenerateRequest& request) {
+    const auto pending = ask(scheduler, request);
+    while (scheduler.step()) {
+    }
+    EXPECT_EQ(pending->problem, std::nullopt);
+    return pending->answers.at(0).token_ids;
+  }
+
+  ModelFiles files_ = byte_model(true);
+  ThreadPool threads_{1};
+  FailingBackend backend_{GetParam().make(threads_)};
+  Model model_ = Model::load(files_, backend_, DType::kF32);
+  Tokenizer tokenizer_ = Tokenizer::load(files_);
+};
+
+TEST_P(FailingStep, LeavesNothingWrongBehind) {
+  const Ids expected = answer(*scheduler(), question(0));
+  // The prompt's first linear map, a later one, and one of the third token's step.
+  const int linears = static_cast<int>(4 * model_.config.layers + 1);
+  for (const int at : {0, 3, 2 * linears + 1}) {
+    const auto scheduler = this->scheduler();
+    const auto failed = ask(*scheduler, question(0));
+    backend_.fail_after(at);
+    while (scheduler->step()) {
+    }
+    EXPECT_TRUE(failed->done());
+    EXPECT_EQ(failed->problem, "The GPU has too little memory.") << at;
+    EXPECT_TRUE(failed->answers.empty());
+    EXPECT_EQ(answer(*scheduler, question(0)), expected) << "the same question after " << at;
+  }
+}
+
+TEST_P(FailingStep, FailsOnlyTheRequestsInIt) {
+  const Ids expected = answer(*scheduler(), question(7));
+  const auto scheduler = this->scheduler();
+  const auto first = ask(*scheduler, question(0));
+  const auto second = ask(*scheduler, question(1));
+  const auto waiting = ask(*scheduler, question(7));  // there are two slots
+  backend_.fail_after(1);
+  while (scheduler->step()) {
+  }
+  EXPECT_TRUE(first->problem && second->problem);
+  EXPECT_EQ(waiting->problem, std::nullopt);
+  EXPECT_EQ(waiting->answers.at(0).token_ids, expected);
+  EXPECT_TRUE(scheduler->idle());
+}
+
+INSTANTIATE_TEST_SUITE_P(Every, FailingStep, testing::ValuesIn(test_backends()),
+                         [](const auto& backend) { return backend.param.name; });
+
+}  // namespace
+}  // namespace aira
