@@ -1,5 +1,5 @@
-# Shared by tools/run and tools/test: finds the checkout, installs what is missing, configures and
-# builds. Everything it says goes to stderr; nothing it starts reads stdin.
+# Shared by tools/run and tools/test: finds the checkout, installs missing packages, configures and
+# builds. All messages go to stderr; no command started here reads stdin.
 # shellcheck shell=bash
 # shellcheck disable=SC2034  # used by the scripts that source this file
 
@@ -14,7 +14,7 @@ die() {
 }
 have() { command -v "$1" >/dev/null 2>&1; }
 
-# Is what Debian's package $1 brings there, from whatever source?
+# Whether what Debian's package $1 provides is installed, from any source.
 present() {
   case $1 in
     cmake | pkg-config | python3 | clang-format-14 | clang-tidy-14) have "$1" ;;
@@ -26,32 +26,32 @@ present() {
     libedit-dev) pkg-config --exists libedit 2>/dev/null ;;
     libgtest-dev) pkg-config --exists gtest 2>/dev/null ;;
     libgmock-dev) pkg-config --exists gmock 2>/dev/null ;;
-    *) die "no check for the package $1" ;;
+    *) die "present() does not know the package $1" ;;
   esac
 }
 
-# Prints those of the packages that are missing, one a line.
+# Prints the missing packages, one per line.
 missing_of() {
   local package
   for package; do present "$package" || printf '%s\n' "$package"; done
 }
 
-# Installs the missing ones of the packages; false when some cannot be had.
+# Installs the missing packages; false if any cannot be installed.
 install_packages() {
   local missing as_root=()
   mapfile -t missing < <(missing_of "$@")
   ((${#missing[@]})) || return 0
   if ! have apt-get; then
-    say "missing: ${missing[*]} (Debian's package names); there is no apt-get here to install them"
+    say "missing packages (Debian names): ${missing[*]}; apt-get is not available to install them"
     return 1
   fi
   if ((EUID != 0)); then
     if ! have sudo; then
-      say "missing: ${missing[*]}; to install them, run as root: apt-get install ${missing[*]}"
+      say "missing packages; run as root: apt-get install ${missing[*]}"
       return 1
     fi
     as_root=(sudo)
-    [[ -t 2 && -z ${CI:-} ]] || as_root+=(-n) # nobody there to type a password
+    [[ -t 2 && -z ${CI:-} ]] || as_root+=(-n) # nobody can type a password
   fi
   say "installing ${missing[*]}"
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive sh -c '
@@ -90,11 +90,12 @@ configure() {
   }
 }
 
-# build FOLDER TARGET [SENTENCE]: builds it, with the output shown only when that fails. The sentence
-# is said as soon as something is found to be compiled.
+# build FOLDER TARGETS [SENTENCE]: builds the targets (separated by spaces) and shows the output only
+# on failure. The sentence is printed once something needs compiling.
 build() {
-  local sentence=${3:-} line
-  cmake --build "$root/$1" --target "$2" -j "$jobs" </dev/null 2>&1 | while IFS= read -r line; do
+  local sentence=${3:-} line targets
+  read -ra targets <<<"$2"
+  cmake --build "$root/$1" --target "${targets[@]}" -j "$jobs" </dev/null 2>&1 | while IFS= read -r line; do
     printf '%s\n' "$line"
     if [[ -n $sentence && $line == *"] Building "* ]]; then
       say "$sentence"

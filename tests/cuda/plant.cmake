@@ -1,6 +1,6 @@
-# cmake -DFROM=FILE -DTO=FILE [-DOLD=FILE -DNEW=FILE] -P plant.cmake: copies FROM to TO with the text
-# in OLD replaced by that in NEW. The text must be there exactly once: a kernel that was rewritten
-# takes its planted mistakes along.
+# cmake -DFROM=FILE -DTO=FILE [-DOLD=FILE -DNEW=FILE] -P plant.cmake: copies FROM to TO and replaces
+# the text in OLD by the text in NEW. It must occur exactly once, so that rewriting a kernel without
+# updating its planted mistakes is an error.
 file(READ ${FROM} text)
 if(OLD)
   file(READ ${OLD} old)
@@ -11,7 +11,7 @@ if(OLD)
   string(LENGTH "${old}" length)
   math(EXPR times "(${before} - ${after}) / ${length}")
   if(NOT times EQUAL 1)
-    message(FATAL_ERROR "${FROM} has ${times} times, not once, the text that ${TO} must replace "
+    message(FATAL_ERROR "${FROM} has ${times} times instead of once the text that ${TO} replaces "
                         "(tests/cuda/planted.cmake):\n${old}")
   endif()
   string(REPLACE "${old}" "${new}" text "${text}")

@@ -1,10 +1,10 @@
-# Mistakes planted in copies of the project's own kernels, each of which the tests of operations or
-# of whole models must notice in the build named: REFERENCE (a wrong result), GUARDS (the shim's
-# checks of memory, barriers and alignment) without sanitizers, ADDRESS with AddressSanitizer, RACES
-# with ThreadSanitizer. The same tests with unchanged copies must pass; that is the kernels' own run
-# in the sanitizers' builds, and a run of its own without them.
+# Mistakes planted in copies of the project's kernels. The tests of operations or of whole models must
+# detect each in the builds named: REFERENCE (wrong result) and GUARDS (the shim's checks of memory,
+# barriers and alignment) without sanitizers, ADDRESS with AddressSanitizer, RACES with
+# ThreadSanitizer. The same tests must pass on unchanged copies (planted.nothing; under a sanitizer,
+# the kernels' own tests).
 
-# What ctest must find in the output.
+# The output that ctest expects.
 set(AIRA_SEEN_REFERENCE "got [^ ]*, expected|Expected equality of these values|written [0-9]+ (before|behind) the output")
 set(AIRA_SEEN_ADDRESS "ERROR: AddressSanitizer: ")
 set(AIRA_SEEN_RACES "WARNING: ThreadSanitizer: data race")
@@ -43,8 +43,8 @@ function(planted_executable name)
   endforeach()
   add_executable(planted-${name})
   aira_cuda_on_host(planted-${name} ${copies})
-  target_compile_options(planted-${name} PRIVATE -w)  # a mistake may leave something unused
-  # The copies come before the library, of which the linker then takes the other kernels.
+  target_compile_options(planted-${name} PRIVATE -w)  # a mistake may leave variables unused
+  # The copies come first, so the linker takes only the other kernels from the library.
   target_link_libraries(planted-${name} PRIVATE cuda-backend-tests kernels-on-host)
   add_dependencies(cuda-on-host planted-${name})
 endfunction()
@@ -74,7 +74,7 @@ function(planted_kernel name)
     set_tests_properties(planted.${full}.seen-by-${by} PROPERTIES
       PASS_REGULAR_EXPRESSION "${seen}"
       ENVIRONMENT "TSAN_OPTIONS=halt_on_error=1"
-      LABELS cuda-on-host)
+      LABELS "cuda-on-host;planted")
     set(planted_kernels ${planted_kernels} ${plant_KERNEL} PARENT_SCOPE)
     set(planted_filters ${planted_filters} ${plant_TESTS} PARENT_SCOPE)
   endforeach()
@@ -89,7 +89,7 @@ set(embed KERNEL embed TESTS Every/Ops.Embed/cuda_on_host_1_*)
 set(copy KERNEL copy_pages TESTS Every/Ops.SequencesShareAndCopyPages/cuda_on_host_1_*)
 set(sample KERNEL sample TESTS Every/Drawing.TheSamplersTokens/cuda_on_host_1)
 set(epilogue KERNEL linear_epilogue TESTS Every/Ops.Linear/cuda_on_host_1_*)
-# Whole steps, whose kernels may overlap.
+# Whole steps: their kernels may overlap.
 set(model TESTS Every/ModelGoldens.LogitsInF32/cuda_on_host_1_a)
 
 # -- layernorm --
@@ -188,7 +188,7 @@ planted_kernel(one-too-few ${sample} REFERENCE
   REPLACE "const unsigned last = key_in(shared.rank[k - 1]);"
   BY "const unsigned last = key_in(shared.rank[k > 1 ? k - 2 : 0]);")
 
-# A kernel that no longer has the text is an error of the build.
+# A kernel that no longer contains the text breaks the build.
 file(GENERATE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/planted/gone.txt CONTENT "no kernel has this text")
 add_test(NAME planted.text-that-is-gone COMMAND ${CMAKE_COMMAND}
          -DFROM=${PROJECT_SOURCE_DIR}/kernels/embed.cu -DTO=${CMAKE_CURRENT_BINARY_DIR}/gone.cu
@@ -196,14 +196,15 @@ add_test(NAME planted.text-that-is-gone COMMAND ${CMAKE_COMMAND}
          -DNEW=${CMAKE_CURRENT_BINARY_DIR}/planted/gone.txt
          -P ${CMAKE_CURRENT_SOURCE_DIR}/plant.cmake)
 set_tests_properties(planted.text-that-is-gone PROPERTIES
-  PASS_REGULAR_EXPRESSION "embed\\.cu[ \n]+has[ \n]+0[ \n]+times" LABELS cuda-on-host)
+  PASS_REGULAR_EXPRESSION "embed\\.cu[ \n]+has[ \n]+0[ \n]+times"
+  LABELS "cuda-on-host;planted")
 
-# Nothing planted: every test that saw a mistake above passes.
+# Nothing planted: every test that detected a mistake above passes.
 if(NOT AIRA_TSAN AND NOT AIRA_SANITIZE)
   list(REMOVE_DUPLICATES planted_kernels)
   list(REMOVE_DUPLICATES planted_filters)
   list(JOIN planted_filters ":" planted_filters)
   planted_executable(nothing KERNELS ${planted_kernels})
   add_test(NAME planted.nothing COMMAND planted-nothing --gtest_filter=${planted_filters})
-  set_tests_properties(planted.nothing PROPERTIES LABELS cuda-on-host)
+  set_tests_properties(planted.nothing PROPERTIES LABELS "cuda-on-host;planted")
 endif()

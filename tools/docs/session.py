@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
-"""Draws the README's picture: a real session with the built-in model, typed into a real terminal (tmux).
+"""Draws the README's picture: a session with the built-in model, typed into a real terminal (tmux).
 
 usage: session.py [aira-cli]      writes session.svg beside this file; needs tmux
 """
 import subprocess
 import sys
+import textwrap
 import time
 from html import escape
 from pathlib import Path
 
-COLUMNS, ROWS = 92, 22
-LINE, CHARACTER, MARGIN = 19, 8.43, 18  # pixels
+WIDTH, HEIGHT = 400, 60  # of the terminal, in characters: wide enough that it wraps nothing itself
+COLUMNS = 84  # of the picture
+LINE, CHARACTER, MARGIN = 20, 8.43, 18  # pixels
 SCRIPT = (
     ('aira-cli "Qual a capital do Brasil?"', 1.0),
     ("printf 'quanto é 7 mais 5?\\ncapital da franca\\n' | aira-cli --quiet", 1.0),
@@ -27,8 +29,8 @@ def tmux(*arguments: str) -> str:
 
 
 def record(program: Path) -> list[str]:
-    """The screen's lines after everything was typed."""
-    size = ("-x", str(COLUMNS), "-y", str(ROWS))
+    """The lines on the screen once everything has been typed."""
+    size = ("-x", str(WIDTH), "-y", str(HEIGHT))
     shell = f"env -u AIRA_MODEL LANG=C.UTF-8 HF_HOME=/nonexistent PATH={program.parent}:$PATH PS1='$ ' bash --norc --noprofile"
     tmux("new-session", "-d", "-s", "s", *size, shell)
     try:
@@ -37,23 +39,24 @@ def record(program: Path) -> list[str]:
             tmux("send-keys", "-t", "s", "-l", keys)
             tmux("send-keys", "-t", "s", "Enter")
             time.sleep(seconds)
-        return tmux("capture-pane", "-p", "-t", "s").rstrip().splitlines()
+        lines = tmux("capture-pane", "-p", "-t", "s").rstrip().splitlines()
     finally:
         tmux("kill-server")
+    return lines[:-1] if lines[-1] == "$" else lines  # the prompt that waits for more
 
 
 def draw(lines: list[str]) -> str:
-    width, height = COLUMNS * CHARACTER + 2 * MARGIN, len(lines) * LINE + 2 * MARGIN
+    rows = [(row, line.startswith(("$ ", "> "))) for line in lines for row in textwrap.wrap(line, COLUMNS) or [""]]
+    width, height = COLUMNS * CHARACTER + 2 * MARGIN, len(rows) * LINE + 2 * MARGIN
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" font-size="14" '
-        'font-family="ui-monospace, SFMono-Regular, Menlo, Consolas, \'DejaVu Sans Mono\', monospace">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}" '
+        'font-size="14" font-family="ui-monospace, SFMono-Regular, Menlo, Consolas, \'DejaVu Sans Mono\', monospace">',
         '<rect width="100%" height="100%" rx="8" fill="#14181f"/>',
     ]
-    for number, line in enumerate(lines):
-        typed = line.startswith(("$ ", "> "))
+    for number, (row, typed) in enumerate(rows):
         y = MARGIN + (number + 0.75) * LINE
-        if line:
-            parts.append(f'<text x="{MARGIN}" y="{y:.0f}" fill="{"#8fd0a5" if typed else "#e3e7ee"}" xml:space="preserve">{escape(line)}</text>')
+        if row:
+            parts.append(f'<text x="{MARGIN}" y="{y:.0f}" fill="{"#8fd0a5" if typed else "#e3e7ee"}" xml:space="preserve">{escape(row)}</text>')
     return "\n".join([*parts, "</svg>", ""])
 
 
