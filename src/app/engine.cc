@@ -94,18 +94,14 @@ Engine::Engine(const Options& options)
       coming_(begin_backend(options)),
       found_(find_model(options)),
       generation_(read_generation_config(found_.files)),
-      tokens_(packed_folder(), found_.files),
-      tokenizer_(clock_.time("tokenizer", [&] { return tokens_.load(); })),
+      tokenizer_(clock_.time("tokenizer", [&] { return Tokenizer::load(found_.files); })),
       backend_(coming_.get()),
-      weights_(packed_folder(), found_.files, *backend_, options.dtype),
+      weights_(cache_folder(), found_.files, *backend_, options.dtype),
       model_(clock_.time("weights", [&] { return weights_.load(); })),
       prompts_(tokenizer_, model_.config, generation_),
       scheduler_(model_, tokenizer_, *backend_, prompts_.end_ids(), slots_of(options)) {}
 
-Engine::~Engine() {
-  tokens_.keep(tokenizer_, patience());
-  keep_weights(weights_, model_, options_);
-}
+Engine::~Engine() { keep_weights(weights_, model_, options_); }
 
 GenerateOptions Engine::generate_options(const Settings& more) const {
   Settings settings = options_.settings;

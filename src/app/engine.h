@@ -14,7 +14,6 @@
 #include "app/options.h"
 #include "app/settings.h"
 #include "app/start_clock.h"
-#include "app/tokenizer_cache.h"
 #include "model/backend.h"
 #include "model/weight_cache.h"
 #include "run/default_options.h"
@@ -71,7 +70,6 @@ class Engine {
   std::future<std::unique_ptr<Backend>> coming_;
   FoundModel found_;
   GenerationConfig generation_;
-  TokenizerCache tokens_;
   Tokenizer tokenizer_;
   std::unique_ptr<Backend> backend_;
   WeightCache weights_;

@@ -77,7 +77,7 @@ ordered_json describe(const Options& options) {
                        {"stored_as", stored_types(found.files)},
                        {"runs_as", name_of(options.dtype)},
                        {"backend", backend->description()}};
-  add_packed_weights({packed_folder(), found.files, *backend, options.dtype}, info);
+  add_packed_weights({cache_folder(), found.files, *backend, options.dtype}, info);
   // A folder of weights alone is still a model: bench runs it.
   const std::optional<std::string> problem = problem_in([&] {
     const Tokenizer tokenizer = Tokenizer::load(found.files);

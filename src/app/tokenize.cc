@@ -86,20 +86,18 @@ int convert_lines(const Tokenizer& tokenizer, const Options& options, Tokenizer:
 int run_tokenize(const Options& options) {
   LineReader lines(options.file.value_or("-"));
   const FoundModel found = find_model(options);
-  TokenizerCache tokens(packed_folder(), found.files);
-  const Tokenizer tokenizer = tokens.load();
+  const Tokenizer tokenizer = Tokenizer::load(found.files);
   const auto added = options.plain ? Tokenizer::Added::kPlainText : Tokenizer::Added::kRecognise;
   catch_interrupts();
   Progress progress(!options.quiet);
-  const int code =
-      options.jsonl ? answer_json_lines(lines, nullptr, progress,
-                                        [&](const json& line) -> JsonAnswer {
-                                          return [answer = convert_json(tokenizer, options, added,
-                                                                        line)] { return answer; };
-                                        })
-                    : convert_lines(tokenizer, options, added, lines);
-  tokens.keep(tokenizer, patience());
-  return code;
+  return options.jsonl
+             ? answer_json_lines(lines, nullptr, progress,
+                                 [&](const json& line) -> JsonAnswer {
+                                   return [answer = convert_json(tokenizer, options, added, line)] {
+                                     return answer;
+                                   };
+                                 })
+             : convert_lines(tokenizer, options, added, lines);
 }
 
 }  // namespace aira
