@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "aira/error.h"
-#include "text/byte_alphabet.h"
+#include "text/vocabulary.h"
 
 namespace aira {
 namespace {
@@ -35,9 +35,9 @@ struct RandomModel {
       list.add(left + right, id++);
     }
     std::shuffle(pairs.begin(), pairs.end(), random);
+    vocabulary = Vocabulary(std::move(list), "vocab.json");
     MergeList merge_list;
     for (const auto& [left, right] : pairs) merge_list.add(left, right);
-    vocabulary = Vocabulary(std::move(list), "vocab.json");
     bpe = Bpe(vocabulary, merge_list, "vocab.json", "merges.txt");
   }
 
@@ -84,7 +84,7 @@ TEST(Bpe, EqualsTheDefinition) {
       std::string piece(size, 'a');
       for (char& letter : piece) letter = static_cast<char>('a' + random() % (1 + seed % 3));
       std::vector<std::int32_t> ids = {-7};  // what is there already stays
-      model.bpe.encode(piece, ids);
+      model.bpe.encode(model.vocabulary, piece, ids);
       ASSERT_EQ(ids.front(), -7);
       ids.erase(ids.begin());
       ASSERT_EQ(ids, model.encode_naively(piece)) << seed << " " << piece;
@@ -97,7 +97,7 @@ TEST(Bpe, LongPiecesKeepEveryByte) {
   std::string piece(200'003, 'a');
   for (std::size_t i = 0; i < piece.size(); i += 3) piece[i] = 'b';
   std::vector<std::int32_t> ids;
-  model.bpe.encode(piece, ids);
+  model.bpe.encode(model.vocabulary, piece, ids);
   std::string back;
   for (const std::int32_t id : ids) back += model.vocabulary.bytes(id);
   EXPECT_EQ(back, piece);

@@ -8,7 +8,7 @@
 #include <string>
 
 #include "model_fixtures.h"
-#include "text/byte_alphabet.h"
+#include "text/vocabulary.h"
 
 namespace aira {
 

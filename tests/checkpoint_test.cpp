@@ -9,6 +9,7 @@
 #include <random>
 
 #include "model/config.h"
+#include "model/parameters.h"
 #include "model_fixtures.h"
 
 namespace aira {
@@ -84,6 +85,33 @@ INSTANTIATE_TEST_SUITE_P(All, GoldenFolder,
                                            Golden{"d", DType::kBF16, 16},
                                            Golden{"e", DType::kF16, 29}),
                          [](const auto& param) { return std::string(param.param.folder); });
+
+TEST_P(GoldenFolder, HasItsParametersCounted) {
+  const ModelFiles files =
+      ModelFiles::from_folder(std::string(AIRA_TEST_DATA "/models/") + GetParam().folder);
+  const Checkpoint checkpoint = Checkpoint::open(files);
+  std::int64_t stored = 0;
+  for (const auto& [name, tensor] : checkpoint.tensors()) {
+    const bool copy = name == kHeadName && std::string_view(GetParam().folder) == "e";
+    if (!copy) stored += static_cast<std::int64_t>(tensor.bytes) / size_of(tensor.dtype);
+  }
+  EXPECT_EQ(count_parameters(files), stored);
+}
+
+// "tie_word_embeddings" is true here; a head that differs from the embeddings counts all the same.
+TEST(CountParameters, CountsAHeadOfItsOwn) {
+  const ModelFiles files = ModelFiles::from_folder(AIRA_TEST_DATA "/models/e");
+  const File file = files.require("model.safetensors");
+  const ModelConfig config = read_model_config(files);
+  const HostTensor head = Checkpoint::open(files).get(kHeadName, {config.vocab, config.width});
+  std::string changed(file.text());
+  const std::string_view first(reinterpret_cast<const char*>(head.data.get()), head.bytes);
+  changed[changed.rfind(first) + head.bytes - 1] ^= 1;
+  EXPECT_EQ(count_parameters(
+                memory_files({{"config.json", std::string(files.require("config.json").text())},
+                              {"model.safetensors", changed}})),
+            count_parameters(files) + config.vocab * config.width);
+}
 
 TEST(GoldenConfigs, AreReadAsWritten) {
   const auto files = [](const char* name) {
@@ -202,36 +230,37 @@ TEST(Shards, ASingleFileComesFirst) {
   EXPECT_THAT(names(checkpoint), ElementsAre("a"));
 }
 
-TEST(Shards, BadIndexesAreRefused) {
-  const std::pair<const char*, const char*> cases[] = {
-      {"", "is not valid JSON"},
-      {"[]", "must be a JSON object"},
-      {"{}", "\"weight_map\" must be"},
-      {R"({"weight_map":null})", "\"weight_map\" must be"},
-      {R"({"weight_map":[]})", "\"weight_map\" must be"},
-      {R"({"weight_map":{}})", "\"weight_map\" must be"},
-      {R"({"weight_map":{"a":1}})", "the shard of tensor \"a\" must be a file name"},
-      {R"({"weight_map":{"a":"1.st","a":"1.st"}})", "has \"a\" twice"},
-      {R"({"weight_map":{"a":"../1.st"}})", "asks for the file \"../1.st\""},
-      {R"({"weight_map":{"a":"/etc/passwd"}})", "asks for the file \"/etc/passwd\""},
-      {R"({"weight_map":{"a":""}})", "asks for the file \"\""},
-      {R"({"weight_map":{"a":"gone.st"}})", "has no file \"gone.st\""},
-      {R"({"weight_map":{"a":"1.st","b":"1.st"}})", "mem/1.st has no tensor \"b\""},
-      {R"({"weight_map":{"a":"1.st","c":"2.st"}})", "mem/2.st: tensor \"transformer.a\" is not"},
-      {R"({"weight_map":{"a":"1.st","c":"2.st","transformer.a":"2.st"}})",
-       "mem/2.st: tensor \"a\" is there twice: also in mem/1.st"},
-      {R"({"weight_map":{"a":"model.safetensors.index.json"}})", "mem/model.safetensors.index"},
-  };
-  for (const auto& [index, cause] : cases) {
-    EXPECT_THAT(error_of([&, &text = index] {
-                  open({{kIndex, text},
-                        {"1.st", file_with({"a"})},
-                        {"2.st", file_with({"c", "transformer.a"})}});
-                }),
-                AllOf(StartsWith("mem"), HasSubstr(cause), EndsWith(".")))
-        << index;
-  }
+class BadIndex : public ::testing::TestWithParam<std::pair<const char*, const char*>> {};
+
+TEST_P(BadIndex, IsRefused) {
+  EXPECT_THAT(error_of([] {
+                open({{kIndex, GetParam().first},
+                      {"1.st", file_with({"a"})},
+                      {"2.st", file_with({"c", "transformer.a"})}});
+              }),
+              AllOf(StartsWith("mem"), HasSubstr(GetParam().second), EndsWith(".")));
 }
+
+const std::pair<const char*, const char*> kBadIndexes[] = {
+    {"", "is not valid JSON"},
+    {"[]", "must be a JSON object"},
+    {"{}", "\"weight_map\" must be"},
+    {R"({"weight_map":null})", "\"weight_map\" must be"},
+    {R"({"weight_map":[]})", "\"weight_map\" must be"},
+    {R"({"weight_map":{}})", "\"weight_map\" must be"},
+    {R"({"weight_map":{"a":1}})", "the shard of tensor \"a\" must be a file name"},
+    {R"({"weight_map":{"a":"1.st","a":"1.st"}})", "has \"a\" twice"},
+    {R"({"weight_map":{"a":"../1.st"}})", "asks for the file \"../1.st\""},
+    {R"({"weight_map":{"a":"/etc/passwd"}})", "asks for the file \"/etc/passwd\""},
+    {R"({"weight_map":{"a":""}})", "asks for the file \"\""},
+    {R"({"weight_map":{"a":"gone.st"}})", "has no file \"gone.st\""},
+    {R"({"weight_map":{"a":"1.st","b":"1.st"}})", "mem/1.st has no tensor \"b\""},
+    {R"({"weight_map":{"a":"1.st","c":"2.st"}})", "mem/2.st: tensor \"transformer.a\" is not"},
+    {R"({"weight_map":{"a":"1.st","c":"2.st","transformer.a":"2.st"}})",
+     "mem/2.st: tensor \"a\" is there twice: also in mem/1.st"},
+    {R"({"weight_map":{"a":"model.safetensors.index.json"}})", "mem/model.safetensors.index"},
+};
+INSTANTIATE_TEST_SUITE_P(All, BadIndex, ::testing::ValuesIn(kBadIndexes));
 
 TEST(Shards, MutatedIndexesLoadOrThrowError) {
   const std::string valid = R"({"metadata":{"total_size":8},"weight_map":{"a":"1.st","b":"2.st"}})";

@@ -107,53 +107,57 @@ TEST(ModelConfig, Activations) {
   }
 }
 
-TEST(ModelConfig, RefusesByName) {
-  const std::pair<std::string, const char*> cases[] = {
-      {R"({"model_type": "llama"})", R"("model_type" must be "gpt2", the only supported one, but)"},
-      {R"({"model_type": null})", "\"model_type\" must be"},
-      {R"({"model_type": null, "architectures": ["BertModel"]})", "\"model_type\" must be"},
-      {R"({"model_type": null, "architectures": "GPT2LMHeadModel"})", "\"model_type\" must be"},
-      {R"({"model_type": 3})", "\"model_type\" must be a string"},
-      {R"({"n_layer": 0})", "\"n_layer\" must be a whole number from 1 to 1000, but is 0"},
-      {R"({"n_layer": -1})", "but is -1"},
-      {R"({"n_layer": 1001})", "but is 1001"},
-      {R"({"n_layer": null})", "\"n_layer\" must be set"},
-      {R"({"n_layer": 2.0})", "but is 2.0"},
-      {R"({"n_layer": "2"})", "but is \"2\""},
-      {R"({"n_layer": true})", "but is true"},
-      {R"({"num_hidden_layers": 3})", "equal to its alias \"num_hidden_layers\""},
-      {R"({"n_embd": 13})", "\"n_embd\" must be a multiple of \"n_head\" (3)"},
-      {R"({"n_embd": 18446744073709551615})", "\"n_embd\" must be"},
-      {R"({"n_embd": 9223372036854775807})", "\"n_embd\" must be"},
-      {R"({"n_head": 0})", "\"n_head\" must be"},
-      {R"({"n_positions": 1e6})", "\"n_positions\" must be"},
-      {R"({"vocab_size": 10000001})", "\"vocab_size\" must be"},
-      {R"({"n_inner": 0})", "\"n_inner\" must be"},
-      {R"({"layer_norm_epsilon": -1e-5})", "\"layer_norm_epsilon\" must be a number above 0"},
-      {R"({"layer_norm_epsilon": 0})", "\"layer_norm_epsilon\" must be"},
-      {R"({"layer_norm_epsilon": 1e-300})", "\"layer_norm_epsilon\" must be"},
-      {R"({"layer_norm_epsilon": "NaN"})", "\"layer_norm_epsilon\" must be"},
-      {R"({"layer_norm_epsilon": null})", "\"layer_norm_epsilon\" must be"},
-      {R"({"activation_function": "mish"})", "but is \"mish\""},
-      {R"({"activation_function": "quick_gelu"})", "but is \"quick_gelu\""},
-      {R"({"activation_function": null})", "\"activation_function\" must be set"},
-      {R"({"scale_attn_weights": 1})", "\"scale_attn_weights\" must be true or false"},
-      {R"({"tie_word_embeddings": null})", "\"tie_word_embeddings\" must be set"},
-      {R"({"add_cross_attention": true})", "cross-attention is not supported"},
-      {R"({"quantization_config": {"bits": 4}})", "quantised checkpoints are not supported"},
-      {R"({"pruned_heads": {"0": [1]}})", "pruned heads are not supported"},
-      {R"({"eos_token_id": -1})", "\"eos_token_id\" must be a whole number from 0"},
-      {R"({"eos_token_id": [1, "x"]})", "\"eos_token_id\" must be"},
-      {R"({"eos_token_id": 2147483648})", "\"eos_token_id\" must be"},
-      {R"({"bos_token_id": [1]})", "\"bos_token_id\" must be"},
-      {R"({"pad_token_id": 0.5})", "\"pad_token_id\" must be"},
-  };
-  for (const auto& [change, cause] : cases) {
-    EXPECT_THAT(error_of([&, &c = change] { read(config(c)); }),
-                AllOf(StartsWith("mem/config.json: "), HasSubstr(cause), EndsWith(".")))
-        << change;
-  }
+/// A change of the valid config, and part of the sentence that refuses it.
+using Refusal = std::pair<std::string, const char*>;
+
+class RefusedConfig : public ::testing::TestWithParam<Refusal> {};
+
+TEST_P(RefusedConfig, IsNamed) {
+  EXPECT_THAT(error_of([] { read(config(GetParam().first)); }),
+              AllOf(StartsWith("mem/config.json: "), HasSubstr(GetParam().second), EndsWith(".")));
 }
+
+const Refusal kRefusals[] = {
+    {R"({"model_type": "llama"})", R"("model_type" must be "gpt2", the only supported one, but)"},
+    {R"({"model_type": null})", "\"model_type\" must be"},
+    {R"({"model_type": null, "architectures": ["BertModel"]})", "\"model_type\" must be"},
+    {R"({"model_type": null, "architectures": "GPT2LMHeadModel"})", "\"model_type\" must be"},
+    {R"({"model_type": 3})", "\"model_type\" must be a string"},
+    {R"({"n_layer": 0})", "\"n_layer\" must be a whole number from 1 to 1000, but is 0"},
+    {R"({"n_layer": -1})", "but is -1"},
+    {R"({"n_layer": 1001})", "but is 1001"},
+    {R"({"n_layer": null})", "\"n_layer\" must be set"},
+    {R"({"n_layer": 2.0})", "but is 2.0"},
+    {R"({"n_layer": "2"})", "but is \"2\""},
+    {R"({"n_layer": true})", "but is true"},
+    {R"({"num_hidden_layers": 3})", "equal to its alias \"num_hidden_layers\""},
+    {R"({"n_embd": 13})", "\"n_embd\" must be a multiple of \"n_head\" (3)"},
+    {R"({"n_embd": 18446744073709551615})", "\"n_embd\" must be"},
+    {R"({"n_embd": 9223372036854775807})", "\"n_embd\" must be"},
+    {R"({"n_head": 0})", "\"n_head\" must be"},
+    {R"({"n_positions": 1e6})", "\"n_positions\" must be"},
+    {R"({"vocab_size": 10000001})", "\"vocab_size\" must be"},
+    {R"({"n_inner": 0})", "\"n_inner\" must be"},
+    {R"({"layer_norm_epsilon": -1e-5})", "\"layer_norm_epsilon\" must be a number above 0"},
+    {R"({"layer_norm_epsilon": 0})", "\"layer_norm_epsilon\" must be"},
+    {R"({"layer_norm_epsilon": 1e-300})", "\"layer_norm_epsilon\" must be"},
+    {R"({"layer_norm_epsilon": "NaN"})", "\"layer_norm_epsilon\" must be"},
+    {R"({"layer_norm_epsilon": null})", "\"layer_norm_epsilon\" must be"},
+    {R"({"activation_function": "mish"})", "but is \"mish\""},
+    {R"({"activation_function": "quick_gelu"})", "but is \"quick_gelu\""},
+    {R"({"activation_function": null})", "\"activation_function\" must be set"},
+    {R"({"scale_attn_weights": 1})", "\"scale_attn_weights\" must be true or false"},
+    {R"({"tie_word_embeddings": null})", "\"tie_word_embeddings\" must be set"},
+    {R"({"add_cross_attention": true})", "cross-attention is not supported"},
+    {R"({"quantization_config": {"bits": 4}})", "quantised checkpoints are not supported"},
+    {R"({"pruned_heads": {"0": [1]}})", "pruned heads are not supported"},
+    {R"({"eos_token_id": -1})", "\"eos_token_id\" must be a whole number from 0"},
+    {R"({"eos_token_id": [1, "x"]})", "\"eos_token_id\" must be"},
+    {R"({"eos_token_id": 2147483648})", "\"eos_token_id\" must be"},
+    {R"({"bos_token_id": [1]})", "\"bos_token_id\" must be"},
+    {R"({"pad_token_id": 0.5})", "\"pad_token_id\" must be"},
+};
+INSTANTIATE_TEST_SUITE_P(All, RefusedConfig, ::testing::ValuesIn(kRefusals));
 
 TEST(ModelConfig, RefusesBadFiles) {
   EXPECT_THAT(error_of([] { read("[]"); }), HasSubstr("mem/config.json must be a JSON object"));
@@ -193,38 +197,39 @@ TEST(GenerationConfig, IsEmptyWithoutAFile) {
   }
 }
 
-TEST(GenerationConfig, RefusesNonsense) {
-  const std::pair<const char*, const char*> cases[] = {
-      {"do_sample", "1"},
-      {"temperature", "-1"},
-      {"temperature", "0"},
-      {"temperature", "\"abc\""},
-      {"temperature", "1e7"},
-      {"temperature", "[1]"},
-      {"top_k", "-1"},
-      {"top_k", "2.5"},
-      {"top_k", "99999999999999999999"},
-      {"top_p", "0"},
-      {"top_p", "1.5"},
-      {"top_p", "-0.1"},
-      {"repetition_penalty", "0"},
-      {"repetition_penalty", "true"},
-      {"max_new_tokens", "0"},
-      {"max_new_tokens", "\"many\""},
-      {"eos_token_id", "-5"},
-      {"eos_token_id", "[[1]]"},
-      {"bos_token_id", "{}"},
-      {"pad_token_id", "\"x\""},
-  };
-  for (const auto& [key, value] : cases) {
-    const std::string text = std::string("{\"") + key + "\": " + value + "}";
-    EXPECT_THAT(
-        error_of([&] { read_generation(text); }),
-        AllOf(StartsWith("mem/generation_config.json: \"" + std::string(key) + "\" must be"),
-              EndsWith(".")))
-        << text;
-  }
+class RefusedGenerationConfig
+    : public ::testing::TestWithParam<std::pair<std::string, std::string>> {};
+
+TEST_P(RefusedGenerationConfig, IsNamed) {
+  const auto& [key, value] = GetParam();
+  EXPECT_THAT(
+      error_of([text = "{\"" + key + "\": " + value + "}"] { read_generation(text); }),
+      AllOf(StartsWith("mem/generation_config.json: \"" + key + "\" must be"), EndsWith(".")));
 }
+
+const std::pair<std::string, std::string> kNonsense[] = {
+    {"do_sample", "1"},
+    {"temperature", "-1"},
+    {"temperature", "0"},
+    {"temperature", "\"abc\""},
+    {"temperature", "1e7"},
+    {"temperature", "[1]"},
+    {"top_k", "-1"},
+    {"top_k", "2.5"},
+    {"top_k", "99999999999999999999"},
+    {"top_p", "0"},
+    {"top_p", "1.5"},
+    {"top_p", "-0.1"},
+    {"repetition_penalty", "0"},
+    {"repetition_penalty", "true"},
+    {"max_new_tokens", "0"},
+    {"max_new_tokens", "\"many\""},
+    {"eos_token_id", "-5"},
+    {"eos_token_id", "[[1]]"},
+    {"bos_token_id", "{}"},
+    {"pad_token_id", "\"x\""},
+};
+INSTANTIATE_TEST_SUITE_P(All, RefusedGenerationConfig, ::testing::ValuesIn(kNonsense));
 
 TEST(ConfigFuzz, MutationsAreReadOrThrowError) {
   const std::string valid =

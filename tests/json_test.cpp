@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <ostream>
+
 #include "model_fixtures.h"
 
 namespace aira {
@@ -25,33 +27,41 @@ TEST(ParseJson, ReadsWhatIsValid) {
   EXPECT_EQ(parse_json(repeated("[", 32) + repeated("]", 32), "f").size(), 1U);
 }
 
-TEST(ParseJson, RefusesTheRest) {
-  const std::pair<std::string, const char*> cases[] = {
-      {"", "not valid JSON (line 1, byte 1)"},
-      {"{\"a\": 1,\n \"b\" 2}", "not valid JSON (line 2, byte 6)"},
-      {"{} x", "not valid JSON"},
-      {"{\"a\": NaN}", "not valid JSON"},
-      {"{\"a\": 'x'}", "not valid JSON"},
-      {"[1,]", "not valid JSON"},
-      {"\"\\ud800\"", "not valid JSON"},
-      {std::string("{\0}", 3), "not valid JSON"},
-      {"\"a\nb\"", "not valid JSON"},
-      {"\"\xff\"", "not valid UTF-8 (line 1, byte 2)"},
-      {"\"\xc0\xaf\"", "not valid UTF-8"},
-      {"[1e999]", "too large for a double"},
-      {R"({"a": 1, "b": 2, "a": 3})", "has \"a\" twice"},
-      {R"({"x": [{"b": 1, "b": 1}]})", "has \"b\" twice"},
-      {repeated("[", 33), "nested deeper than 32"},
-      {repeated("[", 1000000), "nested deeper than 32"},
-      {repeated("{\"a\":", 1000000), "nested deeper than 32"},
-      {std::string("[") + repeated("1,", 4000000) + "1]", "too many JSON values"},
-  };
-  for (const auto& [text, cause] : cases) {
-    EXPECT_THAT(error_of([&, &t = text] { parse_json(t, "dir/f.json"); }),
-                AllOf(StartsWith("dir/f.json "), HasSubstr(cause), EndsWith(".")))
-        << text.substr(0, 40);
-  }
+struct Refused {
+  std::string text;
+  const char* cause;
+};
+
+void PrintTo(const Refused& one, std::ostream* out) { *out << one.text.substr(0, 40); }
+
+class RefusedJson : public ::testing::TestWithParam<Refused> {};
+
+TEST_P(RefusedJson, IsExplained) {
+  EXPECT_THAT(error_of([] { parse_json(GetParam().text, "dir/f.json"); }),
+              AllOf(StartsWith("dir/f.json "), HasSubstr(GetParam().cause), EndsWith(".")));
 }
+
+const Refused kRefused[] = {
+    {"", "not valid JSON (line 1, byte 1)"},
+    {"{\"a\": 1,\n \"b\" 2}", "not valid JSON (line 2, byte 6)"},
+    {"{} x", "not valid JSON"},
+    {"{\"a\": NaN}", "not valid JSON"},
+    {"{\"a\": 'x'}", "not valid JSON"},
+    {"[1,]", "not valid JSON"},
+    {"\"\\ud800\"", "not valid JSON"},
+    {std::string("{\0}", 3), "not valid JSON"},
+    {"\"a\nb\"", "not valid JSON"},
+    {"\"\xff\"", "not valid UTF-8 (line 1, byte 2)"},
+    {"\"\xc0\xaf\"", "not valid UTF-8"},
+    {"[1e999]", "too large for a double"},
+    {R"({"a": 1, "b": 2, "a": 3})", "has \"a\" twice"},
+    {R"({"x": [{"b": 1, "b": 1}]})", "has \"b\" twice"},
+    {repeated("[", 33), "nested deeper than 32"},
+    {repeated("[", 1000000), "nested deeper than 32"},
+    {repeated("{\"a\":", 1000000), "nested deeper than 32"},
+    {std::string("[") + repeated("1,", 4000000) + "1]", "too many JSON values"},
+};
+INSTANTIATE_TEST_SUITE_P(All, RefusedJson, ::testing::ValuesIn(kRefused));
 
 TEST(JsonObject, ReadsTypedValues) {
   const auto root =

@@ -12,7 +12,7 @@
 
 #include "aira/error.h"
 #include "aira/tokenizer.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
 #include "tokenizer_test_files.h"
 
 namespace aira {

@@ -183,5 +183,27 @@ INSTANTIATE_TEST_SUITE_P(Structure, TokenizerJson, testing::ValuesIn(kStructure)
 INSTANTIATE_TEST_SUITE_P(Lists, TokenizerJson, testing::ValuesIn(kLists), kChangeName);
 INSTANTIATE_TEST_SUITE_P(Added, TokenizerJson, testing::ValuesIn(kAdded), kChangeName);
 
+// The merges are read ahead from where their key seems to be: that must change nothing.
+TEST(TokenizerJsonOrder, MergesAreFoundWhereverTheyAre) {
+  const json file = json::parse(read_data("small/tokenizer.json"));
+  const auto ids = load_files({{"tokenizer.json", file.dump()}})
+                       .encode("pescadores do mar", Tokenizer::Added::kRecognise);
+  json rest = file;
+  rest.erase("model");
+  json model = file["model"];
+  model.erase("merges");
+  std::string text = rest.dump();
+  text.back() = ',';
+  const std::string vocabulary_first = model.dump().substr(0, model.dump().size() - 1) +
+                                       ",\"merges\":" + file["model"]["merges"].dump() + "}}";
+  for (const std::string decoy :
+       {"", "\"x\":{\"merges\":[[\"a\",\"b\"]]},", "\"merges\":7,", "\"merges\":[\"a b\", 1],"}) {
+    const FileMap files = {
+        {"tokenizer.json", "{" + decoy + text.substr(1) + "\"model\":" + vocabulary_first}};
+    EXPECT_EQ(load_files(files).encode("pescadores do mar", Tokenizer::Added::kRecognise), ids)
+        << decoy;
+  }
+}
+
 }  // namespace
 }  // namespace aira

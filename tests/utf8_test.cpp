@@ -1,6 +1,6 @@
 // UTF-8: what becomes U+FFFD (Unicode 15, tables 3-8 to 3-11), and that a stream gives the same
 // text however its bytes are cut.
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 #include <gtest/gtest.h>
 
@@ -58,11 +58,11 @@ const std::vector<Case>& cases() {
   return all;
 }
 
-TEST(Utf8, ReplacesEachMaximalSubpart) {
-  for (const Case& one : cases()) {
-    std::string storage;
-    EXPECT_EQ(valid_utf8(one.bytes, storage), with_replacements(one.expected));
-  }
+class Utf8Text : public testing::TestWithParam<Case> {};
+
+TEST_P(Utf8Text, HasEachMaximalSubpartReplaced) {
+  std::string storage;
+  EXPECT_EQ(valid_utf8(GetParam().bytes, storage), with_replacements(GetParam().expected));
 }
 
 TEST(Utf8, ValidTextIsNotCopied) {
@@ -82,20 +82,21 @@ TEST(Utf8, WalksBothWays) {
   EXPECT_EQ(at, text.size());
 }
 
-TEST(Utf8Stream, AnyCutGivesTheSameText) {
-  for (const Case& one : cases()) {
-    for (std::size_t first = 0; first <= one.bytes.size(); ++first) {
-      for (std::size_t second = first; second <= one.bytes.size(); ++second) {
-        Utf8Stream stream;
-        std::string text = stream.push(one.bytes.substr(0, first));
-        text += stream.push(one.bytes.substr(first, second - first));
-        text += stream.push(one.bytes.substr(second));
-        EXPECT_EQ(text + stream.finish(), with_replacements(one.expected));
-        EXPECT_EQ(stream.finish(), "");
-      }
+TEST_P(Utf8Text, StreamsTheSameHoweverItIsCut) {
+  const std::string& bytes = GetParam().bytes;
+  for (std::size_t first = 0; first <= bytes.size(); ++first) {
+    for (std::size_t second = first; second <= bytes.size(); ++second) {
+      Utf8Stream stream;
+      std::string text = stream.push(bytes.substr(0, first));
+      text += stream.push(bytes.substr(first, second - first));
+      text += stream.push(bytes.substr(second));
+      EXPECT_EQ(text + stream.finish(), with_replacements(GetParam().expected));
+      EXPECT_EQ(stream.finish(), "");
     }
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(All, Utf8Text, testing::ValuesIn(cases()));
 
 TEST(Utf8Stream, HoldsBackOnlyWhatMayStillBecomeALetter) {
   Utf8Stream stream;

@@ -1,5 +1,4 @@
-// Where a model's files come from: a folder in Hugging Face layout, a hub id in the local cache, or
-// the copy embedded in this program. The rest of the program asks for files by name only.
+// The files of a model, by name: from a folder in Hugging Face layout or from memory.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +11,7 @@
 
 namespace aira {
 
-/// A whole file in memory (mapped or embedded). `path` names it in error messages.
+/// A whole file in memory, mapped or embedded. `path` is for error messages.
 struct File {
   std::string path;
   std::shared_ptr<const std::byte> data;  // keeps the mapping alive
@@ -23,22 +22,21 @@ struct File {
 
 class ModelFiles {
  public:
-  /// The files of folder `path`. Throws Error when it is not a readable folder.
+  /// The files in the folder `path`. Throws Error when it is not a readable folder.
   static ModelFiles from_folder(const std::string& path);
-  /// Files that are already in memory: `find(name)` gives the file or nothing. `label` stands for
-  /// the place in messages and in `info`, e.g. "built-in aira-mini".
+  /// Files that are already in memory: `find(name)` returns the file or nothing. `label` takes the
+  /// place of the folder in messages, e.g. "built-in aira-mini".
   static ModelFiles from_memory(std::string label,
                                 std::function<std::optional<File>(const std::string&)> find);
 
-  /// The file called `name`, or nothing when there is none. Throws Error when it exists but cannot
-  /// be read. Names with a path separator or ".." are refused (they come from untrusted indexes).
+  /// The file `name`, or nothing when it does not exist. Throws Error when it cannot be read, and
+  /// for names with a path separator or "..", which may come from an untrusted index.
   std::optional<File> find(const std::string& name) const;
-  /// The same, but a missing file is an Error that names it and the place.
+  /// The same, but a missing file is an Error.
   File require(const std::string& name) const;
 
-  /// A text that changes when one of the files does whose names end in one of `endings`: name,
-  /// size, time of change and a digest of the first bytes of each. Never throws Error for them.
-  /// Empty when the files are in memory.
+  /// Changes when any file whose name ends in one of `endings` does: the name, size, modification
+  /// time and a digest of the first bytes of each. Never throws Error; empty for files in memory.
   std::string fingerprint(std::initializer_list<std::string_view> endings) const;
 
   /// The folder's path or the label.

@@ -11,6 +11,7 @@
 #include "app/interrupt.h"
 #include "app/output.h"
 #include "base/thread_pool.h"
+#include "model/weight_cache.h"
 
 namespace aira {
 namespace {
@@ -75,7 +76,7 @@ EngineOptions engine_options(const CommonOptions& options, const FoundModel& mod
           .dtype = options.dtype,
           .threads = options.threads,
           .max_sequences = max_sequences,
-          .cache_folder = packed_folder(),
+          .cache_folder = cache_folder(),
           .notice = notice_of(options)};
 }
 

@@ -12,6 +12,7 @@
 #include "app/output.h"
 #include "device/device.h"
 #include "model/checkpoint.h"
+#include "model/parameters.h"
 #include "model/weight_cache.h"
 
 namespace aira {
@@ -22,15 +23,6 @@ using nlohmann::ordered_json;
 struct InfoOptions : CommonOptions {
   bool json = false;
 };
-
-/// The number of parameters of a model of this shape.
-std::int64_t parameters(const ModelConfig& config) {
-  const std::int64_t c = config.width;
-  const std::int64_t layer = (3 * c * c + 3 * c) + (c * c + c) + 4 * c +
-                             (c * config.ffn_width + config.ffn_width) + (config.ffn_width * c + c);
-  const std::int64_t head = config.tied_head ? 0 : config.vocab * c;
-  return config.vocab * c + config.context * c + config.layers * layer + 2 * c + head;
-}
 
 /// How the matrices are stored on disk: "f32", "bf16, f32", ...
 std::string stored_types(const ModelFiles& files) {
@@ -78,7 +70,7 @@ ordered_json describe(const InfoOptions& options) {
   ordered_json info = {{"name", found.name},
                        {"found", found.found},
                        {"place", found.files.place()},
-                       {"parameters", parameters(config)},
+                       {"parameters", count_parameters(found.files)},
                        {"layers", config.layers},
                        {"width", config.width},
                        {"heads", config.heads},
@@ -87,7 +79,7 @@ ordered_json describe(const InfoOptions& options) {
                        {"stored_as", stored_types(found.files)},
                        {"runs_as", name_of(options.dtype)},
                        {"backend", backend->description()}};
-  add_packed_weights({packed_folder(), found.files, *backend, options.dtype}, info);
+  add_packed_weights({cache_folder(), found.files, *backend, options.dtype}, info);
   // A folder of weights alone is still a model: bench runs it.
   const std::optional<Error> problem = problem_in([&] {
     const Tokenizer tokenizer = Tokenizer::load(found.files);

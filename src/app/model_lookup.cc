@@ -119,15 +119,6 @@ FoundModel find_asked(const std::string& asked, const std::string& origin) {
 
 }  // namespace
 
-std::string packed_folder() {
-  if (const auto folder = environment("AIRA_CACHE")) {
-    return *folder == "off" ? std::string() : *folder;
-  }
-  if (const auto cache = environment("XDG_CACHE_HOME")) return (fs::path(*cache) / "aira").string();
-  if (const auto home = environment("HOME")) return (fs::path(*home) / ".cache" / "aira").string();
-  return {};
-}
-
 FoundModel find_model(const std::optional<std::string>& asked) {
   if (asked) return find_asked(*asked, "-m");
   if (const auto variable = environment("AIRA_MODEL")) return find_asked(*variable, "$AIRA_MODEL");

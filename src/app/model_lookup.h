@@ -18,8 +18,4 @@ struct FoundModel {
 /// `asked` is the value of -m. Throws Error when there is no such model.
 FoundModel find_model(const std::optional<std::string>& asked);
 
-/// The folder for packed files: $AIRA_CACHE (none when that is "off"), else aira in
-/// $XDG_CACHE_HOME, else in ~/.cache; empty without any of these.
-std::string packed_folder();
-
 }  // namespace aira

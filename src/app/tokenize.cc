@@ -1,14 +1,12 @@
 // tokenize: text to token ids and back, with the tokenizer alone: no weights are read.
 #include <CLI/CLI.hpp>
 #include <charconv>
-#include <chrono>
 
 #include "aira/error.h"
 #include "aira/tokenizer.h"
 #include "app/answering.h"
 #include "app/interrupt.h"
 #include "app/line_loop.h"
-#include "app/tokenizer_cache.h"
 #include "base/printable.h"
 
 namespace aira {
@@ -92,19 +90,14 @@ int convert_lines(const Tokenizer& tokenizer, const TokenizeOptions& options, Li
 int run_tokenize(const TokenizeOptions& options) {
   LineReader lines(options.file.value_or("-"));
   const FoundModel found = find_model(options);
-  TokenizerCache cache(packed_folder(), found.files);
-  const Tokenizer tokenizer = cache.load();
+  const Tokenizer tokenizer = Tokenizer::load(found.files);
   catch_interrupts();
   Progress progress(!options.quiet);
   const auto begin = [&](const json& line) -> JsonAnswer {
     return [answer = convert(tokenizer, options, line)] { return answer; };
   };
-  const int code = options.jsonl ? run_json_loop({lines, progress, line_window(1), [] {}}, begin)
-                                 : convert_lines(tokenizer, options, lines);
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(5);
-  cache.keep(tokenizer,
-             [deadline] { return !interrupted() && std::chrono::steady_clock::now() < deadline; });
-  return code;
+  return options.jsonl ? run_json_loop({lines, progress, line_window(1), [] {}}, begin)
+                       : convert_lines(tokenizer, options, lines);
 }
 
 }  // namespace

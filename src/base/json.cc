@@ -3,7 +3,6 @@
 #include "base/json.h"
 
 #include <algorithm>
-#include <cstddef>
 #include <set>
 #include <utility>
 #include <vector>
@@ -61,15 +60,6 @@ class Watch {
   std::size_t events_ = 0;
 };
 
-/// "line 3, byte 17" of the `byte`-th byte (from 1, as nlohmann counts).
-std::string position(std::string_view text, std::size_t byte) {
-  const std::string_view before = text.substr(0, byte == 0 ? 0 : byte - 1);
-  const auto lines = std::count(before.begin(), before.end(), '\n');
-  const std::size_t line_start = lines == 0 ? 0 : before.rfind('\n') + 1;
-  return "line " + std::to_string(lines + 1) + ", byte " +
-         std::to_string(before.size() - line_start + 1);
-}
-
 std::string describe(const json& value) {
   if (value.is_object()) return "an object";
   if (value.is_array()) return "a list";
@@ -101,10 +91,18 @@ json parse_json(std::string_view text, const std::string& where) {
   } catch (const json::parse_error& error) {
     const bool utf8 = std::string_view(error.what()).find("UTF-8") != std::string_view::npos;
     throw Error(where + (utf8 ? " is not valid UTF-8 (" : " is not valid JSON (") +
-                position(text, error.byte) + ").");
+                position_in(text, error.byte == 0 ? 0 : error.byte - 1) + ").");
   } catch (const json::out_of_range&) {
     throw Error(where + " holds a number that is too large for a double.");
   }
+}
+
+std::string position_in(std::string_view text, std::size_t at) {
+  const std::string_view before = text.substr(0, at);
+  const auto lines = std::count(before.begin(), before.end(), '\n');
+  const std::size_t line_start = lines == 0 ? 0 : before.rfind('\n') + 1;
+  return "line " + std::to_string(lines + 1) + ", byte " +
+         std::to_string(before.size() - line_start + 1);
 }
 
 JsonObject::JsonObject(const json& value, std::string where)

@@ -2,6 +2,7 @@
 // that names the file, the key, what was expected and what was found.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -15,6 +16,9 @@ namespace aira {
 /// numbers out of double's range, the same key twice in an object, nesting deeper than 32, more
 /// than four million values, more than 100 MB.
 nlohmann::json parse_json(std::string_view text, const std::string& where);
+
+/// "line 3, byte 17": the place of byte `at` of `text`, both counted from 1.
+std::string position_in(std::string_view text, std::size_t at);
 
 /// Both ends belong to the range.
 struct IntegerRange {

@@ -1,5 +1,5 @@
-// POSIX open, fstat, mmap. Opening does not block on a pipe, and what was opened is what is
-// checked, so a file swapped between two calls cannot slip through.
+// Opening does not block on a pipe, and the open file is checked, not its name, so a file swapped
+// between two calls cannot slip through.
 #include "base/mapped_file.h"
 
 #include <fcntl.h>
@@ -12,7 +12,6 @@
 #include <system_error>
 
 #include "aira/error.h"
-#include "base/descriptor.h"
 #include "base/printable.h"
 
 namespace aira {
@@ -32,7 +31,7 @@ int open_read_only(const std::string& path) {
   return fd;
 }
 
-/// A link whose target is gone is not "no such file": the folder promises it.
+/// A dangling link is not "no such file": the folder lists it.
 void refuse_broken_link(const std::string& path) {
   struct stat link = {};
   if (::lstat(path.c_str(), &link) == 0) {

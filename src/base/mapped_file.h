@@ -1,13 +1,29 @@
 // A whole regular file mapped read-only into memory. Folders, pipes, devices and empty files are
-// refused with a sentence. The mapping is private; a file that someone shortens while it is mapped
-// is outside what a program can defend against.
+// errors. A file that is truncated while it is mapped is beyond a program's defences.
 #pragma once
+
+#include <unistd.h>
 
 #include <cstddef>
 #include <memory>
 #include <string>
 
 namespace aira {
+
+/// Closes a file descriptor at the end of a scope.
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
 
 class MappedFile {
  public:

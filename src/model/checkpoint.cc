@@ -10,7 +10,6 @@
 #include "aira/error.h"
 #include "base/json.h"
 #include "base/printable.h"
-#include "model/safetensors.h"
 
 static_assert(std::endian::native == std::endian::little, "safetensors data is little-endian");
 
@@ -31,36 +30,27 @@ std::string canonical(const std::string& name) {
 
 /// The causal mask that old versions of transformers stored with each layer: h.N.attn.bias and
 /// h.N.attn.masked_bias.
-bool is_mask(std::string_view name) {
+bool is_mask(const std::string& stored) {
+  const std::string name = canonical(stored);
   if (!name.starts_with("h.")) return false;
-  name.remove_prefix(2);
-  const std::size_t digits = std::min(name.find_first_not_of("0123456789"), name.size());
-  name.remove_prefix(digits);
-  return digits > 0 && (name == ".attn.bias" || name == ".attn.masked_bias");
+  const std::size_t end = std::min(name.find_first_not_of("0123456789", 2), name.size());
+  const std::string_view rest = std::string_view(name).substr(end);
+  return end > 2 && (rest == ".attn.bias" || rest == ".attn.masked_bias");
 }
 
 std::string tensor_text(const std::string& file, const std::string& name) {
   return printable(file) + ": tensor " + quote(name);
 }
 
-void add(std::map<std::string, HostTensor>& tensors, const File& file, StoredTensor stored) {
-  const std::string name = canonical(stored.name);
-  if (is_mask(name)) return;
-  if (!stored.dtype) {
-    throw Error(tensor_text(file.path, stored.name) + " has dtype " + stored.dtype_name +
-                ", but only F32, F16 and BF16 weights are supported.");
-  }
-  HostTensor tensor;
-  tensor.data = {file.data, file.data.get() + stored.begin};
-  tensor.dtype = *stored.dtype;
-  tensor.shape = std::move(stored.shape);
-  tensor.file = file.path;
+void add(std::map<std::string, HostTensor>& tensors, HostTensor tensor) {
+  const std::string file = tensor.file;
+  const std::string name = canonical(tensor.name);
   const auto [place, added] = tensors.emplace(name, std::move(tensor));
   if (!added) {
     const std::string& first = place->second.file;
-    throw Error(tensor_text(file.path, name) + " is there twice" +
-                (first == file.path ? std::string(", with and without the \"transformer.\" prefix")
-                                    : ": also in " + printable(first)) +
+    throw Error(tensor_text(file, name) + " is there twice" +
+                (first == file ? std::string(", with and without the \"transformer.\" prefix")
+                               : ": also in " + printable(first)) +
                 ".");
   }
 }
@@ -88,12 +78,13 @@ std::map<std::string, std::set<std::string>> read_index(const File& file) {
 /// A shard holds exactly what the index says, the masks aside.
 void add_shard(std::map<std::string, HostTensor>& tensors, const File& file, const File& index,
                std::set<std::string> promised) {
-  for (StoredTensor& stored : read_safetensors_header(file)) {
-    if (promised.erase(stored.name) == 0 && !is_mask(canonical(stored.name))) {
-      throw Error(tensor_text(file.path, stored.name) + " is not named by " +
+  std::erase_if(promised, is_mask);
+  for (HostTensor& tensor : read_safetensors(file, is_mask)) {
+    if (promised.erase(tensor.name) == 0) {
+      throw Error(tensor_text(file.path, tensor.name) + " is not named by " +
                   printable(index.path) + ".");
     }
-    add(tensors, file, std::move(stored));
+    add(tensors, std::move(tensor));
   }
   if (!promised.empty()) {
     throw Error(printable(file.path) + " has no tensor " + quote(*promised.begin()) + ", which " +
@@ -118,8 +109,8 @@ Checkpoint Checkpoint::open(const ModelFiles& files) {
   Checkpoint checkpoint;
   if (const auto single = files.find(kSingle)) {
     checkpoint.place_ = single->path;
-    for (StoredTensor& stored : read_safetensors_header(*single)) {
-      add(checkpoint.tensors_, *single, std::move(stored));
+    for (HostTensor& tensor : read_safetensors(*single, is_mask)) {
+      add(checkpoint.tensors_, std::move(tensor));
     }
     return checkpoint;
   }

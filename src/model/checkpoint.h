@@ -3,28 +3,16 @@
 // JSON header, data). Everything in the file is untrusted and checked before it is used.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <map>
-#include <memory>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "aira/model_files.h"
-#include "model/tensor.h"
+#include "model/safetensors.h"
 
 namespace aira {
-
-/// One tensor, where it lies in its mapped file. Nothing is promised about alignment: odd files put
-/// data at any byte. The product of `shape` times the type's size is what can be read. Values may
-/// be anything, NaN included.
-struct HostTensor {
-  std::shared_ptr<const std::byte> data;
-  DType dtype = DType::kF32;
-  std::vector<std::int64_t> shape;
-  std::string file;  // for messages
-};
 
 class Checkpoint {
  public:

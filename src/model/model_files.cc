@@ -52,8 +52,8 @@ void require_bare_name(const std::string& name, const std::string& place) {
   }
 }
 
-/// One line on the file; the first bytes of weights are their header, or most of it. What cannot be
-/// opened is told by whoever needs it: a folder may hold more than the model.
+/// The first bytes of a weights file are its header, or most of it. A file that cannot be opened is
+/// no error here: the folder may hold more than the model.
 std::string fingerprint_of(const std::string& folder, const std::string& name) {
   constexpr std::size_t kFirstBytes = 16384;
   struct stat info = {};

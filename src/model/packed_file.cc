@@ -15,9 +15,9 @@
 #include <system_error>
 #include <utility>
 
-#include "base/descriptor.h"
 #include "base/digest.h"
 #include "base/huge_pages.h"
+#include "base/mapped_file.h"
 
 static_assert(std::endian::native == std::endian::little, "packed files are little-endian");
 
@@ -162,7 +162,7 @@ class Output {
 
 bool write_parts(int fd, const Plan& plan, std::span<const PackedFile::Part> parts,
                  const std::function<bool()>& go_on) {
-  // Space that is not there is told now and not after most of it was filled.
+  // A full disk is noticed now and not after most of it was written.
   if (::fallocate(fd, 0, 0, static_cast<off_t>(plan.file_bytes)) != 0 && errno != EOPNOTSUPP &&
       errno != ENOSYS) {
     return false;
@@ -241,7 +241,6 @@ std::optional<PackedFile> PackedFile::open(const std::string& path, std::string_
   if (digest(directory) != header.directory_digest) return std::nullopt;
   std::optional<PackedFile> file = read_directory(directory, key, bytes);
   if (!file) return std::nullopt;
-  file->size_ = bytes;
   const std::shared_ptr<SettlingFile> mapped = SettlingFile::map(fd.get(), bytes);
   if (!mapped) return std::nullopt;
   mapped->start();
@@ -254,8 +253,8 @@ std::string PackedFile::write(const std::string& path, std::string_view key,
   std::error_code problem;
   fs::create_directories(fs::path(path).parent_path(), problem);
   if (problem) return problem.message();
-  // One name for whoever writes, so that nothing piles up when a process is killed at it; the lock,
-  // which ends with the process, says whether somebody is.
+  // One name for all writers, so that killed ones leave no pile of files; the lock, which ends with
+  // the process, says whether someone is writing.
   const std::string unfinished = path + ".unfinished";
   const Descriptor fd(
       ::open(unfinished.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR));
@@ -280,12 +279,6 @@ std::shared_ptr<const std::byte> PackedFile::find(const std::string& name,
     return nullptr;
   }
   return {data_, data_.get() + found->second.offset};
-}
-
-std::string_view PackedFile::text(const std::string& name) const {
-  const auto found = places_.find(name);
-  if (found == places_.end()) return {};
-  return {reinterpret_cast<const char*>(data_.get()) + found->second.offset, found->second.bytes};
 }
 
 }  // namespace aira

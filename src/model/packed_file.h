@@ -35,11 +35,9 @@ class PackedFile {
   static std::string write(const std::string& path, std::string_view key,
                            std::span<const Part> parts, const std::function<bool()>& go_on);
 
+  bool has(const std::string& name) const { return places_.count(name) != 0; }
   /// The part `name` if it has exactly `bytes`, else null. Keeps the file mapped.
   std::shared_ptr<const std::byte> find(const std::string& name, std::int64_t bytes) const;
-  /// The part `name`, whatever its size; empty when it is missing. Valid as long as this.
-  std::string_view text(const std::string& name) const;
-  std::size_t size() const { return size_; }
 
  private:
   struct Place {
@@ -51,7 +49,6 @@ class PackedFile {
 
   std::map<std::string, Place, std::less<>> places_;
   std::shared_ptr<const std::byte> data_;
-  std::size_t size_ = 0;
 };
 
 /// Where in `folder` the packed file of `what` of the model at `place` is: the same for all

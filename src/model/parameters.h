@@ -1,5 +1,5 @@
-// Which parameters a GPT-2 has, under which names and of which shapes: once, for loading, for
-// keeping packed weights and for taking them back.
+// The parameters of a GPT-2, their names and shapes: in one place for loading, counting, and
+// writing and reading packed weights.
 #pragma once
 
 #include <cstdint>
@@ -42,5 +42,9 @@ void each_parameter(ModelType& model, Visitor& visit) {
   visit.vector("ln_f.weight", model.ln_f_gain, shape(c));
   visit.vector("ln_f.bias", model.ln_f_bias, shape(c));
 }
+
+/// The number of parameters of the model in `files`; the head counts when it is not the token
+/// embeddings. Reads headers, and the head if there is one. Throws Error.
+std::int64_t count_parameters(const ModelFiles& files);
 
 }  // namespace aira

@@ -74,30 +74,32 @@ std::uint64_t header_length(const File& file, const std::string& where) {
   return length;
 }
 
-/// One entry of the header. `data` is where offsets count from, `data_size` where they end.
+/// Reads the entries of the header; their offsets count from byte `data` of the file.
 class EntryReader {
  public:
-  EntryReader(const std::string& where, std::uint64_t data, std::uint64_t data_size)
-      : where_(where), data_(data), data_size_(data_size) {}
+  EntryReader(const File& file, const std::string& where, std::uint64_t data)
+      : file_(file), where_(where), data_(data) {}
 
-  StoredTensor read(const std::string& name, const json& entry) const {
+  HostTensor read(const std::string& name, const json& entry, bool ignored) const {
     const std::string here = where_ + ": tensor " + quote(name);
     const JsonObject object(entry, here);
-    StoredTensor tensor;
-    tensor.name = name;
+    HostTensor tensor{.name = name, .file = file_.path};
     tensor.shape = shape(object, here);
     const StoredType& type = stored_type(object);
-    tensor.dtype_name = type.name;
-    tensor.dtype = type.dtype;
+    if (!type.dtype && !ignored) {
+      throw Error(here + " has dtype " + std::string(type.name) +
+                  ", but only F32, F16 and BF16 weights are supported.");
+    }
+    tensor.dtype = type.dtype.value_or(DType::kF32);
     const auto [begin, end] = offsets(object, here);
     const std::uint64_t bytes = size_in_bytes(tensor.shape, type.bytes, here);
     if (end - begin != bytes) {
       throw Error(here + " has " + std::to_string(end - begin) + " bytes of data, but dtype " +
-                  tensor.dtype_name + " and shape " + shape_text(tensor.shape) + " need " +
+                  std::string(type.name) + " and shape " + shape_text(tensor.shape) + " need " +
                   std::to_string(bytes) + ".");
     }
-    tensor.begin = data_ + begin;
-    tensor.end = data_ + end;
+    tensor.data = {file_.data, file_.data.get() + data_ + begin};
+    tensor.bytes = bytes;
     return tensor;
   }
 
@@ -140,9 +142,10 @@ class EntryReader {
     }
     const auto begin = value[0].get<std::uint64_t>();
     const auto end = value[1].get<std::uint64_t>();
-    if (begin > end || end > data_size_) {
+    const std::uint64_t size = file_.size - data_;
+    if (begin > end || end > size) {
       throw Error(here + " lies from byte " + std::to_string(begin) + " to " + std::to_string(end) +
-                  " of the data, which has " + std::to_string(data_size_) +
+                  " of the data, which has " + std::to_string(size) +
                   " bytes (is the file cut off?).");
     }
     return {begin, end};
@@ -158,29 +161,27 @@ class EntryReader {
     return bytes;
   }
 
+  const File& file_;
   const std::string& where_;
   std::uint64_t data_;
-  std::uint64_t data_size_;
 };
 
 /// Tensors in the order of their data must follow each other from its first byte to its last.
-void require_gapless(std::vector<StoredTensor>& tensors, const File& file, std::uint64_t data,
+void require_gapless(const std::vector<HostTensor>& tensors, const File& file, std::uint64_t data,
                      const std::string& where) {
-  std::sort(tensors.begin(), tensors.end(),
-            [](const StoredTensor& a, const StoredTensor& b) { return a.begin < b.begin; });
-  std::uint64_t covered = data;
-  for (const StoredTensor& tensor : tensors) {
-    if (tensor.begin < covered) {
+  const std::byte* covered = file.data.get() + data;
+  for (const HostTensor& tensor : tensors) {
+    if (tensor.data.get() < covered) {
       throw Error(where + ": tensor " + quote(tensor.name) + " overlaps another tensor.");
     }
-    if (tensor.begin > covered) {
-      throw Error(where + " has " + std::to_string(tensor.begin - covered) +
+    if (tensor.data.get() > covered) {
+      throw Error(where + " has " + std::to_string(tensor.data.get() - covered) +
                   " bytes that belong to no tensor before tensor " + quote(tensor.name) + ".");
     }
-    covered = tensor.end;
+    covered += tensor.bytes;
   }
-  if (covered != file.size) {
-    throw Error(where + " has " + std::to_string(file.size - covered) +
+  if (covered != file.data.get() + file.size) {
+    throw Error(where + " has " + std::to_string(file.data.get() + file.size - covered) +
                 " bytes that belong to no tensor at its end.");
   }
 }
@@ -196,7 +197,8 @@ std::string shape_text(const std::vector<std::int64_t>& shape) {
   return text + "]";
 }
 
-std::vector<StoredTensor> read_safetensors_header(const File& file) {
+std::vector<HostTensor> read_safetensors(const File& file,
+                                         const std::function<bool(const std::string&)>& ignored) {
   const std::string where = printable(file.path);
   const std::uint64_t length = header_length(file, where);
   const std::string_view header = file.text().substr(kLengthBytes, length);
@@ -205,13 +207,15 @@ std::vector<StoredTensor> read_safetensors_header(const File& file) {
   }
   const json root = parse_json(header, "The header of " + where);
   const std::uint64_t data = kLengthBytes + length;
-  const EntryReader reader(where, data, file.size - data);
-  std::vector<StoredTensor> tensors;
+  const EntryReader reader(file, where, data);
+  std::vector<HostTensor> tensors;
   for (const auto& [name, entry] : root.items()) {
-    if (name == "__metadata__") continue;
-    tensors.push_back(reader.read(name, entry));
+    if (name != "__metadata__") tensors.push_back(reader.read(name, entry, ignored(name)));
   }
+  std::sort(tensors.begin(), tensors.end(),
+            [](const HostTensor& a, const HostTensor& b) { return a.data.get() < b.data.get(); });
   require_gapless(tensors, file, data, where);
+  std::erase_if(tensors, [&](const HostTensor& tensor) { return ignored(tensor.name); });
   return tensors;
 }
 

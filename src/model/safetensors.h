@@ -1,30 +1,34 @@
-// The header of one safetensors file: which tensors it holds, where, checked against the file's
-// size. Knows nothing of GPT-2.
+// The tensors of one safetensors file, checked against the file's size. Knows nothing of GPT-2.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <optional>
+#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "aira/dtype.h"
 #include "aira/model_files.h"
-#include "model/tensor.h"
 
 namespace aira {
 
-/// A tensor as the header describes it. `begin` and `end` are bytes from the start of the file;
-/// the shape, the dtype and end - begin agree, and no two tensors share a byte.
-struct StoredTensor {
+/// A tensor as a file stores it, in the mapped file that `data` keeps alive. Nothing is promised
+/// about alignment: odd files put data at any byte. Values may be anything, NaN included.
+struct HostTensor {
   std::string name;
-  std::string dtype_name;      // as written, e.g. "BF16"
-  std::optional<DType> dtype;  // empty for a known type that cannot be a weight, e.g. "BOOL"
+  std::string file;  // for messages
+  std::shared_ptr<const std::byte> data;
+  std::size_t bytes = 0;  // the type's size times the product of `shape`
+  DType dtype = DType::kF32;
   std::vector<std::int64_t> shape;
-  std::uint64_t begin = 0;
-  std::uint64_t end = 0;
 };
 
-/// Reads the header of `file`. Throws Error for whatever the format does not allow.
-std::vector<StoredTensor> read_safetensors_header(const File& file);
+/// The tensors of `file` in the order of their data, without those that `ignored` names, which may
+/// have any type. Throws Error for whatever the format does not allow and for types other than F32,
+/// F16 and BF16.
+std::vector<HostTensor> read_safetensors(const File& file,
+                                         const std::function<bool(const std::string&)>& ignored);
 
 /// "[3, 5]", for messages.
 std::string shape_text(const std::vector<std::int64_t>& shape);

@@ -1,5 +1,7 @@
 #include "model/weight_cache.h"
 
+#include <cstdlib>
+#include <filesystem>
 #include <string_view>
 #include <vector>
 
@@ -59,6 +61,19 @@ struct Collector {
 
 }  // namespace
 
+std::string cache_folder() {
+  const auto variable = [](const char* name) -> std::string {
+    const char* value = std::getenv(name);
+    return value == nullptr ? "" : value;
+  };
+  const std::string own = variable("AIRA_CACHE");
+  if (!own.empty()) return own == "off" ? "" : own;
+  const std::filesystem::path xdg = variable("XDG_CACHE_HOME");
+  if (!xdg.empty()) return xdg / "aira";
+  const std::filesystem::path home = variable("HOME");
+  return home.empty() ? "" : (home / ".cache" / "aira").string();
+}
+
 WeightCache::WeightCache(const std::string& folder, const ModelFiles& files, Backend& backend,
                          DType dtype)
     : files_(files), backend_(backend), dtype_(dtype) {
@@ -79,12 +94,9 @@ std::optional<Model> WeightCache::take() const {
   model.layers.resize(static_cast<std::size_t>(model.config.layers));
   Adopter adopter(*file, backend_, dtype_);
   each_parameter(model, adopter);
-  if (!adopter.complete()) return std::nullopt;
-  const std::int64_t c = model.config.width;
-  const std::int64_t vocab = model.config.vocab;
   model.head = model.token_embedding;
-  if (file->find(kHeadName, backend_.packed_weights()->bytes(c, vocab, dtype_))) {
-    adopter.matrix(kHeadName, model.head, c, vocab, true);
+  if (file->has(kHeadName)) {
+    adopter.matrix(kHeadName, model.head, model.config.width, model.config.vocab, true);
   }
   if (!adopter.complete()) return std::nullopt;
   return model;

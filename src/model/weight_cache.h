@@ -1,6 +1,6 @@
-// A model's weights as the backend orders them, kept in a file between runs (packed_file.h): the
-// first run converts the checkpoint and leaves the file, later ones map it. Nothing here is ever an
-// error: without a good file the checkpoint is converted, and a file that cannot be written is not.
+// A model's weights in the backend's own order, kept in a file between runs (packed_file.h): the
+// first run converts the checkpoint and writes the file, later ones map it. A missing, stale or
+// damaged file is never an error: the checkpoint is converted again.
 #pragma once
 
 #include <functional>
@@ -11,18 +11,24 @@
 
 namespace aira {
 
+/// The folder for packed files: $AIRA_CACHE (none when that is "off"), else aira in
+/// $XDG_CACHE_HOME, else in ~/.cache; empty without any of these.
+std::string cache_folder();
+
 class WeightCache {
  public:
-  /// `folder`: where packed files are kept; empty: none. `files` and `backend` must outlive this.
+  /// `folder`: where packed files are kept; empty: nowhere. `files` and `backend` must outlive
+  /// this.
   WeightCache(const std::string& folder, const ModelFiles& files, Backend& backend, DType dtype);
 
-  /// Model::load, from the packed file if that is there and made of these very files. Throws Error.
+  /// The model, from the packed file if it was made of these very files, else by Model::load.
+  /// Throws Error.
   Model load();
   /// Whether load() took the packed file.
   bool hit() const { return hit_; }
-  /// Writes the packed file, replacing an older one of the same model, unless load() took it or
-  /// nothing is to be kept. Returns why it is not there now, empty when it is or need not be.
-  /// `go_on` as in PackedFile::write.
+  /// Writes the packed file, replacing an older one of the same model, unless load() took it.
+  /// Returns why it could not, or nothing. `go_on` as in PackedFile::write. Only reads, so another
+  /// thread may call it after load() while the model is in use; backend and files must stay.
   std::string keep(const Model& model, const std::function<bool()>& go_on) const;
   /// The packed file, there or not; empty when none is kept.
   const std::string& path() const { return path_; }

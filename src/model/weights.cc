@@ -17,6 +17,18 @@ std::int64_t product(const std::vector<std::int64_t>& shape) {
   return std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>());
 }
 
+/// transformers ties the head to the token embeddings when the configuration says so and the
+/// checkpoint does not bring a different one.
+bool has_own_head(const Checkpoint& checkpoint, const ModelConfig& config) {
+  if (!checkpoint.has(kHeadName)) return !config.tied_head;
+  const std::vector<std::int64_t> shape = {config.vocab, config.width};
+  const HostTensor& head = checkpoint.get(kHeadName, shape);
+  const HostTensor& tokens = checkpoint.get("wte.weight", shape);
+  return head.dtype != tokens.dtype ||
+         (head.data != tokens.data &&
+          std::memcmp(head.data.get(), tokens.data.get(), head.bytes) != 0);
+}
+
 /// Takes tensors out of a checkpoint and remembers which.
 class Loader {
  public:
@@ -42,19 +54,6 @@ class Loader {
     const HostTensor& tensor = get(name, shape);
     vector = backend_.load_vector(tensor.data, tensor.dtype, product(shape));
   }
-  bool has(const std::string& name) {
-    used_.insert(name);
-    return checkpoint_.has(name);
-  }
-  /// Whether two tensors of one shape are the same, byte for byte.
-  bool same(const std::string& a, const std::string& b, const std::vector<std::int64_t>& shape) {
-    const HostTensor& left = checkpoint_.get(a, shape);
-    const HostTensor& right = checkpoint_.get(b, shape);
-    if (left.dtype != right.dtype) return false;
-    const std::int64_t bytes = size_of(left.dtype) * product(shape);
-    return left.data == right.data ||
-           std::memcmp(left.data.get(), right.data.get(), static_cast<std::size_t>(bytes)) == 0;
-  }
   /// Every tensor asked for so far.
   const std::set<std::string>& used() const { return used_; }
 
@@ -70,16 +69,18 @@ class Loader {
   std::set<std::string> used_;
 };
 
-/// transformers ties the head to the token embeddings when the configuration says so and the
-/// checkpoint does not bring a different one.
-Matrix load_head(Loader& loader, const ModelConfig& config, const Matrix& tokens) {
-  const bool present = loader.has(kHeadName);
-  const bool own = present ? !loader.same(kHeadName, "wte.weight", {config.vocab, config.width})
-                           : !config.tied_head;
-  Matrix head = tokens;
-  if (own) loader.matrix(kHeadName, head, config.width, config.vocab, true);
-  return head;
-}
+struct Counter {
+  std::int64_t count = 0;
+
+  void matrix(const std::string& /*name*/, const Matrix& /*matrix*/, std::int64_t in,
+              std::int64_t out, bool /*out_major*/) {
+    count += in * out;
+  }
+  void vector(const std::string& /*name*/, const Vector& /*vector*/,
+              const std::vector<std::int64_t>& shape) {
+    count += product(shape);
+  }
+};
 
 }  // namespace
 
@@ -91,10 +92,27 @@ Model Model::load(const ModelFiles& files, Backend& backend, DType dtype) {
   Loader loader(checkpoint, backend, dtype);
   model.layers.resize(static_cast<std::size_t>(model.config.layers));
   each_parameter(model, loader);
-  model.head = load_head(loader, model.config, model.token_embedding);
-  checkpoint.refuse_unknown(loader.used(),
+  model.head = model.token_embedding;
+  if (has_own_head(checkpoint, model.config)) {
+    loader.matrix(kHeadName, model.head, model.config.width, model.config.vocab, true);
+  }
+  std::set<std::string> known = loader.used();
+  known.insert(kHeadName);
+  checkpoint.refuse_unknown(known,
                             "a GPT-2 with " + std::to_string(model.config.layers) + " layers");
   return model;
+}
+
+std::int64_t count_parameters(const ModelFiles& files) {
+  Model model;
+  model.config = read_model_config(files);
+  model.layers.resize(static_cast<std::size_t>(model.config.layers));
+  Counter counter;
+  each_parameter(model, counter);
+  if (has_own_head(Checkpoint::open(files), model.config)) {
+    counter.count += model.config.width * model.config.vocab;
+  }
+  return counter.count;
 }
 
 }  // namespace aira

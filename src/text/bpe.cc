@@ -3,11 +3,12 @@
 #include <algorithm>
 #include <functional>
 #include <limits>
+#include <numeric>
 #include <queue>
+#include <utility>
 
 #include "aira/error.h"
 #include "base/printable.h"
-#include "text/byte_alphabet.h"
 
 namespace aira {
 namespace {
@@ -19,7 +20,8 @@ constexpr std::size_t kShort = 32;
 
 /// A token of a long piece, linked to its neighbours.
 struct Symbol {
-  std::int32_t id;       // -1: merged into its left neighbour
+  std::int32_t id;
+  std::uint32_t begin;   // of its bytes in the piece
   std::uint32_t before;  // index of the neighbour; none at the ends (see kNone)
   std::uint32_t after;
   std::uint32_t rank;  // of the merge with `after`
@@ -31,24 +33,24 @@ constexpr std::uint64_t pack(std::uint32_t rank, std::uint32_t at) {
   return std::uint64_t{rank} << 32 | at;
 }
 
-std::int32_t known(const Vocabulary& vocabulary, std::string_view token, std::size_t number,
-                   const std::string& file) {
-  const std::int32_t id = vocabulary.find(token);
-  if (id < 0) {
-    throw Error(file + ": merge " + std::to_string(number) + " needs token " + quote(token) +
-                ", which the vocabulary does not have.");
-  }
-  return id;
-}
-
 }  // namespace
 
 void MergeList::add(std::string_view left, std::string_view right) {
-  entries.push_back({static_cast<std::uint32_t>(text.size()),
-                     static_cast<std::uint32_t>(left.size()),
-                     static_cast<std::uint32_t>(right.size())});
-  text.append(left);
-  text.append(right);
+  const std::size_t begin =
+      entries_.empty() ? 0 : entries_.back().begin + bytes(entries_.back()).size();
+  const std::size_t room = begin + left.size() + right.size();
+  if (bytes_.size() < room) bytes_.resize(room + 65536);
+  TokenBytes first = token_bytes(left, bytes_.data() + begin);
+  TokenBytes second = token_bytes(right, bytes_.data() + begin + first.size);
+  const bool raw = first.raw || second.raw;
+  if (raw) {
+    left.copy(bytes_.data() + begin, left.size());
+    right.copy(bytes_.data() + begin + left.size(), right.size());
+    first.size = left.size();
+    second.size = right.size();
+  }
+  entries_.push_back({static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(first.size),
+                      static_cast<std::uint32_t>(second.size) & 0x7FFFFFFFU, raw});
 }
 
 Bpe::Bpe(const Vocabulary& vocabulary, const MergeList& merges, const std::string& vocabulary_file,
@@ -62,88 +64,95 @@ Bpe::Bpe(const Vocabulary& vocabulary, const MergeList& merges, const std::strin
                   "); expected a byte-level vocabulary with all 256.");
     }
   }
-  int bits = 6;
-  while ((std::size_t{1} << bits) < 2 * merges.entries.size()) ++bits;
-  slots_.assign(std::size_t{1} << bits, {});
-  shift_ = 64 - bits;
-  merged_.reserve(merges.entries.size());
-  for (const MergeList::Entry& entry : merges.entries) {
-    const auto pair = std::string_view(merges.text).substr(entry.begin, entry.left + entry.right);
-    const std::size_t number = merged_.size() + 1;
-    const std::int32_t left = known(vocabulary, pair.substr(0, entry.left), number, merges_file);
-    const std::int32_t right = known(vocabulary, pair.substr(entry.left), number, merges_file);
-    insert(left, right, static_cast<std::uint32_t>(merged_.size()));
+  newest_.assign(static_cast<std::size_t>(vocabulary.size()), kNoMerge);
+  merges_.reserve(merges.entries().size());
+  for (const MergeList::Entry& entry : merges.entries()) {
+    const std::string_view merged = merges.bytes(entry);
     // Trained vocabularies list merged tokens in the order of the merges: try the next id first.
-    const std::int32_t next = merged_.empty() ? -1 : merged_.back() + 1;
-    const bool hit = vocabulary.has(next) && vocabulary.token(next) == pair;
-    merged_.push_back(hit ? next : known(vocabulary, pair, number, merges_file));
+    std::int32_t token = merges_.empty() ? -1 : merges_.back().token + 1;
+    if (entry.raw || !vocabulary.has(token) || vocabulary.bytes(token) != merged) {
+      for (const std::string_view needed :
+           {merged.substr(0, entry.left), merged.substr(entry.left), merged}) {
+        token = entry.raw ? vocabulary.find(needed) : vocabulary.find_bytes(needed, false);
+        if (token >= 0) continue;
+        throw Error(merges_file + ": merge " + std::to_string(merges_.size() + 1) +
+                    " needs token " + quote(entry.raw ? std::string(needed) : letters_of(needed)) +
+                    ", which the vocabulary does not have.");
+      }
+    }
+    std::uint32_t& newest = newest_[static_cast<std::size_t>(token)];
+    const std::uint32_t older = std::exchange(newest, static_cast<std::uint32_t>(merges_.size()));
+    merges_.push_back({token, entry.left, older});
   }
 }
 
-std::uint32_t Bpe::rank(std::int32_t left, std::int32_t right) const {
-  const std::uint64_t key = std::uint64_t(left) << 32 | std::uint64_t(right);
-  const std::size_t mask = slots_.size() - 1;
-  for (std::size_t at = (key * 0x9E3779B97F4A7C15U) >> shift_;; at = (at + 1) & mask) {
-    const Slot& slot = slots_[at];
-    if (slot.left < 0) return kNoMerge;
-    if (slot.left == left && slot.right == right) return slot.rank;
-  }
+std::uint32_t Bpe::rank(const Vocabulary& vocabulary, std::string_view pair,
+                        std::size_t left) const {
+  const auto token = static_cast<std::size_t>(vocabulary.find_bytes(pair, false));
+  if (token >= newest_.size()) return kNoMerge;  // none, or an added token
+  std::uint32_t rank = newest_[token];
+  while (rank != kNoMerge && merges_[rank].left != left) rank = merges_[rank].older;
+  return rank;  // of a pair that is listed twice the later, as in `tokenizers`
 }
 
-void Bpe::insert(std::int32_t left, std::int32_t right, std::uint32_t rank) {
-  const std::uint64_t key = std::uint64_t(left) << 32 | std::uint64_t(right);
-  const std::size_t mask = slots_.size() - 1;
-  std::size_t at = (key * 0x9E3779B97F4A7C15U) >> shift_;
-  while (slots_[at].left >= 0 && (slots_[at].left != left || slots_[at].right != right)) {
-    at = (at + 1) & mask;
-  }
-  slots_[at] = {left, right,
-                rank};  // a pair that stands twice: the later rank, as `tokenizers` does
-}
-
-void Bpe::encode(std::string_view piece, std::vector<std::int32_t>& ids) const {
+void Bpe::encode(const Vocabulary& vocabulary, std::string_view piece,
+                 std::vector<std::int32_t>& ids) const {
   if (piece.size() <= kShort) {
-    encode_short(piece, ids);
+    encode_short(vocabulary, piece, ids);
   } else {
-    encode_long(piece, ids);
+    encode_long(vocabulary, piece, ids);
   }
 }
 
-void Bpe::encode_short(std::string_view piece, std::vector<std::int32_t>& ids) const {
+void Bpe::encode_short(const Vocabulary& vocabulary, std::string_view piece,
+                       std::vector<std::int32_t>& ids) const {
   std::array<std::int32_t, kShort> tokens;
-  std::array<std::uint32_t, kShort> ranks;  // of the merge of i and i + 1
+  std::array<std::uint32_t, kShort + 1> bounds;  // of the tokens in `piece`
+  std::array<std::uint32_t, kShort> ranks;       // of the merge of i and i + 1
   std::size_t count = piece.size();
   for (std::size_t i = 0; i < count; ++i) {
     tokens[i] = byte_ids_[static_cast<unsigned char>(piece[i])];
   }
-  for (std::size_t i = 0; i + 1 < count; ++i) ranks[i] = rank(tokens[i], tokens[i + 1]);
+  std::iota(bounds.begin(), bounds.begin() + count + 1, 0U);
+  const auto update = [&](std::size_t i) {
+    ranks[i] = rank(vocabulary, piece.substr(bounds[i], bounds[i + 2] - bounds[i]),
+                    bounds[i + 1] - bounds[i]);
+  };
+  for (std::size_t i = 0; i + 1 < count; ++i) update(i);
   while (count > 1) {
     const auto best = static_cast<std::size_t>(
         std::min_element(ranks.begin(), ranks.begin() + count - 1) - ranks.begin());
     if (ranks[best] == kNoMerge) break;
-    tokens[best] = merged_[ranks[best]];
+    tokens[best] = merges_[ranks[best]].token;
     std::copy(tokens.begin() + best + 2, tokens.begin() + count, tokens.begin() + best + 1);
+    std::copy(bounds.begin() + best + 2, bounds.begin() + count + 1, bounds.begin() + best + 1);
     std::copy(ranks.begin() + best + 1, ranks.begin() + count - 1, ranks.begin() + best);
     --count;
-    if (best > 0) ranks[best - 1] = rank(tokens[best - 1], tokens[best]);
-    if (best + 1 < count) ranks[best] = rank(tokens[best], tokens[best + 1]);
+    if (best > 0) update(best - 1);
+    if (best + 1 < count) update(best);
   }
   ids.insert(ids.end(), tokens.begin(), tokens.begin() + count);
 }
 
-void Bpe::encode_long(std::string_view piece, std::vector<std::int32_t>& ids) const {
+void Bpe::encode_long(const Vocabulary& vocabulary, std::string_view piece,
+                      std::vector<std::int32_t>& ids) const {
   const auto count = static_cast<std::uint32_t>(piece.size());
   std::vector<Symbol> symbols(count);
   std::vector<std::uint64_t> entries;
   entries.reserve(count);
   for (std::uint32_t i = 0; i < count; ++i) {
-    symbols[i] = {byte_ids_[static_cast<unsigned char>(piece[i])], i - 1, i + 1, kNoMerge};
+    symbols[i] = {byte_ids_[static_cast<unsigned char>(piece[i])], i, i - 1, i + 1, kNoMerge};
   }
   symbols[0].before = kNone;
   symbols[count - 1].after = kNone;
   const auto update = [&](std::uint32_t at) {
     Symbol& symbol = symbols[at];
-    symbol.rank = symbol.after == kNone ? kNoMerge : rank(symbol.id, symbols[symbol.after].id);
+    symbol.rank = kNoMerge;
+    if (symbol.after == kNone) return false;
+    const Symbol& right = symbols[symbol.after];
+    const std::uint32_t end = right.after == kNone ? count : symbols[right.after].begin;
+    symbol.rank = rank(vocabulary, piece.substr(symbol.begin, end - symbol.begin),
+                       right.begin - symbol.begin);
     return symbol.rank != kNoMerge;
   };
   for (std::uint32_t i = 0; i < count; ++i) {
@@ -158,9 +167,8 @@ void Bpe::encode_long(std::string_view piece, std::vector<std::int32_t>& ids) co
     // The entry is stale when a neighbour was merged since: the pair has another rank, or none.
     if (symbol.rank != top >> 32) continue;
     Symbol& right = symbols[symbol.after];
-    symbol.id = merged_[symbol.rank];
+    symbol.id = merges_[symbol.rank].token;
     symbol.after = right.after;
-    right.id = -1;
     right.rank = kNoMerge;
     if (symbol.after != kNone) symbols[symbol.after].before = at;
     if (update(at)) queue.push(pack(symbol.rank, at));

@@ -13,56 +13,64 @@
 
 namespace aira {
 
-/// Merges in the order of their file: pairs of token texts, laid end to end.
-struct MergeList {
+/// Merges in the order of their file, each as the bytes of its two tokens.
+class MergeList {
+ public:
   struct Entry {
-    std::uint32_t begin;
-    std::uint32_t left;   // bytes of the first token
-    std::uint32_t right;  // bytes of the second
+    std::uint32_t begin;       // in bytes_
+    std::uint32_t left;        // bytes of the first token
+    std::uint32_t right : 31;  // bytes of the second
+    std::uint32_t raw : 1;     // some letter is outside the byte alphabet: both are kept as written
   };
-  std::string text;
-  std::vector<Entry> entries;
 
-  /// The sum of all texts must stay below 4 GiB.
+  /// All of them together must stay below 2 GiB.
   void add(std::string_view left, std::string_view right);
+  /// Takes address space, which costs nothing, for the merges of a file of `size` bytes.
+  void reserve(std::size_t size) {
+    bytes_.reserve(size);
+    entries_.reserve(size / 8);
+  }
+  std::string_view bytes(const Entry& entry) const {
+    return {bytes_.data() + entry.begin, entry.left + entry.right};
+  }
+  const std::vector<Entry>& entries() const { return entries_; }
+
+ private:
+  std::string bytes_;  // grows ahead of the entries
+  std::vector<Entry> entries_;
 };
 
 class Bpe {
  public:
   Bpe() = default;
-  /// Throws Error, naming `vocabulary_file` or `merges_file`, when one of the 256 bytes or a
-  /// merge's token is not in `vocabulary`.
+  /// Throws Error, naming `vocabulary_file` or `merges_file`, when one of the 256 bytes, a merge's
+  /// tokens or what they make is not in `vocabulary`.
   Bpe(const Vocabulary& vocabulary, const MergeList& merges, const std::string& vocabulary_file,
       const std::string& merges_file);
 
-  /// Appends the ids of `piece`, which has less than 2^31 bytes.
-  void encode(std::string_view piece, std::vector<std::int32_t>& ids) const;
-
-  /// Calls archive(table) for all that `self`, a Bpe, const or not, is made of (tokenizer_image.h).
-  template <typename Self, typename Archive>
-  static void each_table(Self& self, Archive& archive) {
-    archive(self.byte_ids_);
-    archive(self.merged_);
-    archive(self.slots_);
-    archive(self.shift_);
-  }
+  /// Appends the ids of `piece`, which has less than 2^29 bytes. `vocabulary` is the one above.
+  void encode(const Vocabulary& vocabulary, std::string_view piece,
+              std::vector<std::int32_t>& ids) const;
 
  private:
-  struct Slot {
-    std::int32_t left = -1;  // -1: free
-    std::int32_t right = -1;
-    std::uint32_t rank = 0;
+  /// A merge is found by the token that it makes and the length of its left part: a table of pairs
+  /// would take 100,000 look-ups to build, half of the time it takes to load a tokenizer.
+  struct Merge {
+    std::int32_t token;
+    std::uint32_t left;   // bytes
+    std::uint32_t older;  // rank of the merge before this one that makes the same token
   };
 
-  std::uint32_t rank(std::int32_t left, std::int32_t right) const;
-  void insert(std::int32_t left, std::int32_t right, std::uint32_t rank);
-  void encode_short(std::string_view piece, std::vector<std::int32_t>& ids) const;
-  void encode_long(std::string_view piece, std::vector<std::int32_t>& ids) const;
+  /// The rank of the merge that joins `pair` behind its first `left` bytes, or kNoMerge.
+  std::uint32_t rank(const Vocabulary& vocabulary, std::string_view pair, std::size_t left) const;
+  void encode_short(const Vocabulary& vocabulary, std::string_view piece,
+                    std::vector<std::int32_t>& ids) const;
+  void encode_long(const Vocabulary& vocabulary, std::string_view piece,
+                   std::vector<std::int32_t>& ids) const;
 
   std::array<std::int32_t, 256> byte_ids_{};
-  std::vector<std::int32_t> merged_;  // by rank: the id of the merged token
-  std::vector<Slot> slots_;           // open addressing; a power of two, at most half full
-  int shift_ = 0;                     // 64 - log2(slots)
+  std::vector<Merge> merges_;          // by rank
+  std::vector<std::uint32_t> newest_;  // by token: rank of the last merge that makes it
 };
 
 }  // namespace aira

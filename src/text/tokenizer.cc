@@ -4,13 +4,11 @@
 #include <utility>
 
 #include "aira/error.h"
+#include "base/utf8.h"
 #include "text/added_tokens.h"
 #include "text/bpe.h"
-#include "text/byte_alphabet.h"
 #include "text/pretokenizer.h"
 #include "text/tokenizer_files.h"
-#include "text/tokenizer_image.h"
-#include "text/utf8.h"
 #include "text/vocabulary.h"
 
 namespace aira {
@@ -73,36 +71,17 @@ void Tokenizer::Impl::encode_text(std::string_view text, bool plain,
 void Tokenizer::Impl::encode_piece(std::string_view piece, bool plain,
                                    std::vector<std::int32_t>& ids) const {
   if (ignore_merges) {
-    std::string token;
-    for (const char byte : piece) token += letter_of_byte(static_cast<unsigned char>(byte));
-    const std::int32_t id = vocabulary.find(token);
+    const std::int32_t id = vocabulary.find_bytes(piece, false);
     if (id >= 0 && id < model_tokens && !(plain && is_special(id))) {
       ids.push_back(id);
       return;
     }
   }
-  bpe.encode(piece, ids);
+  bpe.encode(vocabulary, piece, ids);
 }
 
 Tokenizer Tokenizer::load(const ModelFiles& files) {
   return Tokenizer(std::make_unique<Impl>(read_tokenizer_files(files)));
-}
-
-std::string Tokenizer::image() const {
-  return to_image({.vocabulary = impl_->vocabulary,
-                   .model_tokens = impl_->model_tokens,
-                   .bpe = impl_->bpe,
-                   .added = impl_->added.tokens(),
-                   .add_prefix_space = impl_->add_prefix_space,
-                   .use_regex = impl_->use_regex,
-                   .ignore_merges = impl_->ignore_merges,
-                   .roles = impl_->roles});
-}
-
-std::optional<Tokenizer> Tokenizer::from_image(std::string_view image) {
-  std::optional<TokenizerParts> parts = aira::from_image(image);
-  if (!parts) return std::nullopt;
-  return Tokenizer(std::make_unique<Impl>(*std::move(parts)));
 }
 
 Tokenizer::Tokenizer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -153,5 +132,18 @@ std::optional<std::int32_t> Tokenizer::find(std::string_view content) const {
 const Tokenizer::Roles& Tokenizer::roles() const { return impl_->roles; }
 
 std::int64_t Tokenizer::size() const { return impl_->vocabulary.size(); }
+
+std::string Utf8Stream::push(std::string_view bytes) {
+  held_.append(bytes);
+  std::string letters;
+  held_.erase(0, append_whole_letters(held_, letters));
+  return letters;
+}
+
+std::string Utf8Stream::finish() {
+  const bool unfinished = !held_.empty();
+  held_.clear();
+  return unfinished ? std::string(kReplacement) : std::string();
+}
 
 }  // namespace aira

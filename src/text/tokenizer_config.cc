@@ -1,5 +1,5 @@
-#include "text/tokenizer_config.h"
-
+// tokenizer_config.json, special_tokens_map.json and added_tokens.json: which tokens play a role,
+// and the added tokens of folders without tokenizer.json.
 #include <algorithm>
 #include <charconv>
 #include <limits>
@@ -7,6 +7,7 @@
 #include "aira/error.h"
 #include "base/json.h"
 #include "base/printable.h"
+#include "text/tokenizer_files.h"
 
 namespace aira {
 namespace {

@@ -1,35 +1,29 @@
 #include "text/tokenizer_files.h"
 
 #include <algorithm>
+#include <future>
 #include <optional>
 #include <utility>
 
 #include "aira/error.h"
 #include "base/printable.h"
-#include "text/vocabulary_json.h"
 
 namespace aira {
 namespace {
 
-Vocabulary read_vocab_json(const File& file) {
-  const std::string where = printable(file.path);
-  JsonScanner scanner(file.text(), where);
-  TokenList tokens = read_token_list(scanner, where);
-  scanner.finish();
-  return Vocabulary(std::move(tokens), where);
-}
-
 MergeList read_merges_txt(const File& file) {
   const std::string where = printable(file.path);
   MergeList merges;
+  merges.reserve(file.size);
   std::string_view rest = file.text();
   for (std::size_t number = 1; !rest.empty(); ++number) {
     const std::size_t end = std::min(rest.find('\n'), rest.size());
     std::string_view line = rest.substr(0, end);
     rest.remove_prefix(std::min(end + 1, rest.size()));
     if (line.ends_with('\r')) line.remove_suffix(1);
-    if (line.starts_with("#version")) continue;
-    add_merge(line, where + ": line " + std::to_string(number), merges);
+    if (line.starts_with("#version") || add_merge(line, merges)) continue;
+    throw Error(where + ": line " + std::to_string(number) + " is " + quote(line) +
+                "; expected two tokens with one space between.");
   }
   return merges;
 }
@@ -110,6 +104,15 @@ void set_roles(const TokenizerConfig& config, TokenizerParts& parts) {
 
 }  // namespace
 
+bool add_merge(std::string_view line, MergeList& merges) {
+  const std::size_t space = line.find(' ');
+  if (space == std::string_view::npos || line.find(' ', space + 1) != std::string_view::npos) {
+    return false;
+  }
+  merges.add(line.substr(0, space), line.substr(space + 1));
+  return true;
+}
+
 TokenizerParts read_tokenizer_files(const ModelFiles& files) {
   const TokenizerConfig config = read_tokenizer_config(files);
   TokenizerParts parts;
@@ -123,11 +126,12 @@ TokenizerParts read_tokenizer_files(const ModelFiles& files) {
       throw Error(printable(files.place()) +
                   " has no tokenizer: expected tokenizer.json, or vocab.json with merges.txt.");
     }
-    const File merges = files.require("merges.txt");
-    parts.vocabulary = read_vocab_json(*vocabulary);
+    const File merges_file = files.require("merges.txt");
+    auto merges = std::async([&] { return read_merges_txt(merges_file); });
+    parts.vocabulary = read_vocabulary(*vocabulary);
     parts.model_tokens = parts.vocabulary.size();
-    parts.bpe = Bpe(parts.vocabulary, read_merges_txt(merges), printable(vocabulary->path),
-                    printable(merges.path));
+    parts.bpe = Bpe(parts.vocabulary, merges.get(), printable(vocabulary->path),
+                    printable(merges_file.path));
     parts.add_prefix_space = config.add_prefix_space;
     add_tokens(all_added(config), config.added_file, parts);
   }

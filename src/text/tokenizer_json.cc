@@ -2,15 +2,17 @@
 // use; whatever else would change ids is refused by name. "truncation" and "padding" are ignored
 // (this program cuts nothing silently), and so is "post_processor" (it only acts with
 // add_special_tokens=True).
+#include <algorithm>
+#include <future>
 #include <limits>
-#include <set>
+#include <optional>
 #include <utility>
 
 #include "aira/error.h"
 #include "base/json.h"
 #include "base/printable.h"
+#include "text/json_scanner.h"
 #include "text/tokenizer_files.h"
-#include "text/vocabulary_json.h"
 
 namespace aira {
 namespace {
@@ -25,35 +27,109 @@ struct RawTokenizer {
   std::optional<MergeList> merges;
 };
 
+/// Reads the object that is next in `scanner`: {"token": id, ...}.
+TokenList read_token_list(JsonScanner& scanner, const std::string& where) {
+  TokenList list;
+  list.reserve(scanner.rest());
+  scanner.object([&](std::string_view token) {
+    const auto id = scanner.integer();
+    if (!id) throw Error(where + ": the id of token " + quote(token) + " is not a whole number.");
+    list.add(token, *id);
+  });
+  return list;
+}
+
+/// Reads the list that is next: "a b" or ["a", "b"] each.
+MergeList read_merge_list(JsonScanner& scanner, const std::string& where) {
+  MergeList merges;
+  merges.reserve(scanner.rest());
+  std::string left;
+  std::size_t number = 0;
+  const auto fail = [&](const std::string& problem) {
+    throw Error(where + ": merge " + std::to_string(number) + " is " + problem);
+  };
+  scanner.list([&] {
+    number = merges.entries().size() + 1;
+    const char next = scanner.peek();
+    if (next == '"') {
+      const std::string_view line = scanner.string();
+      if (!line.starts_with("#version") && !add_merge(line, merges)) {
+        fail(quote(line) + "; expected two tokens with one space between.");
+      }
+      return;
+    }
+    if (next != '[') fail("neither a string nor a pair of strings.");
+    std::size_t count = 0;
+    scanner.list([&] {
+      if (scanner.peek() != '"' || ++count > 2) fail("not a pair of strings.");
+      if (count == 1) {
+        left = scanner.string();
+      } else {
+        merges.add(left, scanner.string());
+      }
+    });
+    if (count != 2) fail("not a pair of strings.");
+  });
+  return merges;
+}
+
+/// The merges, read by a thread of its own while the vocabulary before them is: the two lists are
+/// nearly all of the file. Where they begin is a guess; whoever gets there knows.
+struct MergesAhead {
+  std::size_t begin = 0;
+  std::size_t end = 0;  // 0: nothing was found, or something wrong, for the main thread to see
+  MergeList merges;
+};
+
+MergesAhead read_ahead(std::string_view text, const std::string& where) {
+  MergesAhead ahead;
+  const std::size_t key = text.find("\"merges\"");
+  if (key == std::string_view::npos) return ahead;
+  try {
+    JsonScanner scanner(text, where, key);
+    scanner.string();
+    ahead.begin = text.find('[', scanner.at());
+    scanner.go_to(std::min(ahead.begin, text.size()));
+    ahead.merges = read_merge_list(scanner, where);
+    ahead.end = scanner.at();
+  } catch (const Error&) {
+  }
+  return ahead;
+}
+
 /// Parses the value that is next into into[key].
 void take(JsonScanner& scanner, const std::string& key, const std::string& where, json& into) {
   if (into.contains(key)) throw Error(where + " has " + quote(key) + " twice in one JSON object.");
   into[key] = parse_json(scanner.skip(), where + ": " + quote(key));
 }
 
-void scan_model(JsonScanner& scanner, const std::string& where, RawTokenizer& raw) {
-  scanner.object([&](std::string_view view) {
+RawTokenizer scan(const File& file, const std::string& where) {
+  RawTokenizer raw;
+  bool has_model = false;
+  auto ahead = std::async([&] { return read_ahead(file.text(), where); });
+  JsonScanner scanner(file.text(), where);
+  const auto take_merges = [&] {
+    MergesAhead found = ahead.get();
+    if (found.end == 0 || found.begin != scanner.at()) return read_merge_list(scanner, where);
+    scanner.go_to(found.end);
+    return std::move(found.merges);
+  };
+  const auto scan_model = [&](std::string_view view) {
     const std::string key(view);
     const char next = scanner.peek();
     if (key == "vocab" && next == '{' && !raw.tokens) {
       raw.tokens = read_token_list(scanner, where);
     } else if (key == "merges" && next == '[' && !raw.merges) {
-      raw.merges = read_merge_list(scanner, where);
+      raw.merges = take_merges();
     } else {
       take(scanner, key, where, raw.model);
     }
-  });
-}
-
-RawTokenizer scan(const File& file, const std::string& where) {
-  RawTokenizer raw;
-  bool has_model = false;
-  JsonScanner scanner(file.text(), where);
+  };
   scanner.object([&](std::string_view view) {
     const std::string key(view);
     if (key == "model" && scanner.peek() == '{' && !has_model) {
       has_model = true;
-      scan_model(scanner, where, raw);
+      scanner.object(scan_model);
     } else {
       take(scanner, key, where, raw.settings);
     }
@@ -134,10 +210,18 @@ TokenizerParts read_tokenizer_json(const File& file, std::vector<DeclaredToken>&
   parts.use_regex = pre_tokenizer.boolean("use_regex").value_or(true);
   parts.ignore_merges =
       JsonObject(raw.model, where + ": \"model\"").boolean("ignore_merges").value_or(false);
-  parts.vocabulary = Vocabulary(std::move(*raw.tokens), where);
+  parts.vocabulary = Vocabulary(*std::move(raw.tokens), where);
   parts.model_tokens = parts.vocabulary.size();
   parts.bpe = Bpe(parts.vocabulary, *raw.merges, where, where);
   return parts;
+}
+
+Vocabulary read_vocabulary(const File& file) {
+  const std::string where = printable(file.path);
+  JsonScanner scanner(file.text(), where);
+  TokenList list = read_token_list(scanner, where);
+  scanner.finish();
+  return Vocabulary(std::move(list), where);
 }
 
 }  // namespace aira

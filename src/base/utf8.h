@@ -33,6 +33,9 @@ char32_t next_code_point(std::string_view valid, std::size_t& at);
 /// The code point that ends at `at` (> 0) of valid UTF-8.
 char32_t code_point_before(std::string_view valid, std::size_t at);
 
+/// Appends the UTF-8 of `code`, which is no surrogate.
+void append_utf8(char32_t code, std::string& out);
+
 /// Appends whole letters and replacements to `out`; returns how many bytes of `bytes` that took.
 /// What is left, at most 3 bytes, is an unfinished letter.
 std::size_t append_whole_letters(std::string_view bytes, std::string& out);

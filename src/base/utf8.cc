@@ -1,4 +1,4 @@
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 #include <cstring>
 
@@ -63,6 +63,26 @@ char32_t code_point_before(std::string_view valid, std::size_t at) {
   std::size_t begin = at - 1;
   while (begin > 0 && (static_cast<unsigned char>(valid[begin]) & 0xC0U) == 0x80U) --begin;
   return next_code_point(valid, begin);
+}
+
+void append_utf8(char32_t code, std::string& out) {
+  const auto byte = [&](char32_t value) { out.push_back(static_cast<char>(value)); };
+  if (code < 0x80) {
+    byte(code);
+    return;
+  }
+  if (code < 0x800) {
+    byte(0xC0 | code >> 6);
+  } else {
+    if (code < 0x10000) {
+      byte(0xE0 | code >> 12);
+    } else {
+      byte(0xF0 | code >> 18);
+      byte(0x80 | (code >> 12 & 0x3F));
+    }
+    byte(0x80 | (code >> 6 & 0x3F));
+  }
+  byte(0x80 | (code & 0x3F));
 }
 
 std::size_t append_whole_letters(std::string_view bytes, std::string& out) {
