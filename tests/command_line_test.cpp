@@ -71,7 +71,7 @@ TEST(CommandLine, RefusesInSentences) {
       {{"-t", "0", "x"}, "--threads must be a whole number from 1 to 1024, not \"0\"."},
       {{"bench", "-p", "1.5"},
        "--prompt-tokens must be a whole number from 0 to 1000000, not \"1.5\"."},
-      {{"-f", ""}, "--file needs the name of a file, not \"\"."},
+      {{"-f", ""}, "--file needs the name of a file."},
       {{"--seed"}, "--seed needs a value."},
       {{"-n"}, "--num-return-sequences needs a value."},
       {{"--seed=", "1"}, "--seed needs a value."},
@@ -92,6 +92,7 @@ TEST(CommandLine, EveryCommandHasHelp) {
     const std::string text = help_text(command);
     EXPECT_THAT(text, HasSubstr(std::string("aira-cli ") + command.name));
     EXPECT_THAT(text, HasSubstr("-h, --help"));
+    if (*command.name == '\0') continue;
     EXPECT_THAT(help_text(commands().front()), HasSubstr(command.summary));
   }
 }

@@ -83,7 +83,9 @@ class EntryReader {
   HostTensor read(const std::string& name, const json& entry, bool ignored) const {
     const std::string here = where_ + ": tensor " + quote(name);
     const JsonObject object(entry, here);
-    HostTensor tensor{.name = name, .file = file_.path};
+    HostTensor tensor;
+    tensor.name = name;
+    tensor.file = file_.path;
     tensor.shape = shape(object, here);
     const StoredType& type = stored_type(object);
     if (!type.dtype && !ignored) {

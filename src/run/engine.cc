@@ -175,7 +175,7 @@ void Engine::Impl::write_cache() {
            (deadline == 0 ||
             std::chrono::steady_clock::now().time_since_epoch().count() < deadline);
   });
-  if (!problem.empty() && options.notice) {
+  if (!problem.empty() && options.notice && !gives_up_cache) {
     options.notice("Converted weights were not kept in " + cache.path() + ": " + problem + ".");
   }
 }

@@ -63,7 +63,8 @@ inline bool read_json(const nlohmann::json& json, double& value) {
 }
 
 inline bool read_json(const nlohmann::json& json, std::uint64_t& value) {
-  return json.is_number_unsigned() && (json.get_to(value), true);
+  const bool fits = json.is_number_unsigned() || (json.is_number_integer() && json >= 0);
+  return fits && (json.get_to(value), true);
 }
 
 inline bool read_json(const nlohmann::json& json, std::int64_t& value) {

@@ -27,7 +27,7 @@ constexpr OptionRange kFromZero = {"a whole number of at least 0", 0, kUnlimited
 constexpr OptionRange kAnswers = {"a whole number from 1 to 1000000", 1, 1e6};
 constexpr OptionRange kShare = {"a number above 0 and at most 1", kAboveZero, 1};
 
-// Penalties are applied in single precision.
+// The repetition penalty is applied in single precision.
 constexpr std::array<RequestOption, 22> kOptions = {{
     {"max_new_tokens", "", &Generate::max_new_tokens, "N", kFromOne, kSamplingGroup,
      "Maximum number of generated tokens"},

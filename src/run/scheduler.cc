@@ -199,6 +199,7 @@ bool Scheduler::step() {
 }
 
 bool Scheduler::device_can_draw() const {
+  if (outputs_.empty() && flights_.empty()) return false;  // nothing to draw, perhaps no device
   return std::all_of(outputs_.begin(), outputs_.end(), [&](const Output& output) {
     const std::optional<DeviceDraw> draw = device_draw(output.want);
     return draw && session_.can_draw(*draw);

@@ -44,7 +44,6 @@ class Usage(CliTest):
 
     def test_a_chat_needs_a_terminal(self):
         self.refused("chat", says="terminal")
-        self.refused("chat", "question", says='"question"')
 
     def test_unknown_options(self):
         for option in ("--foo", "-z", "--beams", "--temprature=1"):
