@@ -33,6 +33,11 @@ constexpr std::uint64_t pack(std::uint32_t rank, std::uint32_t at) {
   return std::uint64_t{rank} << 32 | at;
 }
 
+std::size_t index_of(std::string_view two_bytes) {
+  return std::size_t{static_cast<unsigned char>(two_bytes[0])} << 8 |
+         static_cast<unsigned char>(two_bytes[1]);
+}
+
 }  // namespace
 
 void MergeList::add(std::string_view left, std::string_view right) {
@@ -65,6 +70,7 @@ Bpe::Bpe(const Vocabulary& vocabulary, const MergeList& merges, const std::strin
     }
   }
   newest_.assign(static_cast<std::size_t>(vocabulary.size()), kNoMerge);
+  of_bytes_.assign(std::size_t{256} * 256, kNoMerge);
   merges_.reserve(merges.entries().size());
   for (const MergeList::Entry& entry : merges.entries()) {
     const std::string_view merged = merges.bytes(entry);
@@ -83,11 +89,13 @@ Bpe::Bpe(const Vocabulary& vocabulary, const MergeList& merges, const std::strin
     std::uint32_t& newest = newest_[static_cast<std::size_t>(token)];
     const std::uint32_t older = std::exchange(newest, static_cast<std::uint32_t>(merges_.size()));
     merges_.push_back({token, entry.left, older});
+    if (merged.size() == 2 && entry.left == 1) of_bytes_[index_of(merged)] = newest;
   }
 }
 
 std::uint32_t Bpe::rank(const Vocabulary& vocabulary, std::string_view pair,
                         std::size_t left) const {
+  if (pair.size() == 2) return of_bytes_[index_of(pair)];
   const auto token = static_cast<std::size_t>(vocabulary.find_bytes(pair, false));
   if (token >= newest_.size()) return kNoMerge;  // none, or an added token
   std::uint32_t rank = newest_[token];

@@ -69,8 +69,9 @@ class Bpe {
                    std::vector<std::int32_t>& ids) const;
 
   std::array<std::int32_t, 256> byte_ids_{};
-  std::vector<Merge> merges_;          // by rank
-  std::vector<std::uint32_t> newest_;  // by token: rank of the last merge that makes it
+  std::vector<Merge> merges_;            // by rank
+  std::vector<std::uint32_t> newest_;    // by token: rank of the last merge that makes it
+  std::vector<std::uint32_t> of_bytes_;  // [256, 256]: ranks of pairs of bytes, the most frequent
 };
 
 }  // namespace aira
