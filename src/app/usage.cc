@@ -21,8 +21,10 @@ Without a context the text may be longer than the model holds: it is scored in w
     case Command::kInfo:
       return "aira-cli info [options]           what the model is and where it came from";
     case Command::kBench:
-      return "aira-cli bench [options]          speed of prompts, decoding, many sequences and\n   "
-             "                               the start";
+      return R"(aira-cli bench [options]          speed of prompts, decoding and batches
+
+Decoding is also shown as a share of the memory bandwidth, which is measured with 512 MB. It can
+exceed 100 % when part of the weights stays in the processor's cache.)";
   }
   return "";
 }
