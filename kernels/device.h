@@ -113,15 +113,6 @@ __device__ __forceinline__ float warp_sum(float value AIRA_CALLED_FROM) {
   return value;
 }
 
-/// The greatest value of the warp in every lane; a NaN is passed over. All 32 lanes must call.
-__device__ __forceinline__ float warp_max(float value AIRA_CALLED_FROM) {
-#pragma unroll
-  for (int distance = 16; distance > 0; distance /= 2) {
-    value = fmaxf(value, __shfl_xor_sync(kWholeWarp, value, distance AIRA_CALLER));
-  }
-  return value;
-}
-
 }  // namespace aira::cuda
 
 #endif

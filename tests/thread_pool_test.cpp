@@ -3,6 +3,7 @@
 #include "base/thread_pool.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
 
 #include <atomic>
 #include <chrono>
@@ -58,7 +59,17 @@ TEST(ThreadPool, WorkersThatSleptWakeUp) {
   }
 }
 
-TEST(ThreadPool, UsableCoresIsPositive) { EXPECT_GE(ThreadPool::usable_cores(), 1); }
+TEST(ThreadPool, UsableCoresFollowsTheAffinity) {
+  cpu_set_t allowed;
+  ASSERT_EQ(sched_getaffinity(0, sizeof allowed, &allowed), 0);
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(sched_getcpu(), &one);
+  ASSERT_EQ(sched_setaffinity(0, sizeof one, &one), 0);
+  EXPECT_EQ(ThreadPool::usable_cores(), 1);
+  ASSERT_EQ(sched_setaffinity(0, sizeof allowed, &allowed), 0);
+  EXPECT_LE(ThreadPool::usable_cores(), CPU_COUNT(&allowed));
+}
 
 }  // namespace
 }  // namespace aira

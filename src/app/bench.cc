@@ -1,15 +1,9 @@
-// Speed: a prompt alone, decoding near the context's begin and end, many sequences at once, a whole
-// run of the program. Rounds go through all of them in turn, so that what else the machine does
-// hits all alike; figures are medians. Token ids are pseudo-random: no tokenizer is needed but for
-// the run.
-#include <fcntl.h>
-#include <spawn.h>
-#include <sys/wait.h>
-
+// bench: the speed of a prompt, of decoding near the start and the end of the context, and of many
+// sequences at once. Each round runs every test once, so that other load on the machine affects all
+// of them alike; figures are medians. Token ids are pseudo-random, so no tokenizer is needed.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <functional>
@@ -36,7 +30,6 @@ constexpr std::int64_t kDecodeTokens = 64;
 constexpr std::int64_t kNear = 16;  // positions at which decoding begins
 constexpr std::int64_t kFar = 1000;
 constexpr std::array<std::int64_t, 2> kBatches = {8, 32};
-constexpr const char* kStartTokens = "20";
 
 struct BenchOptions : CommonOptions {
   std::optional<std::int64_t> prompt_tokens;  // default 512, or the context where that is less
@@ -45,12 +38,12 @@ struct BenchOptions : CommonOptions {
   bool json = false;
 };
 
-/// Something to measure, and the seconds that each round took.
+/// A measurement and the seconds that each round took.
 struct Test {
   ordered_json about;  // "test", "tokens", ...
   std::function<void()> run;
-  double tokens = 0;     // 0: a time and not a speed is wanted
-  double sequences = 0;  // of each step that reads all weights; 0: it does more than read weights
+  double tokens = 0;
+  double sequences = 0;  // of each step, when reading the weights dominates it; else 0
   std::vector<double> seconds = {};
 };
 
@@ -102,36 +95,6 @@ void decode(Session& session, std::int64_t sequences, std::int64_t begin, std::i
   }
 }
 
-/// A run of this program from its start to the end of a short answer; false when it fails.
-bool run_program(const BenchOptions& options) {
-  const char* device = options.device == Device::kCpu    ? "cpu"
-                       : options.device == Device::kCuda ? "cuda"
-                                                         : "auto";
-  std::vector<std::string> words = {"aira-cli", "--raw",
-                                    "--greedy", "--quiet",
-                                    "--device", device,
-                                    "--dtype",  name_of(options.dtype),
-                                    "-t",       std::to_string(threads_of(options))};
-  words.insert(words.end(), {"--max-new-tokens", kStartTokens, "--min-new-tokens", kStartTokens});
-  if (options.model) words.insert(words.end(), {"-m", *options.model});
-  words.emplace_back("Era uma vez");
-  std::vector<char*> arguments;
-  for (std::string& word : words) arguments.push_back(word.data());
-  arguments.push_back(nullptr);
-  posix_spawn_file_actions_t files{};
-  posix_spawn_file_actions_init(&files);
-  posix_spawn_file_actions_addopen(&files, 1, "/dev/null", O_WRONLY, 0);
-  posix_spawn_file_actions_addopen(&files, 2, "/dev/null", O_WRONLY, 0);
-  pid_t child = 0;
-  int status = -1;
-  if (posix_spawn(&child, "/proc/self/exe", &files, nullptr, arguments.data(), environ) == 0) {
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-    }
-  }
-  posix_spawn_file_actions_destroy(&files);
-  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
-}
-
 /// Bytes of the weights that a decoding step reads; 0 when the backend does not say.
 double step_bytes(const Model& model, const Backend& backend) {
   const PackedWeights* packed = backend.packed_weights();
@@ -174,10 +137,6 @@ std::vector<Test> make_tests(const BenchOptions& options, Session& one, Session&
   for (const std::int64_t sequences : kBatches) {
     add_decode(many, sequences, std::min(kNear, context - 1));
   }
-  if (run_program(options)) {  // which also leaves the packed weights
-    tests.push_back({{{"test", "start"}, {"tokens", std::stoi(kStartTokens)}},
-                     [&options] { run_program(options); }});
-  }
   return tests;
 }
 
@@ -185,15 +144,9 @@ ordered_json result_of(const Test& test, double step_bytes, double bandwidth) {
   ordered_json result = test.about;
   const double seconds = median(test.seconds);
   const auto [least, most] = std::minmax_element(test.seconds.begin(), test.seconds.end());
-  if (test.tokens > 0) {
-    result["tokens_per_second"] = test.tokens / seconds;
-    result["slowest"] = test.tokens / *most;
-    result["fastest"] = test.tokens / *least;
-  } else {
-    result["milliseconds"] = seconds * 1e3;
-    result["slowest"] = *most * 1e3;
-    result["fastest"] = *least * 1e3;
-  }
+  result["tokens_per_second"] = test.tokens / seconds;
+  result["slowest"] = test.tokens / *most;
+  result["fastest"] = test.tokens / *least;
   if (test.sequences > 0 && step_bytes > 0) {
     const double steps = test.tokens / test.sequences / seconds;
     result["percent_of_bandwidth"] = 100 * steps * step_bytes / bandwidth;
@@ -208,19 +161,17 @@ void print_table(const ordered_json& report) {
     table += std::string(name) + ": " + report[name].get<std::string>() + "\n";
   }
   std::array<char, 160> line{};
-  std::snprintf(line.data(), line.size(), "memory: %.1f GB/s\n%-32s %12s %12s %12s %8s\n",
-                report["memory_gb_per_second"].get<double>(), "", "tokens/s", "slowest", "fastest",
-                "memory");
+  std::snprintf(line.data(), line.size(), "memory bandwidth: %.1f GB/s\n%-32s %12s %12s %12s  %s\n",
+                report["memory_gb_per_second"].get<double>(), "tokens/s", "median", "slowest",
+                "fastest", "of bandwidth");
   table += line.data();
   for (const ordered_json& test : report["tests"]) {
     std::string name = test["test"].get<std::string>() + " " + test["tokens"].dump();
     if (test.contains("position")) name += " at " + test["position"].dump();
     if (test.value("sequences", 1) > 1) name += ", " + test["sequences"].dump() + " sequences";
-    const bool speed = test.contains("tokens_per_second");
-    if (!speed) name += " tokens, milliseconds";
     std::snprintf(line.data(), line.size(), "%-32s %12.2f %12.2f %12.2f", name.c_str(),
-                  test[speed ? "tokens_per_second" : "milliseconds"].get<double>(),
-                  test["slowest"].get<double>(), test["fastest"].get<double>());
+                  test["tokens_per_second"].get<double>(), test["slowest"].get<double>(),
+                  test["fastest"].get<double>());
     table += line.data();
     if (test.contains("percent_of_bandwidth")) {
       std::snprintf(line.data(), line.size(), " %6.0f %%",
@@ -242,9 +193,8 @@ int run_bench(const BenchOptions& options) {
   ThreadPool pool(threads_of(options));
   const std::unique_ptr<Backend> backend =
       make_backend(options.device, options.dtype, pool, notice_of(options));
-  // Converted, not taken from the packed file: that one is copied into 2 MB pages some time after
-  // the start, in the middle of a test. Both end in the same memory; the start has a test of its
-  // own.
+  // Converted, not mapped from the packed file, which is copied into 2 MB pages some time after
+  // the start, in the middle of a test.
   const Model model = Model::load(found.files, *backend, options.dtype);
   Session one(model, *backend, {.slots = 1, .rows = kPromptRows, .output_rows = 1});
   const std::int64_t room = kNear + options.decode_tokens.value_or(kDecodeTokens);

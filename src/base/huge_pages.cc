@@ -1,4 +1,4 @@
-// mmap, madvise and mremap; what the system made of it is in /proc/self/smaps_rollup.
+// mmap, madvise and mremap; /proc/self/smaps_rollup shows the pages that the system chose.
 #include "base/huge_pages.h"
 
 #include <sys/mman.h>
@@ -10,7 +10,7 @@
 #include <fstream>
 #include <string>
 
-#include "base/placement.h"
+#include "base/thread_pool.h"
 
 namespace aira {
 namespace {

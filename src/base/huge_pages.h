@@ -14,13 +14,13 @@ namespace aira {
 
 inline constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
-/// At least `bytes` of zeroed memory on a 2 MB boundary that asks for 2 MB pages (a wish: small
-/// ones work too). Null when there is not enough.
+/// At least `bytes` of zeroed memory on a 2 MB boundary, in 2 MB pages if the system has them. Null
+/// when there is not enough.
 std::shared_ptr<std::byte> allocate_huge_pages(std::size_t bytes);
 
-/// A file mapped read-only. Mapping takes no time, but most file systems keep files in small pages;
-/// copying costs as much as some 48 passes over small pages lose. So the file is used as it is
-/// mapped, and copied into 2 MB pages, in its place, once the process has lived for so long.
+/// A file mapped read-only. Mapping takes no time, but most file systems keep files in small pages,
+/// and copying them costs as much as 48 passes over small pages lose. So the mapping is used as it
+/// is, and replaced in place by a copy in 2 MB pages once the process has run that long.
 class SettlingFile {
  public:
   /// Maps the first `bytes` (> 0) of the open regular file `fd`, which may be closed then. Null
@@ -33,9 +33,8 @@ class SettlingFile {
 
   /// On a 2 MB boundary.
   const std::byte* data() const { return place_.get(); }
-  /// To be called once, when the file is about to be read. Enters all of it into the process's page
-  /// tables, and has settle() done by a thread of its own when the time has come, unless it would
-  /// not pay.
+  /// Must be called once, before the file is read. Enters all of it into the process's page tables
+  /// and starts a thread that calls settle() later, if that pays.
   void start();
   /// Copies the file into 2 MB pages, as far as there is memory. Others may read it meanwhile:
   /// neither addresses nor bytes change. `go_on` is asked before every page.

@@ -13,7 +13,8 @@ namespace {
 constexpr std::int64_t kJobsPerMember = 4;
 
 /// Bytes of one page in one layer. A page's layers follow each other: a short answer touches the
-/// cache's beginning only, and new memory is dear (on a virtual machine milliseconds for 2 MB).
+/// start of the cache only, and new memory is expensive (milliseconds for 2 MB on a virtual
+/// machine).
 std::int64_t page_bytes(const KvCache& cache) {
   return cache.heads * page_numbers(cache.head_size) * size_of(cache.dtype);
 }
@@ -124,7 +125,7 @@ void Attention::attend(const Call& call) {
   });
 }
 
-/// With fewer heads than the team has use for: whoever computes the last range of a job merges it.
+/// With too few heads for the threads: the thread that computes the last range of a job merges it.
 void Attention::attend_by_ranges(const Call& call, const AttentionKernels& kernels) {
   const auto jobs = static_cast<std::int64_t>(groups_.size()) * call.cache->heads;
   const std::int64_t floats = attention_partial(call.cache->context, call.cache->head_size);

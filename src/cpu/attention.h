@@ -1,5 +1,5 @@
-// The KV cache in host memory, and how attention over it is spread over the thread team: whole
-// heads where there are enough of them, else ranges of keys (attention_impl.h).
+// The KV cache in host memory, and how attention over it is divided among the threads of the pool:
+// by heads where there are enough of them, else by ranges of keys (attention_impl.h).
 #pragma once
 
 #include <atomic>
@@ -52,7 +52,7 @@ class Attention {
 
   AttentionJob job(std::int64_t index, const Call& call) const;
   void attend_by_ranges(const Call& call, const AttentionKernels& kernels);
-  /// Jobs up to which ranges of keys are dealt out, not heads; none for a single thread.
+  /// Jobs up to which ranges of keys are divided instead of heads; 0 for a single thread.
   std::int64_t most_split() const;
   float* scratch(int member) {
     return static_cast<float*>(scratch_[static_cast<std::size_t>(member)].get());
@@ -60,9 +60,9 @@ class Attention {
 
   ThreadPool& pool_;
   const Kernels& kernels_;
-  std::vector<Buffer> scratch_;  // of each member of the team
+  std::vector<Buffer> scratch_;  // of each thread
   std::int64_t scratch_floats_ = 0;
-  Buffer partial_;  // of the jobs whose ranges are dealt out
+  Buffer partial_;  // of the jobs whose ranges are divided
   std::int64_t partial_floats_ = 0;
   std::vector<std::atomic<std::int64_t>> ranges_done_;  // of each of these jobs
   std::span<const Row> rows_;

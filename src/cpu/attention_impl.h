@@ -1,11 +1,11 @@
 // Attention of one head for up to kQueryRows consecutive positions of one sequence.
 //
-// A page of keys lies like a panel of weights, [D][32 positions], and so does each 32 features of a
-// page of values, [32 positions][32 features]: scores and weighted sums are tiles of a linear map
-// (linear_impl.h). The keys are taken in ranges of kRangePages pages; each range gives a softmax of
-// its own, and these are merged in order. Where a range ends depends on positions alone, and each
-// row's sums run over its own positions in ascending order, so a row's result does not depend on
-// the rows beside it nor on which thread had which range.
+// A page of keys has the layout of a panel of weights, [D][32 positions], and so has each 32
+// features of a page of values, [32 positions][32 features]: scores and weighted sums are tiles of
+// a linear map (linear_impl.h). The keys are taken in ranges of kRangePages pages; each range gives
+// a softmax of its own, and these are merged in order. Where a range ends depends on positions
+// alone, and each row's sums run over its own positions in ascending order, so a row's result does
+// not depend on the rows beside it nor on the thread that computes a range.
 #pragma once
 
 #include "cpu/kernels.h"
@@ -85,7 +85,7 @@ struct RangeTile {
 };
 
 /// out[r] = x[r] panel for `rows` <= kTileRows rows, kPanel numbers each; x is [rows, inputs].
-/// `next` is the panel after this one: pages lie anywhere, so the processor cannot guess it.
+/// `next` is the panel after this one, which may be anywhere, so the processor cannot predict it.
 template <typename Element>
 inline void multiply(std::int64_t rows, const float* x, std::int64_t inputs, const Element* panel,
                      const Element* next, float* out) {

@@ -12,19 +12,49 @@
 #include "base/half.h"
 #include "cpu/attention.h"
 #include "cpu/memory.h"
-#include "cpu/unpack.h"
 
 namespace aira {
 namespace {
 
 using cpu::Kernels;
+using cpu::kGroup;
+using cpu::kGroupBytes;
 using cpu::kPanel;
 using cpu::LinearJob;
 using cpu::PackJob;
+using cpu::panel_bytes;
 using cpu::round_up;
 
 /// Rows from which row-wise operations are worth waking the pool.
 constexpr std::int64_t kParallelRows = 8;
+
+/// One output's weights in int8: weights[k] = W[k][column of the panel], k < in.
+void unpack_int8(const std::byte* panel, std::int64_t column, std::int64_t in, float* weights) {
+  for (std::int64_t k = 0; k < in; ++k) {
+    const std::byte* group = panel + k / kGroup * kGroupBytes;
+    const auto* scales = reinterpret_cast<const std::uint16_t*>(group);
+    const auto* values = reinterpret_cast<const std::int8_t*>(group + kPanel * 2);
+    const std::int64_t quad = k % kGroup / 4;
+    // Exact: 8 bits times 7.
+    weights[k] = bfloat_to_float(scales[column]) *
+                 static_cast<float>(values[(quad * kPanel + column) * 4 + k % 4]);
+  }
+}
+
+/// weights[k] = W[k][output], k < in, exactly as the kernels see them.
+void unpack(const Matrix& matrix, std::int64_t output, float* weights) {
+  const std::int64_t column = output % kPanel;
+  const std::byte* panel = static_cast<const std::byte*>(matrix.data.get()) +
+                           output / kPanel * panel_bytes(matrix.dtype, matrix.in);
+  if (matrix.dtype == DType::kI8) return unpack_int8(panel, column, matrix.in, weights);
+  if (matrix.dtype == DType::kF32) {
+    const auto* numbers = reinterpret_cast<const float*>(panel) + column;
+    for (std::int64_t k = 0; k < matrix.in; ++k) weights[k] = numbers[k * kPanel];
+  } else {
+    const auto* numbers = reinterpret_cast<const std::uint16_t*>(panel) + column;
+    for (std::int64_t k = 0; k < matrix.in; ++k) weights[k] = half_to_float(numbers[k * kPanel]);
+  }
+}
 
 class CpuBackend final : public Backend, private PackedWeights {
  public:
@@ -172,7 +202,7 @@ void CpuBackend::embed(const Matrix& tokens, const Vector& positions, Tensor out
   each_row(out.rows, [&](std::int64_t t) {
     const Row& row = rows_[static_cast<std::size_t>(t)];
     const float* position = positions.data.get() + row.position * tokens.in;
-    cpu::unpack(tokens, row.token, out.data + t * out.cols);
+    unpack(tokens, row.token, out.data + t * out.cols);
     for (std::int64_t c = 0; c < out.cols; ++c) out.data[t * out.cols + c] += position[c];
   });
 }

@@ -2,8 +2,9 @@
 // chosen once at start (choose_kernels). The bodies are in *_impl.h, compiled once per instruction
 // set by isa_*.cc.
 //
-// Weights lie in panels of kPanel outputs, missing outputs zero: [ceil(out / kPanel)][in][kPanel]
-// as float or half, and as int8 (quantize_impl.h) [ceil(out / kPanel)][ceil(in / kGroup)] blocks of
+// Weights are stored in panels of kPanel outputs, missing outputs zero: [ceil(out /
+// kPanel)][in][kPanel] as float or half, and as int8 (quantize_impl.h) [ceil(out / kPanel)][ceil(in
+// / kGroup)] blocks of
 //   bf16 scales[kPanel]; int8 weights[kGroup / 4][kPanel][4].
 // A kernel then streams its weights from front to back, and the lanes of a vector are outputs: each
 // output is one chain of fused multiply-adds over the inputs or groups, whatever the number of
@@ -20,7 +21,7 @@ namespace aira::cpu {
 
 constexpr std::int64_t kPanel = 32;      // outputs in a panel
 constexpr std::int64_t kGroup = 64;      // inputs that share a scale in int8
-constexpr std::int64_t kRowTile = 16;    // rows of quantised inputs that lie together
+constexpr std::int64_t kRowTile = 16;    // rows of quantised inputs stored together
 constexpr std::int64_t kQueryRows = 12;  // most rows of one sequence in an attention job
 constexpr std::int64_t kRangePages = 8;  // pages of keys that have a softmax of their own
 constexpr std::int64_t kPartTail = 2;    // what follows the sums in AttentionJob::partial
@@ -29,7 +30,7 @@ constexpr std::int64_t round_up(std::int64_t n, std::int64_t to) { return (n + t
 
 constexpr std::int64_t groups_of(std::int64_t in) { return (in + kGroup - 1) / kGroup; }
 
-/// To be raised when the bytes of a packed matrix change their meaning.
+/// Must be raised when the layout of a packed matrix changes.
 constexpr int kPanelLayout = 1;
 
 /// Bytes of a panel's group in int8: its scales, its weights.
@@ -39,13 +40,13 @@ constexpr std::int64_t panel_bytes(DType dtype, std::int64_t in) {
   return dtype == DType::kI8 ? groups_of(in) * kGroupBytes : in * kPanel * size_of(dtype);
 }
 
-/// Bytes of a packed matrix, one stretch.
+/// Bytes of a packed matrix.
 constexpr std::int64_t packed_bytes(DType dtype, std::int64_t in, std::int64_t out) {
   return round_up(out, kPanel) / kPanel * panel_bytes(dtype, in);
 }
 
 /// Inputs as int8: x = scale * value for each row and group of kGroup inputs. Row tiles of
-/// kRowTile rows (the last has what is left) follow each other; in a tile the groups, and in a
+/// kRowTile rows (the last has the rest) follow each other; in a tile the groups, and in a
 /// group the rows: [groups][rows of the tile][kGroup], [groups][rows of the tile].
 struct QuantizedRows {
   std::int8_t* values = nullptr;  // on a 64-byte boundary
@@ -75,7 +76,7 @@ struct LinearJob {
   float* y = nullptr;               // [rows, out]
 };
 
-/// Where the kernels find a source matrix and put its panels.
+/// A source matrix and where its panels go.
 struct PackJob {
   const std::byte* source = nullptr;  // [in, out], or [out, in] when out_major; any alignment
   DType source_dtype = DType::kF32;
@@ -99,12 +100,13 @@ constexpr std::int64_t key_ranges(std::int64_t position) {
 /// positions, and then its values as [padded D / 32][32 positions][32 features], so that they are
 /// features.
 struct AttentionJob {
-  const float* qkv = nullptr;    // first row's query of this head; key C, value 2 C floats further
-  std::int64_t width = 0;        // C
-  std::int64_t rows = 0;         // 1..kQueryRows
-  std::int64_t position = 0;     // of the first row
-  void* cells = nullptr;         // the head's part of page 0; float or half
-  std::int64_t page_stride = 0;  // numbers from page to page
+  const float* qkv =
+      nullptr;  // first row's query of this head; its key is C, its value 2 C floats later
+  std::int64_t width = 0;               // C
+  std::int64_t rows = 0;                // 1..kQueryRows
+  std::int64_t position = 0;            // of the first row
+  void* cells = nullptr;                // the head's part of page 0; float or half
+  std::int64_t page_stride = 0;         // numbers from page to page
   const std::int32_t* pages = nullptr;  // the sequence's
   std::int64_t head_size = 0;           // D
   float scale = 1;
@@ -146,12 +148,12 @@ struct Kernels {
   /// One row of a job's x to int8.
   void (*quantize)(const LinearJob& job, std::int64_t row);
   AttentionKernels attention_f32, attention_f16;
-  /// What the softmaxes of all ranges come to.
+  /// Combines the softmaxes of all ranges.
   void (*merge)(const AttentionJob& job);
   /// One row: y = (x - mean) / sqrt(variance + epsilon) * gain + bias.
   void (*layernorm)(const float* x, const float* gain, const float* bias, float epsilon,
                     std::int64_t width, float* y);
-  /// Panels [begin, end) from a source matrix. False when a number is too big for kF16.
+  /// Panels [begin, end) from a source matrix. False when a number is too large for kF16.
   bool (*pack)(const PackJob& job, std::int64_t begin, std::int64_t end);
   /// The sum of e^(x[i] - highest), i < n, in double precision. Terms below e^-708 count as 0.
   double (*sum_exp)(const float* x, std::int64_t n, double highest);
@@ -161,9 +163,9 @@ extern const Kernels kPortableKernels;
 #if defined(__x86_64__)
 extern const Kernels kAvx2Kernels;
 extern const Kernels kAvx512Kernels;
-/// What AVX-VNNI makes faster; all else is kAvx2Kernels'.
+/// The kernels that AVX-VNNI speeds up; the others are kAvx2Kernels'.
 extern const LinearKernel kAvxVnniLinearI8;
-/// What VNNI, and AMX for many rows, make faster; all else is kAvx512Kernels'.
+/// The kernels that VNNI, and AMX for many rows, speed up; the others are kAvx512Kernels'.
 extern const LinearKernel kAvx512VnniLinearI8;
 extern const LinearKernel kAmxLinearI8;
 #endif

@@ -1,5 +1,5 @@
-// LayerNorm of one row: mean, then the variance of what is left (two passes, so that nothing
-// cancels), then gain and bias.
+// LayerNorm of one row: the mean, then the variance of the differences from it (two passes, so that
+// nothing cancels), then gain and bias.
 #pragma once
 
 #include "cpu/kernels.h"

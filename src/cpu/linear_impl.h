@@ -4,7 +4,7 @@
 // few rows the time goes into reading weights, which this does once, front to back; with many rows
 // it goes into arithmetic, and half-precision panels are widened a block of inputs at a time for up
 // to kBlockRows rows. Measured on two cores of a Xeon with AMX (bench-linear, f16, 768 x 2304):
-// asking for weights 4 kB ahead brings 28 -> 39 GFLOP/s at 1 row and 118 -> 247 at 8; blocks bring
+// prefetching weights 4 kB ahead raises 28 to 39 GFLOP/s at 1 row and 118 to 247 at 8; blocks raise
 // 32 rows from 0.70 to 0.90 of the speed of 256 rows.
 #pragma once
 

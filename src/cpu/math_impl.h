@@ -6,12 +6,6 @@
 namespace aira::cpu::AIRA_ISA {
 namespace {
 
-/// A number as a type, to pass it to a generic lambda.
-template <int kValue>
-struct Count {
-  static constexpr int value = kValue;
-};
-
 /// e^x to about 2 ulp. Arguments are clamped to where the result is a normal number, so very small
 /// ones give about 1e-38 instead of 0. NaN stays NaN (it comes second in max and min).
 inline V exp(V x) {

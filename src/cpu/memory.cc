@@ -1,4 +1,4 @@
-// aligned_alloc and stretches of huge pages, with owners.
+// aligned_alloc and blocks of huge pages, with owners.
 #include "cpu/memory.h"
 
 #include <algorithm>
@@ -13,12 +13,12 @@ namespace aira::cpu {
 namespace {
 
 constexpr std::int64_t kLine = 64;  // bytes; a cache line, a whole AVX-512 vector
-constexpr std::int64_t kStretch = std::int64_t{32} << 20;  // address space; touched as it is used
+constexpr std::int64_t kBlock = std::int64_t{32} << 20;  // address space; touched as it is used
 
 [[noreturn]] void out_of_memory(std::int64_t bytes) {
   throw Error(
       "Out of memory: " + std::to_string((bytes + (1 << 20) - 1) >> 20) +
-      " MiB more could not be had; try a smaller --batch, --dtype int8 or a smaller model.");
+      " MiB more could not be allocated; try a smaller --batch, --dtype int8 or a smaller model.");
 }
 
 }  // namespace
@@ -34,13 +34,13 @@ Buffer HugePageArena::allocate(std::int64_t bytes) {
   const std::int64_t size = round_up(std::max<std::int64_t>(bytes, 1), kLine);
   if (used_ + size > size_) {
     const std::int64_t length =
-        round_up(std::max(size, kStretch), static_cast<std::int64_t>(kHugePage));
-    stretch_ = allocate_huge_pages(static_cast<std::size_t>(length));
-    if (!stretch_) out_of_memory(length);
+        round_up(std::max(size, kBlock), static_cast<std::int64_t>(kHugePage));
+    block_ = allocate_huge_pages(static_cast<std::size_t>(length));
+    if (!block_) out_of_memory(length);
     used_ = 0;
     size_ = length;
   }
-  Buffer part(stretch_, stretch_.get() + used_);
+  Buffer part(block_, block_.get() + used_);
   used_ += size;
   return part;
 }

@@ -1,6 +1,5 @@
-// Asking for memory before it is needed. Weights are read from front to back, but the processor's
-// own look-ahead stops at each page and keeps too few lines on their way: without this, one core
-// reads half of what it could.
+// Prefetching weights. They are read from front to back, but the hardware prefetcher stops at each
+// page and keeps too few lines in flight: without this, one core reads at half its speed.
 #pragma once
 
 #include <cstddef>
@@ -9,8 +8,8 @@
 namespace aira::cpu {
 
 /// How far ahead of the weights in use, in bytes. Measured as whole decoding steps of the 124M
-/// model on two cores of a Xeon with AMX: in f32, 2 kB bring 3 to 9 % more than 4 kB at 1 and at 8
-/// rows; in f16 and int8, 2 kB are no better.
+/// model on two cores of a Xeon with AMX: in f32, 2 kB is 3 to 9 % faster than 4 kB at 1 and at 8
+/// rows; in f16 and int8 it is not.
 constexpr std::int64_t kAhead = 4096;
 constexpr std::int64_t kAheadF32 = 2048;
 

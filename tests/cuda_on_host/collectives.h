@@ -5,8 +5,9 @@
 
 #include <cstdint>
 #include <cstring>
-#include <source_location>
 #include <type_traits>
+
+#include "source_location.h"
 
 namespace cuda_on_host {
 

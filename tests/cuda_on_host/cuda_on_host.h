@@ -4,13 +4,12 @@
 // execution is shuffled, memory is poisoned and guarded, speed is what remains.
 #pragma once
 
-#include <source_location>
-
 #include "atomics.h"
 #include "collectives.h"
 #include "device_math.h"
 #include "half.h"
 #include "half2.h"
 #include "runtime_api.h"
+#include "source_location.h"
 #include "tensor_core.h"
 #include "vocabulary.h"

@@ -5,7 +5,6 @@
 
 #include <cstdint>
 #include <exception>
-#include <source_location>
 #include <string>
 #include <vector>
 
@@ -13,6 +12,7 @@
 #include "fibre.h"
 #include "order.h"
 #include "runtime_api.h"
+#include "source_location.h"
 #include "vocabulary.h"
 
 namespace cuda_on_host {

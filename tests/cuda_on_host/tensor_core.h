@@ -3,7 +3,8 @@
 #pragma once
 
 #include <cstdint>
-#include <source_location>
+
+#include "source_location.h"
 
 namespace cuda_on_host {
 

@@ -97,7 +97,7 @@ struct Four {
 };
 inline Four broadcast_four(const std::int8_t* p) { return {{p[0], p[1], p[2], p[3]}}; }
 /// What a chain of dot4 begins with: zero; or `offset`, -128 times the sum of all inputs, where
-/// dot4 takes weights to be 128 larger than they are.
+/// dot4 assumes weights that are 128 larger than they are.
 inline I first_sum(std::int32_t /*offset*/) { return I{}; }
 /// sum + the sum of each lane's four products.
 inline I dot4(I sum, const Weights& w, Four x) {
