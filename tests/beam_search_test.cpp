@@ -1,7 +1,6 @@
 // Beam search against transformers' `generate` (tests/data/beams, on the models of
 // tests/data/models), and against an exhaustive search and hand-made cases without a model.
 #include "run/beam_search.h"
-#include "run/log_softmax.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -15,7 +14,7 @@
 #include <vector>
 
 #include "aira/error.h"
-#include "cpu/cpu_backend.h"
+#include "backends.h"
 #include "golden_options.h"
 #include "model/model.h"
 #include "run/log_softmax.h"

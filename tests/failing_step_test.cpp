@@ -3,10 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <utility>
-
 #include "backends.h"
 #include "byte_model.h"
+#include "failing_backend.h"
 #include "model/model.h"
 #include "requests.h"
 
@@ -14,58 +13,6 @@ namespace aira {
 namespace {
 
 using Ids = std::vector<std::int32_t>;
-
-/// Another backend, one of whose linear maps fails when asked to.
-class FailingBackend final : public Backend {
- public:
-  explicit FailingBackend(std::unique_ptr<Backend> other)
-      : Backend(other->description()), other_(std::move(other)) {}
-
-  /// The linear map after `count` more throws, once.
-  void fail_after(int count) { left_ = count; }
-
-  Buffer alloc(std::int64_t bytes, const void* contents) override {
-    return other_->alloc(bytes, contents);
-  }
-  Matrix load_matrix(const HostMatrix& source, DType dtype) override {
-    return other_->load_matrix(source, dtype);
-  }
-  Vector load_vector(const std::shared_ptr<const std::byte>& source, DType dtype,
-                     std::int64_t size) override {
-    return other_->load_vector(source, dtype, size);
-  }
-  StepRows reserve(const StepLimits& limits) override { return other_->reserve(limits); }
-  KvCache make_cache(KvCache shape) override { return other_->make_cache(std::move(shape)); }
-  void copy_pages(const KvCache& cache, std::span<const PageCopy> copies) override {
-    other_->copy_pages(cache, copies);
-  }
-  void begin(std::span<const Row> rows, std::span<const std::int32_t> output_rows,
-             const PageTable& table) override {
-    other_->begin(rows, output_rows, table);
-  }
-  void end() override { other_->end(); }
-  std::span<const float> read(const Tensor& tensor) override { return other_->read(tensor); }
-  void embed(const Matrix& tokens, const Vector& positions, Tensor out) override {
-    other_->embed(tokens, positions, out);
-  }
-  void layernorm(Tensor x, const Vector& gain, const Vector& bias, float epsilon, Tensor out,
-                 RowSet rows) override {
-    other_->layernorm(x, gain, bias, epsilon, out, rows);
-  }
-  void linear(Tensor x, const Matrix& weights, const Epilogue& epilogue, Tensor out) override {
-    if (left_-- == 0) throw Error("The GPU has too little memory.");
-    other_->linear(x, weights, epilogue, out);
-  }
-  void attention(Tensor qkv, const KvCache& cache, std::int64_t layer, float scale,
-                 Tensor out) override {
-    other_->attention(qkv, cache, layer, scale, out);
-  }
-  DeviceSampler* device_sampler() override { return other_->device_sampler(); }
-
- private:
-  std::unique_ptr<Backend> other_;
-  int left_ = -1;
-};
 
 class FailingStep : public testing::TestWithParam<TestBackend> {
  protected:
@@ -104,11 +51,11 @@ TEST_P(FailingStep, LeavesNothingWrongBehind) {
   for (const int at : {0, 3, 2 * linears + 1}) {
     const auto scheduler = this->scheduler();
     const auto failed = ask(*scheduler, question(0));
-    backend_.fail_after(at);
+    backend_.fail_at(at);
     while (scheduler->step()) {
     }
     EXPECT_TRUE(failed->done());
-    EXPECT_EQ(failed->problem, "The GPU has too little memory.") << at;
+    EXPECT_EQ(failed->problem, "There is not enough memory.") << at;
     EXPECT_TRUE(failed->answers.empty());
     EXPECT_EQ(answer(*scheduler, question(0)), expected) << "the same question after " << at;
   }
@@ -120,7 +67,7 @@ TEST_P(FailingStep, FailsOnlyTheRequestsInIt) {
   const auto first = ask(*scheduler, question(0));
   const auto second = ask(*scheduler, question(1));
   const auto waiting = ask(*scheduler, question(7));  // there are two slots
-  backend_.fail_after(1);
+  backend_.fail_at(1);
   while (scheduler->step()) {
   }
   EXPECT_TRUE(first->problem && second->problem);

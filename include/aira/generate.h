@@ -48,10 +48,10 @@ struct GenerateOptions {
   std::int64_t num_beams = 1;
   double length_penalty = 0.3;  // beams: score = log-probability / length^penalty
   EarlyStopping early_stopping = EarlyStopping::kTrue;  // beams
-  std::vector<std::string> stop;  // texts that end the answer and are not printed
+  std::vector<std::string> stop = {};  // texts that end the answer and are not printed
   /// Texts that an answer must not contain, at the beginning of a word or within: their ids are
   /// added to sampling.bad_words.
-  std::vector<std::string> bad_words;
+  std::vector<std::string> bad_words = {};
   bool stop_on_loop = false;   // end an answer that repeats itself
   bool logprob = false;        // also compute Answer::logprob
   std::int64_t logprobs = -1;  // also Answer::choices, with so many others each; -1 = no
