@@ -13,7 +13,7 @@
 namespace aira {
 namespace {
 
-constexpr std::array<Command, 8> kCommands = {{
+constexpr auto kCommands = std::to_array<Command>({
     {"", "Answer questions", set_up_ask},
     {"chat", "Ask questions on a terminal", set_up_chat},
     {"tokenize", "Convert text to token ids, or back", set_up_tokenize},
@@ -22,7 +22,7 @@ constexpr std::array<Command, 8> kCommands = {{
     {"bench", "Measure speed", set_up_bench},
     {"help", "Print the help of a command, or a table of the request options", set_up_help},
     {"version", "Print the version", set_up_version},
-}};
+});
 constexpr std::array<std::string_view, 2> kLaterCommands = {"pull", "serve"};
 
 class HelpText : public CLI::Formatter {

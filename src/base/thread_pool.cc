@@ -37,6 +37,13 @@ void await_change(const std::atomic<std::uint32_t>& value, std::uint32_t old) {
 /// Pieces of an operation for each member: enough to even out members that are held up, few enough
 /// that taking one costs nothing.
 constexpr std::int64_t kPiecesPerMember = 16;
+/// So that pieces fit the 16 bits that a part has for them.
+constexpr int kMostThreads = 1024;
+
+constexpr std::uint64_t pack(std::uint32_t round, std::int64_t next, std::int64_t end) {
+  return static_cast<std::uint64_t>(round) << 32 | static_cast<std::uint64_t>(next) << 16 |
+         static_cast<std::uint64_t>(end);
+}
 
 /// CPUs that this process may use.
 int allowed_cpus() {
@@ -70,8 +77,9 @@ void move_from_here(std::thread& thread) {
   pthread_setaffinity_np(thread.native_handle(), sizeof allowed, &allowed);
 }
 
-ThreadPool::ThreadPool(int threads) {
-  for (int member = 1; member < threads; ++member) {
+ThreadPool::ThreadPool(int threads)
+    : parts_(static_cast<std::size_t>(std::clamp(threads, 1, kMostThreads))) {
+  for (int member = 1; member < static_cast<int>(parts_.size()); ++member) {
     workers_.emplace_back([this, member] { work(member); });
   }
   if (size() > allowed_cpus()) return;
@@ -92,10 +100,14 @@ void ThreadPool::run(std::int64_t count, Call call, const void* body) {
   body_ = body;
   count_ = count;
   piece_ = std::max<std::int64_t>(count / (size() * kPiecesPerMember), 1);
-  pieces_ = static_cast<std::uint32_t>((count + piece_ - 1) / piece_);
+  const std::int64_t pieces = (count + piece_ - 1) / piece_;
+  pieces_ = static_cast<std::uint32_t>(pieces);
   done_.store(0, std::memory_order_relaxed);
   const std::uint32_t round = round_.load(std::memory_order_relaxed) + 1;
-  left_.store(std::uint64_t{round} << 32 | pieces_, std::memory_order_release);
+  for (std::int64_t m = 0; m < size(); ++m) {
+    parts_[static_cast<std::size_t>(m)].left.store(
+        pack(round, pieces * m / size(), pieces * (m + 1) / size()), std::memory_order_release);
+  }
   round_.store(round, std::memory_order_release);
   round_.notify_all();
   if (help(round, 0)) return;
@@ -106,15 +118,20 @@ void ThreadPool::run(std::int64_t count, Call call, const void* body) {
 
 bool ThreadPool::help(std::uint32_t round, int member) {
   bool last = false;
-  std::uint64_t seen = left_.load(std::memory_order_acquire);
-  while (seen >> 32 == round && static_cast<std::uint32_t>(seen) > 0) {
-    if (!left_.compare_exchange_weak(seen, seen - 1, std::memory_order_acq_rel)) continue;
-    // The piece is ours, so the round cannot end, nor its fields change, before it is done.
-    const std::int64_t begin = (pieces_ - static_cast<std::uint32_t>(seen)) * piece_;
-    call_(body_, begin, std::min(begin + piece_, count_), member);
-    const std::uint32_t total = pieces_;
-    last = done_.fetch_add(1, std::memory_order_acq_rel) + 1 == total;
-    seen = left_.load(std::memory_order_acquire);
+  for (int i = 0; i < size(); ++i) {
+    std::atomic<std::uint64_t>& left = parts_[static_cast<std::size_t>((member + i) % size())].left;
+    std::uint64_t seen = left.load(std::memory_order_acquire);
+    while (static_cast<std::uint32_t>(seen >> 32) == round) {
+      const auto next = static_cast<std::int64_t>(seen >> 16 & 0xffff);
+      if (next == static_cast<std::int64_t>(seen & 0xffff)) break;
+      if (!left.compare_exchange_weak(seen, seen + (1U << 16), std::memory_order_acq_rel)) continue;
+      // The piece is ours, so the round cannot end, nor its fields change, before it is done.
+      const std::int64_t begin = next * piece_;
+      call_(body_, begin, std::min(begin + piece_, count_), member);
+      const std::uint32_t total = pieces_;
+      last = done_.fetch_add(1, std::memory_order_acq_rel) + 1 == total;
+      seen = left.load(std::memory_order_acquire);
+    }
   }
   return last;
 }

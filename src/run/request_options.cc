@@ -28,7 +28,7 @@ constexpr OptionRange kAnswers = {"a whole number from 1 to 1000000", 1, 1e6};
 constexpr OptionRange kShare = {"a number above 0 and at most 1", kAboveZero, 1};
 
 // The repetition penalty is applied in single precision.
-constexpr std::array<RequestOption, 22> kOptions = {{
+constexpr auto kOptions = std::to_array<RequestOption>({
     {"max_new_tokens", "", &Generate::max_new_tokens, "N", kFromOne, kSamplingGroup,
      "Maximum number of generated tokens"},
     {"temperature",
@@ -117,7 +117,7 @@ constexpr std::array<RequestOption, 22> kOptions = {{
      "true, false or never, as in transformers"},
     {"renormalize_logits", "", &Sampling::renormalize_logits, "", kSwitch, "Beam search",
      "Renormalize log-probabilities after all processors"},
-}};
+});
 
 template <typename Value>
 bool accepts(const OptionRange& range, const Value& value) {
