@@ -1,12 +1,10 @@
-// The next token of each row, by the rules of src/run/sampler.cc: repetition penalty, temperature,
-// top-k with whatever ties with the k-th, top-p, draw.
+// Draws the next token of each row by the rules of src/run/sampler.cc: repetition penalty,
+// temperature, top-k with ties, top-p.
 //
-// Two kernels. The first goes over the logits once, many blocks for a row: it applies the penalty
-// in place and notes the greatest score of every 32. The second, one block for a row, finds the
-// k-th greatest of these maxima: at least k scores reach it, and those above it are in fewer than k
-// groups of 32. So it reads a few groups again, sorts what it finds and has the k best and their
-// ties, whatever the vocabulary. From there on everything is in double precision and summed in the
-// sampler's order.
+// The first kernel reads the logits once, many blocks per row: it applies the penalty in place and
+// stores the maximum of every 32. The second, one block per row, finds the k-th greatest maximum: at
+// least k scores reach it, in fewer than k groups of 32. It sorts these groups alone; the rest is in
+// double precision, summed in the sampler's order.
 #include "kernels/device.h"
 #include "kernels/kernels.h"
 #include "kernels/pages.h"

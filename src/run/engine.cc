@@ -16,6 +16,7 @@
 #include "model/weight_cache.h"
 #include "run/request_options.h"
 #include "run/scheduler.h"
+#include "run/ticket.h"
 
 namespace aira {
 namespace {
@@ -24,47 +25,6 @@ namespace {
 constexpr std::chrono::seconds kCachePatience{5};
 
 }  // namespace
-
-/// A request's mailbox: events go in on the engine's thread and run on the listener's.
-struct Ticket::State {
-  explicit State(Listener given) : listener(std::move(given)) {}
-
-  const Listener listener;
-  std::mutex mutex;
-  std::condition_variable changed;
-  std::deque<std::function<void()>> events;
-  bool over = false;
-  // The engine's thread alone touches this.
-  std::shared_ptr<Task> task;
-
-  void post(std::function<void()> event) {
-    {
-      const std::lock_guard lock(mutex);
-      events.push_back(std::move(event));
-    }
-    changed.notify_all();
-  }
-  void close() {
-    {
-      const std::lock_guard lock(mutex);
-      over = true;
-    }
-    changed.notify_all();
-  }
-  /// Runs the next event, if need be after waiting for it; false when there is none (yet).
-  bool run_next(bool waits) {
-    std::function<void()> event;
-    {
-      std::unique_lock lock(mutex);
-      if (waits) changed.wait(lock, [&] { return over || !events.empty(); });
-      if (events.empty()) return false;
-      event = std::move(events.front());
-      events.pop_front();
-    }
-    event();
-    return true;
-  }
-};
 
 void Ticket::wait() const {
   while (state_->run_next(true)) {

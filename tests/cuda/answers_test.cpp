@@ -3,10 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "aira/prompts.h"
 #include "backends.h"
 #include "byte_model.h"
 #include "cpu/cpu_backend.h"
-#include "aira/prompts.h"
 #include "requests.h"
 
 namespace aira {

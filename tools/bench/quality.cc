@@ -14,12 +14,12 @@
 
 #include "aira/error.h"
 #include "aira/generate.h"
+#include "aira/prompts.h"
 #include "aira/tokenizer.h"
 #include "base/thread_pool.h"
 #include "cpu/cpu_backend.h"
 #include "model/model.h"
 #include "run/log_softmax.h"
-#include "aira/prompts.h"
 #include "run/sampler.h"
 #include "run/scheduler.h"
 
