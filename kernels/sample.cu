@@ -18,7 +18,6 @@ constexpr std::int64_t kGroup = 32;
 constexpr std::int64_t kChunk = 2048;  // logits of a block of the first kernel
 constexpr std::int64_t kMostKeys = 2048;
 static_assert((kDrawTopK - 1) * kGroup <= kMostKeys && kDrawVocab <= kGroup * kMostKeys);
-
 using Wide = unsigned long long;
 
 /// Floats as integers of the same order; both zeros are one, NaN is above all.

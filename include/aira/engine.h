@@ -57,8 +57,8 @@ struct ScoreRequest {
 };
 
 /// What becomes of a request. Callbacks run inside Ticket::wait() and Ticket::poll(), on the thread
-/// that calls these: a slow listener delays nobody else. What a callback throws leaves wait() or
-/// poll(); the ticket may be waited for again.
+/// that calls these: a slow listener delays no other request. What a callback throws leaves wait()
+/// or poll(); the ticket may be waited for again.
 struct Listener {
   /// A piece of the text of answer number `answer`, whole characters only. Answers to one request
   /// interleave. Not called for beams and for the best of several.

@@ -42,7 +42,7 @@ struct GenerateOptions {
   std::int64_t max_new_tokens = 200;  // > 0
   std::uint64_t seed = 0;
   std::int64_t answers = 1;  // num_return_sequences
-  std::int64_t best_of = 1;  // sample so many, return the best; at least `answers`, or 1 = off
+  std::int64_t best_of = 1;  // sample this many, return the best; at least `answers`; 1 = off
   /// More than one: beam search instead of sampling; temperature and what comes after it do not
   /// apply.
   std::int64_t num_beams = 1;
@@ -54,7 +54,7 @@ struct GenerateOptions {
   std::vector<std::string> bad_words = {};
   bool stop_on_loop = false;   // end an answer that repeats itself
   bool logprob = false;        // also compute Answer::logprob
-  std::int64_t logprobs = -1;  // also Answer::choices, with so many others each; -1 = no
+  std::int64_t logprobs = -1;  // also Answer::choices, each with this many alternatives; -1 = no
 
   /// Throws UsageError that names the option and its legal range.
   void validate() const;

@@ -119,7 +119,7 @@ void OnInterrupt::watch(const std::function<void()>& act) const {
   while (::poll(both.data(), both.size(), -1) < 0 || both[0].revents == 0) {
     if (flag) return act();
     if (stopped) both[1].fd = -1;
-    // What is left is the terminal's: wait_readable, which nobody waits in now, will see the flag.
+    // Otherwise the terminal changed: the next wait_readable sees the flag.
     else if (both[1].revents != 0)
       empty_pipe();
   }

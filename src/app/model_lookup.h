@@ -12,7 +12,7 @@ struct FoundModel {
   ModelFiles files;
   std::string name;       // for people: a hub id, a folder's path, "aira-mini"
   std::string found;      // how it was found: "folder", "Hugging Face cache", "built in"
-  bool fallback = false;  // nobody asked for it and nothing better was there
+  bool fallback = false;  // not asked for; no better model was found
 };
 
 /// `asked` is the value of -m. Throws Error when there is no such model.

@@ -116,7 +116,7 @@ void SettlingFile::settle(const std::function<bool()>& go_on) {
     std::byte* to = place_.get() + begin;
     std::memcpy(page.get(), to, std::min(bytes_ - begin, kHugePage));
     // The system changes the mapping while it holds the lock that a reader's page fault waits for,
-    // so nobody sees a hole. What is moved away leaves an empty page behind, for the next.
+    // so readers never see a hole. The moved page leaves an empty one behind, for the next round.
     if (mremap(page.get(), kHugePage, kHugePage, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP,
                to) == MAP_FAILED) {
       return;

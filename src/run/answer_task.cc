@@ -53,7 +53,7 @@ class AnswerTask final : public Task {
     return **std::find_if(branches_.begin(), branches_.end(),
                           [&](const auto& branch) { return branch->sequence == &sequence; });
   }
-  /// Answers among which the best are to be chosen are shown to nobody before that.
+  /// Whether the answers are ranked by their log-probability before any is delivered.
   bool ranked() const { return request_.options.best_of > 1; }
   void send(const Branch& branch, const std::string& text) const {
     if (listener().text && !text.empty() && !ranked()) listener().text(branch.number, text);

@@ -51,7 +51,7 @@ class Scheduler {
   /// Ends a request with what there is.
   void cancel(Task& task);
   void cancel_all();
-  /// Fails every request, for a reason that is nobody's own.
+  /// Fails every request for a reason common to all.
   void fail_all(const Error& error);
 
   std::int64_t slots() const { return sequences_.slots(); }

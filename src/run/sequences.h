@@ -37,7 +37,7 @@ class Sequences {
   std::int64_t slots() const { return static_cast<std::int64_t>(slots_.size()); }
   /// Slots that are neither open nor reserved.
   std::int64_t free() const;
-  /// Lets `owner` have `slots` sequences open at a time, whoever else wants them.
+  /// Reserves `slots` slots for `owner`, open or not.
   void reserve(Task& owner, std::int64_t slots) { shares_[&owner].reserved = slots; }
 
   /// A new sequence that begins with `ids`. Leading pages found in the prefix cache are shared, but

@@ -24,8 +24,9 @@ struct Want {
   const SamplingOptions* sampling = nullptr;
   History history = {};
   DrawPlace place = {};
-  bool last = false;           // the sequence does not go on from the drawn token
-  std::int64_t logprobs = -1;  // also the token's log-probability and so many alternatives; -1: no
+  bool last = false;  // the sequence does not go on from the drawn token
+  std::int64_t logprobs =
+      -1;  // also the token's log-probability and this many alternatives; -1: no
 };
 
 /// What came of it.

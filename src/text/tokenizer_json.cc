@@ -74,7 +74,8 @@ MergeList read_merge_list(JsonScanner& scanner, const std::string& where) {
 }
 
 /// The merges, read by a thread of its own while the vocabulary before them is: the two lists are
-/// nearly all of the file. Where they begin is a guess; whoever gets there knows.
+/// nearly all of the file. Where they begin is guessed here and checked by the reader that gets
+/// there.
 struct MergesAhead {
   std::size_t begin = 0;
   std::size_t end = 0;  // 0: nothing was found, or something wrong, for the main thread to see
