@@ -2,9 +2,9 @@
 // temperature, top-k with ties, top-p.
 //
 // The first kernel reads the logits once, many blocks per row: it applies the penalty in place and
-// stores the maximum of every 32. The second, one block per row, finds the k-th greatest maximum: at
-// least k scores reach it, in fewer than k groups of 32. It sorts these groups alone; the rest is in
-// double precision, summed in the sampler's order.
+// stores the maximum of every 32. The second, one block per row, finds the k-th greatest maximum:
+// at least k scores reach it, in fewer than k groups of 32. It sorts these groups alone; the rest
+// is in double precision, summed in the sampler's order.
 #include "kernels/device.h"
 #include "kernels/kernels.h"
 #include "kernels/pages.h"

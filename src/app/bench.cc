@@ -235,8 +235,7 @@ int run_bench(const BenchOptions& options) {
 
 Action set_up_bench(CLI::App& app) {
   const auto options = std::make_shared<BenchOptions>();
-  app.description(
-      "aira-cli bench [options]          Measure prompts, decoding, many sequences and the start");
+  app.description("aira-cli bench [options]          Measure prompts, decoding and many sequences");
   app.footer(R"(Decoding computes all logits of fixed tokens; sampling is not part of the time.
 
 Examples:
