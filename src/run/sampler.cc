@@ -57,6 +57,22 @@ double uniform(const DrawPlace& place) {
   return static_cast<double>(wide >> 11) * 0x1p-53;
 }
 
+std::optional<DeviceDraw> device_draw(const SamplingOptions& options, double uniform) {
+  SamplingOptions known;
+  known.temperature = options.temperature;
+  known.top_k = options.top_k;
+  known.top_p = options.top_p;
+  known.repetition_penalty = options.repetition_penalty;
+  known.greedy = options.greedy;
+  if (options != known) return std::nullopt;
+  return DeviceDraw{.temperature = options.temperature,
+                    .top_p = options.top_p,
+                    .uniform = uniform,
+                    .penalty = static_cast<float>(options.repetition_penalty),
+                    .top_k = static_cast<std::int32_t>(options.top_k),
+                    .greedy = options.greedy};
+}
+
 Sampler::Sampler(std::int64_t vocab) : scratch_(vocab) {
   candidates_.reserve(static_cast<std::size_t>(vocab));
 }

@@ -4,9 +4,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
+#include "model/device_sampler.h"
 #include "run/processors.h"
 
 namespace aira {
@@ -27,6 +29,9 @@ struct DrawPlace {
 
 /// A number in [0, 1) with 53 random bits.
 double uniform(const DrawPlace& place);
+
+/// These options for a DeviceSampler; nothing when they need the host's Sampler.
+std::optional<DeviceDraw> device_draw(const SamplingOptions& options, double uniform);
 
 /// Holds the scratch memory of one vocabulary, so that a token costs no allocation.
 class Sampler {

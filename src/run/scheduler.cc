@@ -28,20 +28,7 @@ Session::Limits limits(const Model& model, std::int64_t slots) {
 /// The draw as a device does it; nothing when it takes the host's Sampler.
 std::optional<DeviceDraw> device_draw(const Want& want) {
   if (want.sampling == nullptr || want.logprobs >= 0) return std::nullopt;
-  const SamplingOptions& options = *want.sampling;
-  SamplingOptions plain;
-  plain.temperature = options.temperature;
-  plain.top_k = options.top_k;
-  plain.top_p = options.top_p;
-  plain.repetition_penalty = options.repetition_penalty;
-  plain.greedy = options.greedy;
-  if (options != plain) return std::nullopt;
-  return DeviceDraw{.temperature = options.temperature,
-                    .top_p = options.top_p,
-                    .uniform = uniform(want.place),
-                    .penalty = static_cast<float>(options.repetition_penalty),
-                    .top_k = static_cast<std::int32_t>(options.top_k),
-                    .greedy = options.greedy};
+  return device_draw(*want.sampling, uniform(want.place));
 }
 
 /// Calls work(); what it throws as an Error.

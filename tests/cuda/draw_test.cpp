@@ -13,7 +13,6 @@
 #include "aira/error.h"
 #include "backends.h"
 #include "model/model.h"
-#include "run/device_draw.h"
 #include "run/sampler.h"
 
 namespace aira {
