@@ -1,11 +1,13 @@
 // softmax(q k^T * scale) v for single rows, the keys of each row and head split over blocks
 // (grid x) so that a dozen heads fill a large GPU at long context.
 //
-// Within a block, kGroup lanes share a key, eight features each, and keep a running maximum, sum
-// and weighted value (online softmax: Milakov and Gimelshein, arXiv 1805.02867). The groups of a
-// block are merged in shared memory; the blocks of a row and head by the one that comes last,
-// through global memory (the split-K scheme of Flash-Decoding). Which blocks take part depends on
-// the row's position alone, and parts are merged in order, so a result does not depend on timing.
+// Within a block, kGroup lanes share a key, eight features each. Keys and values of earlier steps
+// are fetched before the wait for the kernel that computes the queries, several keys of a lane at a
+// time; the row's own come with the query. A warp keeps a running maximum, sum and weighted value
+// (online softmax: Milakov and Gimelshein, arXiv 1805.02867). The warps of a block are merged in
+// shared memory; the blocks of a row and head by the one that comes last, through global memory (the
+// split-K scheme of Flash-Decoding). Which blocks take part depends on the row's position alone, and
+// parts are merged in order, so a result does not depend on timing.
 #include "kernels/device.h"
 #include "kernels/kernels.h"
 #include "kernels/pages.h"
@@ -14,8 +16,10 @@
 namespace aira::cuda {
 namespace {
 
-constexpr unsigned kThreads = 128;
+constexpr unsigned kThreads = 256;
+constexpr int kWarps = static_cast<int>(kThreads) / 32;
 constexpr int kFeatures = 8;        // of a lane
+constexpr int kMostPasses = 4;      // keys of a lane that are fetched at a time
 constexpr float kNothing = -1e30F;  // maximum of no scores; e^(kNothing - anything) is 0
 
 static_assert(kSplitKeys % kPagePositions == 0);
@@ -28,75 +32,57 @@ struct Running {
 };
 
 struct DecodeShared {
-  float maximum[kThreads];                         // [group]
-  float sum[kThreads];                             // [group]
-  float value[kThreads * kFeatures];               // [group][lane of group * 8 + feature]
-  std::int64_t cell[kSplitKeys / kPagePositions];  // where each page's features begin
+  float maximum[kWarps];
+  float sum[kWarps];
+  float value[kWarps][kLargestHead];
   bool last;
 };
 
-template <typename Storage, int kGroup>
-__device__ __forceinline__ void attend_keys(const AttentionJob& job, const float* query,
-                                            std::int64_t begin, std::int64_t end,
-                                            DecodeShared& shared) {
-  const auto* keys = static_cast<const Storage*>(job.keys);
-  const auto* values = static_cast<const Storage*>(job.values);
-  const std::int64_t padded = padded_head(job.head_size);
-  const unsigned group = threadIdx.x / kGroup;
-  const std::int64_t feature = threadIdx.x % kGroup * kFeatures;
-  float q[kFeatures];
-  for (int i = 0; i < kFeatures; ++i) {
-    q[i] = feature + i < job.head_size ? query[feature + i] * job.scale : 0.0F;
+/// Eight features as they are stored.
+template <typename Storage>
+struct Piece {
+  uint4 bits[sizeof(Storage) / 2];
+};
+template <typename Storage>
+__device__ __forceinline__ Piece<Storage> load_piece(const Storage* from) {
+  Piece<Storage> piece;
+#pragma unroll
+  for (unsigned i = 0; i < sizeof(Storage) / 2; ++i) {
+    piece.bits[i] = reinterpret_cast<const uint4*>(from)[i];
   }
-  Running state;
-  float value[kFeatures] = {};
-  constexpr std::int64_t kStep = kThreads / kGroup;
-  // Every lane goes round as often as the first, for the shuffles; late ones have nothing to add.
-  for (std::int64_t first = begin; first < end; first += kStep) {
-    const std::int64_t j = first + group;
-    const bool there = j < end && feature < padded;
-    float k[kFeatures] = {};
-    float v[kFeatures] = {};
-    if (there) {
-      const std::int64_t at =
-          shared.cell[(j - begin) / kPagePositions] + j % kPagePositions * padded + feature;
-      load_8(keys + at, k);
-      load_8(values + at, v);
-    }
-    float score = 0;
+  return piece;
+}
+__device__ __forceinline__ void unpack_piece(const Piece<__half>& piece, float (&out)[kFeatures]) {
+  unpack(piece.bits[0], out);
+}
+__device__ __forceinline__ void unpack_piece(const Piece<float>& piece, float (&out)[kFeatures]) {
 #pragma unroll
-    for (int i = 0; i < kFeatures; ++i) score += q[i] * k[i];
-#pragma unroll
-    for (int distance = kGroup / 2; distance > 0; distance /= 2) {
-      score += __shfl_xor_sync(kWholeWarp, score, distance);
-    }
-    if (j >= end) continue;
-    const float maximum = fmaxf(state.maximum, score);
-    const float shrink = expf(state.maximum - maximum);
-    const float weight = expf(score - maximum);
-    state = {maximum, state.sum * shrink + weight};
-#pragma unroll
-    for (int i = 0; i < kFeatures; ++i) value[i] = value[i] * shrink + weight * v[i];
-  }
-  if (threadIdx.x % kGroup == 0) {
-    shared.maximum[group] = state.maximum;
-    shared.sum[group] = state.sum;
-  }
-#pragma unroll
-  for (int i = 0; i < kFeatures; ++i) {
-    shared.value[group * kGroup * kFeatures + feature + i] = value[i];
+  for (int i = 0; i < 2; ++i) {
+    out[4 * i] = __uint_as_float(piece.bits[i].x), out[4 * i + 1] = __uint_as_float(piece.bits[i].y);
+    out[4 * i + 2] = __uint_as_float(piece.bits[i].z);
+    out[4 * i + 3] = __uint_as_float(piece.bits[i].w);
   }
 }
 
+/// What a lane has fetched of its next keys.
+template <typename Storage, int kPasses>
+struct Fetched {
+  Piece<Storage> key[kPasses];
+  Piece<Storage> value[kPasses];
+};
+
 /// Merges `parts` softmaxes, feature by feature: writes through `finish(feature, state, value)`.
 template <typename Part, typename Value, typename Finish>
-__device__ __forceinline__ void merge(std::int64_t parts, std::int64_t features, const Part& part,
+__device__ __forceinline__ void merge(int parts, int features, const Part& part,
                                       const Value& value_of, const Finish& finish) {
-  for (std::int64_t feature = threadIdx.x; feature < features; feature += kThreads) {
+  for (int feature = static_cast<int>(threadIdx.x); feature < features;
+       feature += static_cast<int>(kThreads)) {
     Running total;
-    for (std::int64_t p = 0; p < parts; ++p) total.maximum = fmaxf(total.maximum, part(p).maximum);
+#pragma unroll 8
+    for (int p = 0; p < parts; ++p) total.maximum = fmaxf(total.maximum, part(p).maximum);
     float value = 0;
-    for (std::int64_t p = 0; p < parts; ++p) {
+#pragma unroll 8
+    for (int p = 0; p < parts; ++p) {
       const Running one = part(p);
       const float weight = expf(one.maximum - total.maximum);
       total.sum += one.sum * weight;
@@ -106,102 +92,205 @@ __device__ __forceinline__ void merge(std::int64_t parts, std::int64_t features,
   }
 }
 
-template <typename Storage, int kGroup>
-__global__ void __launch_bounds__(kThreads) decode_block_per_split(AttentionJob job, bool append) {
+/// kAppend: the row's own key and value come from qkv, and are written into the cache.
+template <typename Storage, int kGroup, bool kAppend>
+__global__ void __launch_bounds__(kThreads, 2) decode_block_per_split(AttentionJob job) {
+  constexpr int kKeys = static_cast<int>(kThreads) / kGroup;  // of a pass
+  constexpr int kPasses =
+      (kSplitKeys + kKeys - 1) / kKeys < kMostPasses ? (kSplitKeys + kKeys - 1) / kKeys : kMostPasses;
   grid_dependency_trigger();
-  grid_dependency_wait();
-  const auto head = static_cast<std::int64_t>(blockIdx.y);
-  const auto row = static_cast<std::int64_t>(blockIdx.z);
+  const int head = static_cast<int>(blockIdx.y);
+  const int number = static_cast<int>(blockIdx.z);
+  const int row = job.only == nullptr ? number : job.only[number];
+  // Rows, slots and pages were there before the step began.
   const std::int64_t slot = job.rows.slot[row];
   if (slot < 0) return;
-  const std::int64_t position = job.rows.position[row];
-  const std::int64_t split = blockIdx.x;
-  const std::int64_t begin = split * kSplitKeys;
+  const int position = job.rows.position[row];
+  const int split = static_cast<int>(blockIdx.x);
+  const int begin = split * static_cast<int>(kSplitKeys);
   if (begin > position) return;
-  const std::int64_t splits = position / kSplitKeys + 1;  // blocks of this row and head
-  const std::int64_t end = min(begin + kSplitKeys, position + 1);
-  const std::int64_t width = job.heads * job.head_size;
-  const std::int64_t padded = padded_head(job.head_size);
-  const float* query = job.qkv + row * 3 * width + head * job.head_size;
-  DecodeShared& shared = block_shared<DecodeShared>();
-  for (std::int64_t first = begin + static_cast<std::int64_t>(threadIdx.x) * kPagePositions;
-       first < end; first += kThreads * kPagePositions) {
-    shared.cell[(first - begin) / kPagePositions] =
-        cell_in(job, page_of(job.pages, slot, first), head, first);
-  }
-  if (append && split == splits - 1) {
-    const std::int64_t page = page_of(job.pages, slot, position);
-    if (threadIdx.x == 0 && head == 0) keep_token(job, row, page);
-    const std::int64_t cell = cell_in(job, page, head, position);
-    for (std::int64_t i = threadIdx.x; i < padded; i += kThreads) {
-      const bool there = i < job.head_size;
-      from_float(there ? query[width + i] : 0.0F, static_cast<Storage*>(job.keys)[cell + i]);
-      from_float(there ? query[2 * width + i] : 0.0F, static_cast<Storage*>(job.values)[cell + i]);
+  const int splits = position / static_cast<int>(kSplitKeys) + 1;  // blocks of this row and head
+  const int end = min(begin + static_cast<int>(kSplitKeys), position + 1);
+  const int head_size = static_cast<int>(job.head_size);
+  const int width = static_cast<int>(job.heads) * head_size;
+  const auto padded = static_cast<int>(padded_head(head_size));
+  const int group = static_cast<int>(threadIdx.x) / kGroup;
+  const int feature = static_cast<int>(threadIdx.x) % kGroup * kFeatures;
+  const int cached = kAppend ? min(end, position) : end;  // keys that are in the cache
+
+  Fetched<Storage, kPasses> fetched;
+  const auto fetch = [&](int first) {
+#pragma unroll
+    for (int i = 0; i < kPasses; ++i) {
+      const int j = first + i * kKeys + group;
+      if (j < cached && feature < padded) {
+        const std::int64_t at = cell_in(job, page_of(job.pages, slot, j), head, j) + feature;
+        fetched.key[i] = load_piece(static_cast<const Storage*>(job.keys) + at);
+        fetched.value[i] = load_piece(static_cast<const Storage*>(job.values) + at);
+      } else {
+        fetched.key[i] = {};
+        fetched.value[i] = {};
+      }
     }
+  };
+  if constexpr (kAppend) fetch(begin);
+  grid_dependency_wait();
+  if constexpr (!kAppend) fetch(begin);
+
+  const float* query = job.qkv + static_cast<std::int64_t>(row) * 3 * width + head * head_size;
+  float q[kFeatures];
+  float own_key[kFeatures] = {};
+  float own_value[kFeatures] = {};
+#pragma unroll
+  for (int i = 0; i < kFeatures; ++i) q[i] = feature + i < head_size ? query[feature + i] : 0.0F;
+  if (kAppend && end == position + 1 && (position - begin) % kKeys == group && feature < padded) {
+    const std::int64_t page = page_of(job.pages, slot, position);
+    const std::int64_t cell = cell_in(job, page, head, position) + feature;
+#pragma unroll
+    for (int i = 0; i < kFeatures; ++i) {
+      const bool there = feature + i < head_size;
+      Storage key;
+      Storage value;
+      from_float(there ? query[width + feature + i] : 0.0F, key);
+      from_float(there ? query[2 * width + feature + i] : 0.0F, value);
+      own_key[i] = to_float(key);
+      own_value[i] = to_float(value);
+      static_cast<Storage*>(job.keys)[cell + i] = key;
+      static_cast<Storage*>(job.values)[cell + i] = value;
+    }
+    if (head == 0 && feature == 0) keep_token(job, row, page);
   }
-  __syncthreads();
-  attend_keys<Storage, kGroup>(job, query, begin, end, shared);
+#pragma unroll
+  for (int i = 0; i < kFeatures; ++i) q[i] *= job.scale;
+
+  Running state;
+  float value[kFeatures] = {};
+  for (int first = begin;;) {
+    float score[kPasses];
+    float maximum = state.maximum;
+#pragma unroll
+    for (int i = 0; i < kPasses; ++i) {
+      const int j = first + i * kKeys + group;
+      float key[kFeatures];
+      unpack_piece(fetched.key[i], key);
+      const bool own = kAppend && j == position;
+      float sum = 0;
+#pragma unroll
+      for (int f = 0; f < kFeatures; ++f) sum += q[f] * (own ? own_key[f] : key[f]);
+#pragma unroll
+      for (int distance = kGroup / 2; distance > 0; distance /= 2) {
+        sum += __shfl_xor_sync(kWholeWarp, sum, distance);
+      }
+      score[i] = j < end ? sum : kNothing;
+      maximum = fmaxf(maximum, score[i]);
+    }
+#pragma unroll
+    for (int distance = 16; distance >= kGroup; distance /= 2) {
+      maximum = fmaxf(maximum, __shfl_xor_sync(kWholeWarp, maximum, distance));
+    }
+    const float shrink = expf(state.maximum - maximum);
+    state = {maximum, state.sum * shrink};
+#pragma unroll
+    for (float& v : value) v *= shrink;
+#pragma unroll
+    for (int i = 0; i < kPasses; ++i) {
+      const int j = first + i * kKeys + group;
+      const float weight = j < end ? expf(score[i] - maximum) : 0.0F;
+      const bool own = kAppend && j == position;
+      state.sum += weight;
+      float v[kFeatures];
+      unpack_piece(fetched.value[i], v);
+#pragma unroll
+      for (int f = 0; f < kFeatures; ++f) value[f] += weight * (own ? own_value[f] : v[f]);
+    }
+    first += kPasses * kKeys;
+    if (first >= end) break;
+    fetch(first);
+  }
+  // The groups of the warp; each has its own share of the sum and of the values.
+#pragma unroll
+  for (int distance = 16; distance >= kGroup; distance /= 2) {
+    state.sum += __shfl_xor_sync(kWholeWarp, state.sum, distance);
+#pragma unroll
+    for (float& v : value) v += __shfl_xor_sync(kWholeWarp, v, distance);
+  }
+  DecodeShared& shared = block_shared<DecodeShared>();
+  const int warp = static_cast<int>(threadIdx.x) / 32;
+  if (static_cast<int>(threadIdx.x) % 32 < kGroup) {
+    if (feature == 0) {
+      shared.maximum[warp] = state.maximum;
+      shared.sum[warp] = state.sum;
+    }
+#pragma unroll
+    for (int f = 0; f < kFeatures; ++f) shared.value[warp][feature + f] = value[f];
+  }
   __syncthreads();
 
-  float* out = job.out + row * width + head * job.head_size;
-  const auto group_part = [&](std::int64_t p) { return Running{shared.maximum[p], shared.sum[p]}; };
-  const auto group_value = [&](std::int64_t p, std::int64_t feature) {
-    return shared.value[p * kGroup * kFeatures + feature];
-  };
-  constexpr std::int64_t kGroups = kThreads / kGroup;
+  float* out = job.out + static_cast<std::int64_t>(row) * width + head * head_size;
+  const auto warp_part = [&](int p) { return Running{shared.maximum[p], shared.sum[p]}; };
+  const auto warp_value = [&](int p, int f) { return shared.value[p][f]; };
   if (splits == 1) {
-    merge(kGroups, job.head_size, group_part, group_value,
-          [&](std::int64_t feature, Running total, float value) {
-            out[feature] = value / total.sum;
-          });
+    merge(kWarps, head_size, warp_part, warp_value,
+          [&](int f, Running total, float v) { out[f] = v / total.sum; });
     return;
   }
   // A part in global memory: its features, then maximum and sum.
-  float* parts = job.partial + (row * job.heads + head) * gridDim.x * (padded + 2);
+  float* parts = job.partial + (static_cast<std::int64_t>(number) * job.heads + head) * gridDim.x *
+                                   (padded + 2);
   float* mine = parts + split * (padded + 2);
-  merge(kGroups, job.head_size, group_part, group_value,
-        [&](std::int64_t feature, Running total, float value) {
-          mine[feature] = value;
-          if (feature == 0) {
-            mine[padded] = total.maximum;
-            mine[padded + 1] = total.sum;
-          }
-        });
+  merge(kWarps, head_size, warp_part, warp_value, [&](int f, Running total, float v) {
+    mine[f] = v;
+    if (f == 0) {
+      mine[padded] = total.maximum;
+      mine[padded + 1] = total.sum;
+    }
+  });
   __threadfence();
   __syncthreads();
-  unsigned* arrived = job.arrived + row * job.heads + head;
-  if (threadIdx.x == 0) shared.last = atomicAdd(arrived, 1U) == splits - 1;
+  unsigned* arrived = job.arrived + static_cast<std::int64_t>(number) * job.heads + head;
+  if (threadIdx.x == 0) {
+    shared.last = atomicAdd(arrived, 1U) == static_cast<unsigned>(splits) - 1;
+  }
   __syncthreads();
   if (!shared.last) return;
   __threadfence();
   if (threadIdx.x == 0) *arrived = 0;
   merge(
-      splits, job.head_size,
-      [&](std::int64_t p) {
+      splits, head_size,
+      [&](int p) {
         return Running{parts[p * (padded + 2) + padded], parts[p * (padded + 2) + padded + 1]};
       },
-      [&](std::int64_t p, std::int64_t feature) { return parts[p * (padded + 2) + feature]; },
-      [&](std::int64_t feature, Running total, float value) { out[feature] = value / total.sum; });
+      [&](int p, int f) { return parts[p * (padded + 2) + f]; },
+      [&](int f, Running total, float v) { out[f] = v / total.sum; });
+}
+
+template <typename Storage, int kGroup>
+void launch_group(const Launch& how, const AttentionJob& job, bool append) {
+  if (append) {
+    launch(how, decode_block_per_split<Storage, kGroup, true>, job);
+  } else {
+    launch(how, decode_block_per_split<Storage, kGroup, false>, job);
+  }
 }
 
 template <typename Storage>
 void launch_storage(const AttentionJob& job, bool append, Stream stream) {
-  const Launch how = {.grid = {static_cast<unsigned>((job.context + kSplitKeys - 1) / kSplitKeys),
+  const Launch how = {.grid = {static_cast<unsigned>((job.positions + kSplitKeys - 1) / kSplitKeys),
                                static_cast<unsigned>(job.heads), static_cast<unsigned>(job.count)},
                       .block = kThreads,
                       .stream = stream.stream,
                       .dependent = stream.dependent,
                       .name = "decode_block_per_split"};
   if (job.head_size <= 8) {
-    launch(how, decode_block_per_split<Storage, 1>, job, append);
+    launch_group<Storage, 1>(how, job, append);
   } else if (job.head_size <= 16) {
-    launch(how, decode_block_per_split<Storage, 2>, job, append);
+    launch_group<Storage, 2>(how, job, append);
   } else if (job.head_size <= 32) {
-    launch(how, decode_block_per_split<Storage, 4>, job, append);
+    launch_group<Storage, 4>(how, job, append);
   } else if (job.head_size <= 64) {
-    launch(how, decode_block_per_split<Storage, 8>, job, append);
+    launch_group<Storage, 8>(how, job, append);
   } else {
-    launch(how, decode_block_per_split<Storage, 16>, job, append);
+    launch_group<Storage, 16>(how, job, append);
   }
 }
 

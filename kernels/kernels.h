@@ -91,11 +91,25 @@ struct LinearJob {
   Activation activation = Activation::kNone;
   const float* residual = nullptr;  // [rows, out] or null; may be y
   LayerNorm norm;                   // of x; gain null: none
-  float* y = nullptr;               // [rows, out]
+  const std::int32_t* from = nullptr;  // [rows], the row of x for each; null: its own
+  float* y = nullptr;                  // [rows, out]
+  void* halves = nullptr;              // [rows, stride], for linear_tile
 };
 /// The longest `in` that the kernel's shared memory holds.
 constexpr std::int64_t kSkinnyInputs = 12288;
 void linear_skinny(const LinearJob& job, Stream stream);
+
+// -- linear_few.cu --
+
+/// The same on tensor cores, for weights in f16; x, after the LayerNorm, is rounded to f16.
+/// The widest row that the kernel normalises.
+constexpr std::int64_t kFewNormInputs = 3072;
+void linear_few(const LinearJob& job, Stream stream);
+
+// -- linear_tile.cu --
+
+/// The same results for many rows: x goes through job.halves.
+void linear_tile(const LinearJob& job, Stream stream);
 
 // -- linear_epilogue.cu: before and after cuBLAS's matrix product --
 
@@ -111,7 +125,8 @@ struct AttentionJob {
   const float* qkv = nullptr;  // [T, 3C]
   std::int64_t count = 0;      // T
   RowArrays rows;
-  const RowGroup* groups = nullptr;  // [group_count], for attention_prefill
+  const std::int32_t* only = nullptr;  // [T], the rows of attention_decode; null: 0 to T - 1
+  const RowGroup* groups = nullptr;    // [group_count], for attention_prefill
   std::int64_t group_count = 0;
   PageArray pages;
   void* keys = nullptr;  // [pages, H, 32, padded D] of this layer
@@ -120,7 +135,7 @@ struct AttentionJob {
   DType dtype = DType::kF32;       // of the cache
   std::int64_t heads = 0;
   std::int64_t head_size = 0;
-  std::int64_t context = 0;  // most positions of a sequence
+  std::int64_t positions = 0;  // no row's position is beyond this many
   float scale = 1;
   float* out = nullptr;         // [T, C]
   float* partial = nullptr;     // attention_partial_floats()
@@ -173,10 +188,12 @@ struct DrawJob {
   const std::int32_t* output_rows = nullptr;  // [count]
   PageArray pages;
   const std::int32_t* tokens = nullptr;  // [pages, 32], of the cache
-  const DeviceDraw* options = nullptr;   // [count]; top_k is 1..kDrawTopK unless greedy
+  const DeviceDraw* options = nullptr;  // [count]; top_k is 1..kDrawTopK unless greedy; 0: no draw
   unsigned* maxima = nullptr;            // [count, draw_groups(V)]
   std::int32_t* last = nullptr;          // [slots], the rows' `drawn`
-  std::int32_t* out = nullptr;           // [count], tokens or kNotDrawn
+  std::int32_t* out = nullptr;           // [..., room]; tokens or kNotDrawn, host memory may do
+  std::int64_t room = 0;
+  const std::int32_t* flight = nullptr;  // which of out's rows to write
 };
 constexpr std::int64_t draw_groups(std::int64_t vocab) { return (vocab + 31) / 32; }
 void draw_tokens(const DrawJob& job, Stream stream);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <mutex>
 #include <string>
 #include <tuple>
@@ -23,6 +24,29 @@ struct Launch {
   bool dependent = false;
   const char* name = "a kernel";  // for messages; a string literal
 };
+
+/// Of the current device.
+inline int multiprocessors() {
+  static const int count = [] {
+    int device = 0;
+    int value = 0;
+    check(cudaGetDevice(&device), "asking for the device");
+    check(cudaDeviceGetAttribute(&value, cudaDevAttrMultiProcessorCount, device),
+          "asking for its multiprocessors");
+    return value;
+  }();
+  return count;
+}
+
+/// Lets a kernel have this much dynamic shared memory; beyond 48 KiB a GPU wants to be asked.
+template <typename... P>
+void allow_shared(void (*kernel)(P...), std::int64_t bytes) {
+  constexpr std::int64_t kWithoutAsking = 48 << 10;
+  if (bytes <= kWithoutAsking) return;
+  check(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
+                             cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)),
+        "asking for shared memory");
+}
 
 #ifdef AIRA_CUDA_ON_HOST
 

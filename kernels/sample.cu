@@ -2,9 +2,9 @@
 // temperature, top-k with ties, top-p.
 //
 // The first kernel reads the logits once, many blocks per row: it applies the penalty in place and
-// stores the maximum of every 32. The second, one block per row, finds the k-th greatest maximum:
-// at least k scores reach it, in fewer than k groups of 32. It sorts these groups alone; the rest
-// is in double precision, summed in the sampler's order.
+// stores the maximum of every 32. The second, one block per row, finds a score that the maxima of k
+// groups or more reach, but no more scores than it can hold: the k best are among those, and it
+// sorts them alone. The rest is in double precision, summed in the sampler's order.
 #include "kernels/device.h"
 #include "kernels/kernels.h"
 #include "kernels/pages.h"
@@ -17,7 +17,7 @@ constexpr unsigned kDrawThreads = 512;
 constexpr std::int64_t kGroup = 32;
 constexpr std::int64_t kChunk = 2048;  // logits of a block of the first kernel
 constexpr std::int64_t kMostKeys = 2048;
-static_assert((kDrawTopK - 1) * kGroup <= kMostKeys && kDrawVocab <= kGroup * kMostKeys);
+static_assert(kDrawTopK * kGroup <= kMostKeys && kDrawVocab <= kGroup * kMostKeys);
 using Wide = unsigned long long;
 
 /// Floats as integers of the same order; both zeros are one, NaN is above all.
@@ -41,6 +41,10 @@ __device__ __forceinline__ std::int32_t number_in(Wide rank) {
   return static_cast<std::int32_t>(0xffffffffU - static_cast<unsigned>(rank & 0xffffffffU));
 }
 
+__device__ __forceinline__ bool fills_bucket(const DeviceDraw& options) {
+  return options.top_k == 0 && !options.greedy;
+}
+
 struct PenaltyShared {
   float score[kChunk];
 };
@@ -50,6 +54,7 @@ __global__ void __launch_bounds__(kPenaltyThreads) penalise_block_per_chunk(Draw
   grid_dependency_wait();
   auto& shared = block_shared<PenaltyShared>();
   const auto draw = static_cast<std::int64_t>(blockIdx.y);
+  if (fills_bucket(job.options[draw])) return;
   const std::int64_t base = blockIdx.x * kChunk;
   const std::int64_t count = min(kChunk, job.vocab - base);
   float* logits = job.logits + draw * job.vocab + base;
@@ -85,72 +90,102 @@ __global__ void __launch_bounds__(kPenaltyThreads) penalise_block_per_chunk(Draw
 }
 
 struct DrawShared {
-  Wide rank[kMostKeys];
+  Wide listed[kMostKeys];  // in any order
+  Wide rank[kMostKeys];    // the same in descending order
   union {
     Wide tied[kMostKeys];
     double probability[kMostKeys];
   };
+  std::int32_t group[kMostKeys];  // those that are looked through
   double sum;
-  unsigned above;  // scores above the k-th maximum
+  unsigned count[2][kDrawThreads / 32];
+  unsigned best;
+  unsigned groups;
+  unsigned above;  // scores above the least
   unsigned ties;   // scores equal to it
   unsigned kept;   // in `rank` and `probability`
   unsigned loose;  // ties that follow these, too many to be listed
 };
 
-/// Puts the first n ranks in descending order (bitonic sort); n is a power of two.
-__device__ __forceinline__ void sort_ranks(Wide* ranks, unsigned n) {
-  for (unsigned size = 2; size <= n; size *= 2) {
-    for (unsigned stride = size / 2; stride > 0; stride /= 2) {
-      for (unsigned i = threadIdx.x; i < n / 2; i += kDrawThreads) {
-        const unsigned low = i / stride * stride * 2 + i % stride;
-        const Wide a = ranks[low];
-        const Wide b = ranks[low + stride];
-        if ((a < b) == ((low & size) == 0)) {
-          ranks[low] = b;
-          ranks[low + stride] = a;
-        }
-      }
-      __syncthreads();
+/// The maxima that a thread looks at.
+constexpr int kOwnGroups = static_cast<int>(kMostKeys / kDrawThreads);
+
+/// How many of the block's keys are at least `least`. `turn` must alternate from call to call.
+__device__ __forceinline__ unsigned count_from(const unsigned (&keys)[kOwnGroups], unsigned least,
+                                               int turn, DrawShared& shared) {
+  unsigned mine = 0;
+#pragma unroll
+  for (const unsigned key : keys) mine += __popc(__ballot_sync(kWholeWarp, key >= least));
+  if (threadIdx.x % 32 == 0) shared.count[turn][threadIdx.x / 32] = mine;
+  __syncthreads();
+  unsigned all = 0;
+#pragma unroll
+  for (const unsigned count : shared.count[turn]) all += count;
+  return all;
+}
+
+/// The k-th greatest key, or one below it that no other key of the block separates from it.
+__device__ __forceinline__ unsigned find_least(const unsigned (&keys)[kOwnGroups], unsigned k,
+                                               DrawShared& shared) {
+  unsigned least = 0;
+  for (int bit = 31; bit >= 0; --bit) {
+    const unsigned higher = least | 1U << bit;
+    const unsigned count = count_from(keys, higher, bit % 2, shared);
+    if (count >= k) least = higher;
+    if (count == k) break;
+  }
+  return least;
+}
+
+/// Puts `n` different ranks in descending order: each goes where as many are above it.
+__device__ __forceinline__ void sort_ranks(const Wide* from, unsigned n, Wide* to) {
+  for (unsigned i = threadIdx.x; i < n; i += kDrawThreads) {
+    const Wide mine = from[i];
+    unsigned place = 0;
+#pragma unroll 8
+    for (unsigned j = 0; j < n; ++j) place += from[j] > mine ? 1 : 0;
+    to[place] = mine;
+  }
+  __syncthreads();
+}
+
+/// Ranks the scores above `least` and, as far as there is room, those equal to it, but no minus
+/// infinity. Returns how many; shared.loose is the number of ties that are not among them.
+__device__ __forceinline__ std::int64_t list_from(const DrawJob& job, std::int64_t draw,
+                                                  const unsigned (&keys)[kOwnGroups],
+                                                  unsigned least, DrawShared& shared) {
+#pragma unroll
+  for (int i = 0; i < kOwnGroups; ++i) {
+    const auto group = static_cast<std::int32_t>(threadIdx.x + i * kDrawThreads);
+    if (keys[i] >= least && group < draw_groups(job.vocab)) {
+      shared.group[atomicAdd(&shared.groups, 1U)] = group;
     }
   }
-}
-
-/// Fills up with ranks below all others to a power of two, and sorts.
-__device__ __forceinline__ void sort_all(Wide* ranks, std::int64_t n) {
-  unsigned size = 1;
-  while (size < n) size *= 2;
-  for (std::int64_t i = n + threadIdx.x; i < size; i += kDrawThreads) ranks[i] = 0;
   __syncthreads();
-  sort_ranks(ranks, size);
-}
-
-/// Lists the scores above `least` and, as far as there is room, those equal to it, in order, but no
-/// minus infinity. Returns how many are listed; shared.loose is the number of ties that are not.
-__device__ __forceinline__ std::int64_t list_from(const DrawJob& job, std::int64_t draw,
-                                                  unsigned least, DrawShared& shared) {
-  const std::int64_t groups = draw_groups(job.vocab);
-  for (std::int64_t g = threadIdx.x / 32; g < groups; g += kDrawThreads / 32) {
-    if (job.maxima[draw * groups + g] < least) continue;
-    const std::int64_t id = g * kGroup + threadIdx.x % 32;
+  constexpr unsigned kWarps = kDrawThreads / 32;
+#pragma unroll 4
+  for (unsigned g = threadIdx.x / 32; g < shared.groups; g += kWarps) {
+    const std::int64_t id = shared.group[g] * kGroup + threadIdx.x % 32;
     if (id >= job.vocab) continue;
     const unsigned key = key_of(job.logits[draw * job.vocab + id]);
     if (key > least) {
-      shared.rank[atomicAdd(&shared.above, 1U)] = ranked(key, id);
+      shared.listed[atomicAdd(&shared.above, 1U)] = ranked(key, id);
     } else if (key == least && least != kKeyOfMinusInfinity) {
       const unsigned at = atomicAdd(&shared.ties, 1U);
       if (at < kMostKeys) shared.tied[at] = ranked(key, id);
     }
   }
   __syncthreads();
-  const std::int64_t above = shared.above;
-  const std::int64_t ties = shared.ties;
+  const unsigned above = shared.above;
+  const unsigned ties = shared.ties;
   const bool all = above + ties <= kMostKeys;
-  for (std::int64_t i = threadIdx.x; all && i < ties; i += kDrawThreads) {
-    shared.rank[above + i] = shared.tied[i];
+  for (unsigned i = threadIdx.x; all && i < ties; i += kDrawThreads) {
+    shared.listed[above + i] = shared.tied[i];
   }
-  if (threadIdx.x == 0) shared.loose = all ? 0 : static_cast<unsigned>(ties);
-  const std::int64_t listed = all ? above + ties : above;
-  sort_all(shared.rank, listed);
+  if (threadIdx.x == 0) shared.loose = all ? 0 : ties;
+  __syncthreads();
+  const unsigned listed = all ? above + ties : above;
+  sort_ranks(shared.listed, listed, shared.rank);
   return listed;
 }
 
@@ -215,27 +250,42 @@ __device__ __forceinline__ std::int32_t pick(const DrawJob& job, std::int64_t dr
 __global__ void __launch_bounds__(kDrawThreads, 1) draw_block_per_row(DrawJob job) {
   grid_dependency_trigger();
   grid_dependency_wait();
-  auto& shared = block_shared<DrawShared>();
+  auto& shared = *block_shared_dynamic<DrawShared>();
   const auto draw = static_cast<std::int64_t>(blockIdx.x);
   const DeviceDraw options = job.options[draw];
+  if (fills_bucket(options)) return;
   const std::int64_t groups = draw_groups(job.vocab);
-  for (std::int64_t g = threadIdx.x; g < groups; g += kDrawThreads) {
-    shared.rank[g] = ranked(job.maxima[draw * groups + g], g);
+  unsigned keys[kOwnGroups];
+#pragma unroll
+  for (int i = 0; i < kOwnGroups; ++i) {
+    const std::int64_t group = threadIdx.x + i * static_cast<std::int64_t>(kDrawThreads);
+    keys[i] = group < groups ? job.maxima[draw * groups + group] : 0;
   }
-  if (threadIdx.x == 0) shared.above = shared.ties = 0;
-  sort_all(shared.rank, groups);
-  const unsigned best = key_in(shared.rank[0]);
+  if (threadIdx.x == 0) shared.groups = shared.above = shared.ties = 0;
+  if (threadIdx.x == 0) shared.best = 0;
+  __syncthreads();
+  unsigned greatest = 0;
+  for (const unsigned key : keys) greatest = max(greatest, key);
+#pragma unroll
+  for (int distance = 16; distance > 0; distance /= 2) {
+    greatest = max(greatest, __shfl_xor_sync(kWholeWarp, greatest, distance));
+  }
+  if (threadIdx.x % 32 == 0) atomicMax(&shared.best, greatest);
+  __syncthreads();
+  const unsigned best = shared.best;
   const std::int32_t slot = job.rows.slot[job.output_rows[draw]];
+  std::int32_t* const out = job.out + *job.flight * job.room;
   if (best >= kKeyOfInfinity || best == kKeyOfMinusInfinity) {
-    if (threadIdx.x == 0) job.out[draw] = kNotDrawn;
+    if (threadIdx.x == 0) out[draw] = kNotDrawn;
     if (threadIdx.x == 0) job.last[slot] = 0;
     return;
   }
   const std::int64_t top_k = options.greedy ? 1 : options.top_k;
   const std::int64_t k = min(top_k, job.vocab);
-  const unsigned least = k <= groups ? key_in(shared.rank[k - 1]) : kKeyOfMinusInfinity;
-  __syncthreads();
-  const std::int64_t listed = list_from(job, draw, least, shared);
+  const unsigned least = k == 1        ? best
+                         : k <= groups ? find_least(keys, static_cast<unsigned>(k), shared)
+                                       : kKeyOfMinusInfinity;
+  const std::int64_t listed = list_from(job, draw, keys, least, shared);
 
   // The k best and what ties with the k-th. Fewer than k are listed when the rest is loose, or
   // minus infinity.
@@ -274,7 +324,7 @@ __global__ void __launch_bounds__(kDrawThreads, 1) draw_block_per_row(DrawJob jo
   __syncthreads();
   if (threadIdx.x != 0) return;
   const std::int32_t token = pick(job, draw, least, loose_share, shared);
-  job.out[draw] = token;
+  out[draw] = token;
   job.last[slot] = token;
 }
 
@@ -289,8 +339,10 @@ void draw_tokens(const DrawJob& job, Stream stream) {
           .dependent = stream.dependent,
           .name = "penalise_block_per_chunk"},
          penalise_block_per_chunk, job);
+  allow_shared(draw_block_per_row, sizeof(DrawShared));
   launch({.grid = static_cast<unsigned>(job.count),
           .block = kDrawThreads,
+          .shared_bytes = sizeof(DrawShared),
           .stream = stream.stream,
           .dependent = stream.dependent,
           .name = "draw_block_per_row"},

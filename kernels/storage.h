@@ -18,8 +18,8 @@ __device__ __forceinline__ float2 halves(unsigned bits) {
                      __half2float(__ushort_as_half(static_cast<unsigned short>(bits >> 16U))));
 }
 __device__ __forceinline__ unsigned pack_halves(float low, float high) {
-  return static_cast<unsigned>(__half_as_ushort(__float2half_rn(low))) |
-         static_cast<unsigned>(__half_as_ushort(__float2half_rn(high))) << 16U;
+  const __half2 pair = __floats2half2_rn(low, high);
+  return *reinterpret_cast<const unsigned*>(&pair);
 }
 
 /// 16 bytes as numbers: eight halves or four floats.

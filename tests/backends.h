@@ -16,10 +16,14 @@ namespace aira {
 struct TestBackend {
   std::string name;  // of letters, digits and _
   std::function<std::unique_ptr<Backend>(ThreadPool& pool)> make;
-  /// Results do not depend on what is computed beside them.
-  bool same_bits = true;
-  /// With f16 weights, inputs of more rows than this are rounded to f16 too.
-  std::int64_t exact_input_rows = std::int64_t{1} << 40;
+  /// The number of threads changes how it works.
+  bool threads = true;
+  /// With f32 weights too, results do not depend on what is computed beside them.
+  bool same_bits_in_f32 = true;
+  /// A row's result is the same whether the row before it is in the same step or in an earlier one.
+  bool same_bits_alone = true;
+  /// With f16 weights, inputs are rounded to f16 too.
+  bool rounds_inputs = false;
   /// Weights may be kept in int8.
   bool int8 = false;
   /// Keys and values are kept in f16 when the cache says so.

@@ -19,8 +19,9 @@ namespace {
 
 using namespace cuda;  // NOLINT(google-build-using-namespace): this file is where both meet
 
-/// Rows up to which reading the weights dominates, so that our own kernel is used; beyond it
-/// cuBLAS. A first choice, not yet measured on a GPU.
+/// Rows up to which linear_few is used, beyond it linear_tile; the results are the same.
+constexpr std::int64_t kFewRows = 16;
+/// In f32: rows up to which linear_skinny is used, beyond it cuBLAS.
 constexpr std::int64_t kSkinnyRows = 8;
 
 class CudaBackend final : public Backend {
@@ -36,6 +37,7 @@ class CudaBackend final : public Backend {
   Buffer alloc(std::int64_t bytes, const void* contents) override;
   Matrix load_matrix(const HostMatrix& source, DType dtype) override {
     step_.forget();
+    full_precision_ = full_precision_ || dtype == DType::kF32;
     return upload_matrix(uploader_, source, dtype);
   }
   Vector load_vector(const std::shared_ptr<const std::byte>& source, DType dtype,
@@ -56,11 +58,12 @@ class CudaBackend final : public Backend {
   void begin(std::span<const Row> rows, std::span<const std::int32_t> output_rows,
              const PageTable& table) override {
     norm_waits_ = false;
-    step_.begin(rows, output_rows, table);
+    step_.begin(rows, output_rows, table, drawing_.take_draws(), drawing_.flight());
   }
   void end() override {
     if (!step_.replaying()) run_norm();
     step_.end();
+    drawing_.started();
   }
   std::span<const float> read(const Tensor& tensor) override;
   void embed(const Matrix& tokens, const Vector& positions, Tensor out) override;
@@ -87,7 +90,8 @@ class CudaBackend final : public Backend {
   Scratch<std::uint16_t> halves_;
   Scratch<float> products_, partial_;
   Scratch<unsigned> arrived_;
-  Buffer host_;  // what read() returns
+  bool full_precision_ = false;  // some matrix is in f32
+  Buffer host_;                  // what read() returns
   std::int64_t host_bytes_ = 0;
   LayerNormJob norm_;  // not launched yet: the next linear may include it
   bool norm_waits_ = false;
@@ -112,9 +116,9 @@ StepRows CudaBackend::reserve(const StepLimits& limits) {
   const std::int64_t rows = Step::bucket(limits.rows);
   const std::int64_t outputs = Step::bucket(limits.output_rows);
   const std::int64_t most = std::max(rows, outputs);
-  if (most > kSkinnyRows || limits.inputs > kSkinnyInputs) {
+  if (most > kFewRows) halves_.reserve(most * matrix_stride(limits.inputs, DType::kF16));
+  if (full_precision_ && (most > kSkinnyRows || limits.inputs > kSkinnyInputs)) {
     gemm_.prepare();
-    halves_.reserve(most * matrix_stride(limits.inputs, DType::kF16));
     products_.reserve(std::max(rows * limits.outputs, outputs * limits.vocab));
   }
   partial_.reserve(attention_partial_floats(rows, limits.heads, limits.head_size, limits.context));
@@ -168,7 +172,6 @@ void CudaBackend::layernorm(Tensor x, const Vector& gain, const Vector& bias, fl
            .out = out.data,
            .from = rows == RowSet::kOutput ? step_.output_rows() : nullptr};
   norm_waits_ = true;
-  if (norm_.from != nullptr) run_norm();
 }
 
 /// Launches a LayerNorm that no linear has included.
@@ -192,41 +195,42 @@ void CudaBackend::linear(Tensor x, const Matrix& weights, const Epilogue& epilog
                 .residual = epilogue.residual.data,
                 .norm = {},
                 .y = out.data};
-  if (job.rows > kSkinnyRows || job.stride > kSkinnyInputs) {
-    run_norm();
-    product(job);
-    return;
-  }
-  if (norm_waits_ && norm_.out == x.data) {
+  const bool half = job.dtype == DType::kF16;
+  const bool ours = half || (job.rows <= kSkinnyRows && job.stride <= kSkinnyInputs);
+  const bool can_norm = half ? job.in <= kFewNormInputs : ours && norm_.from == nullptr;
+  if (norm_waits_ && norm_.out == x.data && can_norm) {
     job.x = norm_.x;
     job.norm = norm_.norm;
+    job.from = norm_.from;
     norm_waits_ = false;
   }
   run_norm();
-  linear_skinny(job, stream());
+  if (!ours) {
+    product(job);
+  } else if (!half) {
+    linear_skinny(job, stream());
+  } else if (job.rows <= kFewRows) {
+    linear_few(job, stream());
+  } else {
+    job.halves = halves_.get(job.rows * job.stride);
+    linear_tile(job, stream());
+  }
 }
 
-/// The same by cuBLAS, between two kernels of ours.
+/// The same by cuBLAS, and what is left to do after it.
 void CudaBackend::product(const LinearJob& job) {
-  GemmJob gemm{.x = job.x,
-               .rows = job.rows,
-               .x_stride = job.in,
-               .weights = job.weights,
-               .dtype = job.dtype,
-               .in = job.in,
-               .out = job.out,
-               .stride = job.stride,
-               .product = products_.get(job.rows * job.out)};
-  if (job.dtype == DType::kF16) {
-    std::uint16_t* halves = halves_.get(job.rows * job.stride);
-    rows_to_half(job.x, job.rows, job.in, job.stride, halves, stream());
-    gemm.x = halves;
-    gemm.in = job.stride;
-    gemm.x_stride = job.stride;
-  }
-  gemm_.run(gemm);
+  float* const product = products_.get(job.rows * job.out);
+  gemm_.run({.x = job.x,
+             .rows = job.rows,
+             .x_stride = job.in,
+             .weights = job.weights,
+             .dtype = job.dtype,
+             .in = job.in,
+             .out = job.out,
+             .stride = job.stride,
+             .product = product});
   // cuBLAS's kernels do not let the next one start early.
-  linear_epilogue(job, gemm.product, {device_->stream(), false});
+  linear_epilogue(job, product, {device_->stream(), false});
 }
 
 void CudaBackend::attention(Tensor qkv, const KvCache& cache, std::int64_t layer, float scale,
@@ -239,6 +243,7 @@ void CudaBackend::attention(Tensor qkv, const KvCache& cache, std::int64_t layer
   AttentionJob job{.qkv = qkv.data,
                    .count = step_.padded(qkv.rows),
                    .rows = step_.arrays(),
+                   .only = nullptr,
                    .groups = step_.groups(),
                    .group_count = step_.group_count(),
                    .pages = step_.pages(),
@@ -248,25 +253,24 @@ void CudaBackend::attention(Tensor qkv, const KvCache& cache, std::int64_t layer
                    .dtype = cache.dtype,
                    .heads = cache.heads,
                    .head_size = cache.head_size,
-                   .context = cache.context,
+                   .positions = std::min(cache.context, step_.positions()),
                    .scale = scale,
                    .out = out.data};
-  const bool prefill = !step_.decodes() && cache.dtype == DType::kF16;
-  if (!prefill) {
-    job.partial = partial_.get(
-        attention_partial_floats(job.count, cache.heads, cache.head_size, cache.context));
-    job.arrived = arrived_.get(job.count * cache.heads);
-  }
+  job.partial = partial_.get(
+      attention_partial_floats(job.count, cache.heads, cache.head_size, job.positions));
+  job.arrived = arrived_.get(job.count * cache.heads);
   if (step_.decodes()) {
     attention_decode(job, true, stream());
     return;
   }
   attention_append(job, stream());
-  if (prefill) {
+  if (cache.dtype == DType::kF16) {
+    // Which kernel computes a row depends on the row alone.
     attention_prefill(job, stream());
-  } else {
-    attention_decode(job, false, stream());
+    job.only = step_.singles();
+    job.count = step_.single_count();
   }
+  if (job.count > 0) attention_decode(job, false, stream());
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "cuda/device_memory.h"
 #include "cuda/step.h"
@@ -14,7 +15,7 @@ namespace aira::cuda {
 
 class Drawing final : public DeviceSampler {
  public:
-  /// Draws for the steps of `step`, which must outlive this.
+  /// Draws for the steps of `step`, which must outlive this, from kernels in `stream`.
   Drawing(cudaStream_t stream, Step& step);
   ~Drawing();
   Drawing(const Drawing&) = delete;
@@ -24,14 +25,22 @@ class Drawing final : public DeviceSampler {
   void reserve(std::int64_t count, std::int64_t vocab);
   /// The token ids in the cache of the step that is computed (tokens_of).
   void use_tokens(const std::int32_t* tokens) { tokens_ = tokens; }
+  /// What prepare() was given, for the step that begins; the next step gets nothing.
+  std::span<const DeviceDraw> take_draws();
+  /// Where the tokens of the step that begins arrive.
+  int flight() const { return (first_ + flying_) % kDrawsAhead; }
+  /// The step has been started.
+  void started();
 
   bool can_draw(const DeviceDraw& draw, std::int64_t vocab) const override;
-  void draw(Tensor logits, std::span<const DeviceDraw> draws) override;
+  void prepare(std::span<const DeviceDraw> draws) override {
+    prepared_.assign(draws.begin(), draws.end());
+  }
+  void draw(Tensor logits) override;
   std::span<const std::int32_t> drawn() override;
 
  private:
   struct Flight {
-    Buffer host_options, options, host_tokens, tokens;
     std::int64_t count = 0;
     cudaEvent_t arrived = nullptr;
   };
@@ -40,10 +49,13 @@ class Drawing final : public DeviceSampler {
   Step& step_;
   const std::int32_t* tokens_ = nullptr;
   Scratch<unsigned> maxima_;
+  Buffer drawn_;  // pinned, [kDrawsAhead, room_] tokens, written by the kernel
   Flight flights_[kDrawsAhead];
   std::int64_t room_ = 0;  // of a flight, in draws
   int first_ = 0;          // the earliest uncollected
   int flying_ = 0;
+  bool starting_ = false;  // the step that is computed draws
+  std::vector<DeviceDraw> prepared_, draws_;
 };
 
 }  // namespace aira::cuda

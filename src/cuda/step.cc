@@ -5,11 +5,6 @@
 #include <cstring>
 
 namespace aira::cuda {
-namespace {
-
-constexpr std::int64_t kGroupInts = sizeof(RowGroup) / sizeof(std::int32_t);
-
-}  // namespace
 
 std::int64_t Step::bucket(std::int64_t rows) {
   if (rows > kMostRecorded) return rows;
@@ -50,27 +45,31 @@ void Step::abandon() {
 
 void Step::group(std::span<const Row> rows) {
   groups_.clear();
-  decodes_ = true;
+  singles_.clear();
+  const auto follows = [&](std::size_t i) {
+    return i > 0 && i < rows.size() && rows[i].slot == rows[i - 1].slot &&
+           rows[i].position == rows[i - 1].position + 1;
+  };
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    const Row& row = rows[i];
-    const bool follows =
-        i > 0 && row.slot == rows[i - 1].slot && row.position == rows[i - 1].position + 1;
-    decodes_ = decodes_ && !follows;
-    if (follows && groups_.back().rows < kGroupRows) {
+    if (!follows(i) && !follows(i + 1)) {
+      singles_.push_back(static_cast<std::int32_t>(i));
+    } else if (follows(i) && groups_.back().rows < kGroupRows) {
       ++groups_.back().rows;
     } else {
-      groups_.push_back({static_cast<std::int32_t>(i), 1, row.slot, row.position});
+      groups_.push_back({static_cast<std::int32_t>(i), 1, rows[i].slot, rows[i].position});
     }
   }
+  decodes_ = groups_.empty();
 }
 
 void Step::reserve(const StepLimits& limits) {
-  constexpr auto kInt = static_cast<std::int64_t>(sizeof(std::int32_t));
   const std::int64_t rows = bucket(limits.rows);
   const std::int64_t width = (limits.context + kPagePositions - 1) / kPagePositions;
-  const std::int64_t ints =
-      3 * rows + bucket(limits.output_rows) + limits.slots * width + 3 + kGroupInts * limits.rows;
+  const std::int64_t outputs = bucket(limits.output_rows);
+  const std::int64_t ints = aligned(3 * rows + outputs + 1) + kDrawInts * outputs +
+                            aligned(limits.slots * width) + (kGroupInts + 1) * limits.rows;
   groups_.reserve(static_cast<std::size_t>(limits.rows));
+  singles_.reserve(static_cast<std::size_t>(limits.rows));
   if (ints > capacity_) {
     host_ = allocate_pinned(ints * kInt);
     device_ = allocate_device(ints * kInt);
@@ -83,19 +82,26 @@ void Step::reserve(const StepLimits& limits) {
 }
 
 void Step::begin(std::span<const Row> rows, std::span<const std::int32_t> output_rows,
-                 const PageTable& table) {
+                 const PageTable& table, std::span<const DeviceDraw> draws, int flight) {
   abandon();
   table_ = table;
+  draws_ = !draws.empty();
+  assert(!draws_ || draws.size() == output_rows.size());
+  std::int32_t last = 0;
+  for (const Row& row : rows) last = std::max(last, row.position);
+  positions_ = kSplitKeys;
+  while (positions_ <= last) positions_ *= 2;
   group(rows);
   recordable_ = decodes_ && static_cast<std::int64_t>(rows.size()) <= kMostRecorded;
   rows_ = padded(static_cast<std::int64_t>(rows.size()));
   outputs_ = padded(static_cast<std::int64_t>(output_rows.size()));
-  send(rows, output_rows);
+  send(rows, output_rows, draws, flight);
   in_progress_ = true;
 }
 
-void Step::send(std::span<const Row> rows, std::span<const std::int32_t> output_rows) {
-  const std::int64_t ints = groups_at() + kGroupInts * group_count();
+void Step::send(std::span<const Row> rows, std::span<const std::int32_t> output_rows,
+                std::span<const DeviceDraw> draws, int flight) {
+  const std::int64_t ints = singles_at() + single_count();
   assert(ints <= capacity_);
   check(cudaEventSynchronize(sent_), "sending rows");
   auto* host = static_cast<std::int32_t*>(host_.get());
@@ -110,8 +116,15 @@ void Step::send(std::span<const Row> rows, std::span<const std::int32_t> output_
     const bool there = i < static_cast<std::int64_t>(output_rows.size());
     host[3 * rows_ + i] = there ? output_rows[static_cast<std::size_t>(i)] : 0;
   }
+  host[3 * rows_ + outputs_] = flight;
+  if (draws_) {
+    const DeviceDraw filler = {.top_k = 0};
+    auto* to = reinterpret_cast<DeviceDraw*>(host + draws_at());
+    std::fill(std::copy(draws.begin(), draws.end(), to), to + outputs_, filler);
+  }
   std::copy(table_.pages.begin(), table_.pages.end(), host + pages_at());
   std::memcpy(host + groups_at(), groups_.data(), groups_.size() * sizeof(RowGroup));
+  std::copy(singles_.begin(), singles_.end(), host + singles_at());
   check(cudaMemcpyAsync(device_.get(), host_.get(),
                         static_cast<std::size_t>(ints) * sizeof(std::int32_t),
                         cudaMemcpyHostToDevice, stream_),
@@ -129,7 +142,7 @@ const RowGroup* Step::groups() const {
 
 bool Step::replays(const void* memory) {
   if (!recordable_) return false;
-  current_ = &recordings_[{rows_, outputs_, table_.width, memory}];
+  current_ = &recordings_[{rows_, outputs_, table_.width, positions_, draws_, memory}];
   ++current_->seen;
   if (current_->graph != nullptr) {
     mode_ = Mode::kReplaying;

@@ -33,9 +33,10 @@ class Step {
   /// Allocates memory for steps within `limits`, and within those reserved before. There must be no
   /// recordings and no unfinished steps.
   void reserve(const StepLimits& limits);
-  /// Sends rows, output rows and the page table to the device.
+  /// Sends rows, output rows, draws and the page table to the device.
+  /// With `draws`, one for each output row, the step draws tokens, which arrive as number `flight`.
   void begin(std::span<const Row> rows, std::span<const std::int32_t> output_rows,
-             const PageTable& table);
+             const PageTable& table, std::span<const DeviceDraw> draws, int flight);
   /// Called by the first operation with an address that identifies the model and its memory. True
   /// when the whole step is replayed, so that the operations have nothing to do.
   bool replays(const void* memory);
@@ -60,41 +61,66 @@ class Step {
   /// The token drawn last for each slot.
   std::int32_t* drawn() const { return static_cast<std::int32_t*>(drawn_.get()); }
   PageArray pages() const { return {device_ints() + pages_at(), table_.width}; }
-  /// Groups of consecutive rows.
+  /// The number that begin() was given.
+  const std::int32_t* flight() const { return device_ints() + 3 * rows_ + outputs_; }
+  /// How to draw for each output row; top_k is 0 where a row only fills a bucket.
+  const DeviceDraw* draws() const {
+    return reinterpret_cast<const DeviceDraw*>(device_ints() + draws_at());
+  }
+  std::int64_t output_count() const { return outputs_; }
+  /// No row's position is beyond this many; a bucket.
+  std::int64_t positions() const { return positions_; }
+  /// Rows that neither follow nor are followed by another of their sequence, and how many.
+  const std::int32_t* singles() const { return device_ints() + singles_at(); }
+  std::int64_t single_count() const { return static_cast<std::int64_t>(singles_.size()); }
+  /// Groups of consecutive rows, but no singles.
   const RowGroup* groups() const;
   std::int64_t group_count() const { return static_cast<std::int64_t>(groups_.size()); }
 
  private:
-  /// Rows and output rows, padding included, width of the page table, memory.
-  using Key = std::tuple<std::int64_t, std::int64_t, std::int64_t, const void*>;
+  /// Rows and output rows, padding included, width of the page table, positions, whether tokens are
+  /// drawn, memory.
+  using Key =
+      std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t, bool, const void*>;
   struct Recording {
     int seen = 0;  // steps so far
     cudaGraphExec_t graph = nullptr;
   };
   enum class Mode : std::uint8_t { kDirect, kRecording, kReplaying };
+  static constexpr auto kInt = static_cast<std::int64_t>(sizeof(std::int32_t));
+  static constexpr std::int64_t kGroupInts = sizeof(RowGroup) / kInt;
+  static constexpr std::int64_t kDrawInts = sizeof(DeviceDraw) / kInt;
+  static std::int64_t aligned(std::int64_t ints) { return (ints + 3) / 4 * 4; }
 
   void group(std::span<const Row> rows);
-  void send(std::span<const Row> rows, std::span<const std::int32_t> output_rows);
+  void send(std::span<const Row> rows, std::span<const std::int32_t> output_rows,
+            std::span<const DeviceDraw> draws, int flight);
   /// Offsets in the ints that are sent; the Key determines those that a recorded step uses.
-  std::int64_t pages_at() const { return 3 * rows_ + outputs_; }
+  std::int64_t draws_at() const { return aligned(3 * rows_ + outputs_ + 1); }
+  std::int64_t pages_at() const { return draws_at() + (draws_ ? kDrawInts * outputs_ : 0); }
   std::int64_t groups_at() const {
-    return (pages_at() + static_cast<std::int64_t>(table_.pages.size()) + 3) / 4 * 4;
+    return aligned(pages_at() + static_cast<std::int64_t>(table_.pages.size()));
   }
+  std::int64_t singles_at() const { return groups_at() + kGroupInts * group_count(); }
   std::int32_t* device_ints() const { return static_cast<std::int32_t*>(device_.get()); }
 
   cudaStream_t stream_;
-  Buffer host_, device_;  // tokens, slots, positions [rows] each, output rows, page table, groups
+  // Tokens, slots, positions [rows] each, output rows, flight, draws, page table, groups, singles.
+  Buffer host_, device_;
   std::int64_t capacity_ = 0;  // ints
   Buffer drawn_;               // [slots_], never sent
   std::int64_t slots_ = 0;
   cudaEvent_t sent_ = nullptr;
   PageTable table_;
   std::vector<RowGroup> groups_;
+  std::vector<std::int32_t> singles_;
   bool in_progress_ = false;
   bool decodes_ = false;
   bool recordable_ = false;
   std::int64_t rows_ = 0;
   std::int64_t outputs_ = 0;
+  std::int64_t positions_ = 0;
+  bool draws_ = false;
   std::map<Key, Recording> recordings_;
   Recording* current_ = nullptr;
   Mode mode_ = Mode::kDirect;

@@ -31,10 +31,11 @@ class DeviceSampler {
 
   /// Whether the device can draw like this from a vocabulary of this size.
   virtual bool can_draw(const DeviceDraw& draw, std::int64_t vocab) const = 0;
-  /// Starts drawing a token for each output row of the step that has just ended, without waiting
-  /// for the step. Overwrites `logits` [output rows, V]. The next step may begin, with kDrawnToken
-  /// in its rows, before the tokens are collected.
-  virtual void draw(Tensor logits, std::span<const DeviceDraw> draws) = 0;
+  /// The step that begins next draws a token for each of its output rows like this.
+  virtual void prepare(std::span<const DeviceDraw> draws) = 0;
+  /// The last operation of that step. Overwrites `logits` [output rows, V]. The next step may
+  /// begin, with kDrawnToken in its rows, before the tokens are collected.
+  virtual void draw(Tensor logits) = 0;
   /// Waits for the earliest uncollected draw and returns its tokens, or kNotDrawn; valid until the
   /// next draw().
   virtual std::span<const std::int32_t> drawn() = 0;

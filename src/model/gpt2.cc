@@ -22,7 +22,7 @@ float attention_scale(const ModelConfig& config, std::int64_t layer) {
 std::span<const float> Session::forward(std::span<const Row> rows,
                                         std::span<const std::int32_t> output_rows,
                                         const PageTable& table) {
-  return backend_.read(run(rows, output_rows, table));
+  return backend_.read(run(rows, output_rows, table, false));
 }
 
 std::span<const float> Session::forward(std::span<const Row> rows,
@@ -35,12 +35,13 @@ std::span<const float> Session::forward(std::span<const Row> rows,
 void Session::launch(std::span<const Row> rows, std::span<const std::int32_t> output_rows,
                      const PageTable& table, std::span<const DeviceDraw> draws) {
   assert(draws.size() == output_rows.size());
-  sampler_->draw(run(rows, output_rows, table), draws);
+  sampler_->prepare(draws);
+  run(rows, output_rows, table, true);
 }
 
-/// The forward pass; returns the logits.
+/// Returns the logits.
 Tensor Session::run(std::span<const Row> rows, std::span<const std::int32_t> output_rows,
-                    const PageTable& table) {
+                    const PageTable& table, bool draw) {
   const ModelConfig& config = model_.config;
   const auto count = static_cast<std::int64_t>(rows.size());
   const auto outputs = static_cast<std::int64_t>(output_rows.size());
@@ -69,6 +70,7 @@ Tensor Session::run(std::span<const Row> rows, std::span<const std::int32_t> out
   }
   backend_.layernorm(x, model_.ln_f_gain, model_.ln_f_bias, epsilon, last, RowSet::kOutput);
   backend_.linear(last, model_.head, {}, logits);
+  if (draw) sampler_->draw(logits);
   backend_.end();
   return logits;
 }

@@ -78,8 +78,9 @@ class Session {
   const Model& model() const { return model_; }
 
  private:
+  /// The forward pass, and with `draw` the drawing that the sampler is prepared for.
   Tensor run(std::span<const Row> rows, std::span<const std::int32_t> output_rows,
-             const PageTable& table);
+             const PageTable& table, bool draw);
 
   const Model& model_;
   Backend& backend_;

@@ -20,8 +20,10 @@ const std::vector<TestBackend>& test_backends() {
                             cuda_on_host::set_seed(seed);
                             return make_cuda_backend();
                           },
-                      .same_bits = false,
-                      .exact_input_rows = 8,
+                      .threads = false,
+                      .same_bits_in_f32 = false,
+                      .same_bits_alone = false,
+                      .rounds_inputs = true,
                       .half_cache = true,
                       .share = static_cast<int>(seed - 1),
                       .shares = kSeeds});

@@ -8,8 +8,10 @@ const std::vector<TestBackend>& test_backends() {
   static const std::vector<TestBackend> all = {
       {.name = "gpu",
        .make = [](ThreadPool& pool) { return make_backend(Device::kCuda, DType::kF16, pool); },
-       .same_bits = false,
-       .exact_input_rows = 8,
+       .threads = false,
+       .same_bits_in_f32 = false,
+       .same_bits_alone = false,
+       .rounds_inputs = true,
        .half_cache = true}};
   return all;
 }

@@ -128,10 +128,11 @@ TEST_P(Drawing, TheSamplersTokens) {
       auto* at = static_cast<float*>(memory.get());
       const Buffer scores =
           backend_->alloc(static_cast<std::int64_t>(logits.size()) * 4, logits.data());
+      sampler_->prepare(draws);
       backend_->begin(rows, wanted, {pages, kWidth});
       backend_->attention({at, count, 3}, cache, 0, 1, {at + 3 * count, count, 1});
+      sampler_->draw({static_cast<float*>(scores.get()), slots, vocab});
       backend_->end();
-      sampler_->draw({static_cast<float*>(scores.get()), slots, vocab}, draws);
       const auto drawn = sampler_->drawn();
       Sampler sampler(vocab);
       for (std::size_t s = 0; s < options.size(); ++s) {
@@ -171,11 +172,12 @@ TEST_P(Drawing, SaysWhenNoLogitIsANumber) {
     SCOPED_TRACE(kind);
     const std::vector<float> logits = logits_of(kind, 77, random_);
     const Buffer scores = backend_->alloc(77 * 4, logits.data());
+    const std::vector<DeviceDraw> draws = {device_draw(options, 0.5).value()};
+    sampler_->prepare(draws);
     backend_->begin(rows, wanted, {pages, 1});
     backend_->attention(qkv, cache, 0, 1, {qkv.data + 8, 1, 1});
+    sampler_->draw({static_cast<float*>(scores.get()), 1, 77});
     backend_->end();
-    sampler_->draw({static_cast<float*>(scores.get()), 1, 77},
-                   std::vector<DeviceDraw>{device_draw(options, 0.5).value()});
     const std::int32_t token = sampler_->drawn()[0];
     Sampler sampler(77);
     if (kind == std::string("normal")) {

@@ -1,6 +1,7 @@
-// batch-bench MODEL [--device cpu|cuda] [--dtype f16|f32] [--tokens N] BATCH...: decodes N tokens
-// (128) in each of BATCH sequences at once, from an empty cache, and prints a JSON list of
-// tokens/s, medians of five rounds. Logits come to host memory, as they do in the program.
+// batch-bench MODEL [--device cpu|cuda] [--dtype f16|f32] [--tokens N] [--from N] BATCH...: decodes
+// N tokens (128) in each of BATCH sequences at once, behind N positions (0) that are there already,
+// and prints a JSON list of tokens/s, medians of five rounds. Tokens are drawn where the program
+// draws them: on the device, one step ahead of the host, or from the logits in host memory.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -17,29 +18,77 @@
 namespace aira {
 namespace {
 
-/// Tokens/s of one round; the ids are any, the work is the same.
-double round(Session& session, std::int64_t batch, std::int64_t tokens) {
-  const auto vocab = session.model().config.vocab;
-  std::vector<std::int32_t> wanted;
-  for (std::int64_t s = 0; s < batch; ++s) wanted.push_back(static_cast<std::int32_t>(s));
-  const auto start = std::chrono::steady_clock::now();
-  for (std::int64_t p = 0; p < tokens; ++p) {
-    std::vector<Row> rows;
-    for (std::int64_t s = 0; s < batch; ++s) {
-      rows.push_back({.token = static_cast<std::int32_t>((p * 7919 + s * 104729) % vocab),
-                      .slot = static_cast<std::int32_t>(s),
-                      .position = static_cast<std::int32_t>(p)});
-    }
-    session.forward(rows, wanted);
-  }
-  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-  return static_cast<double>(batch * tokens) / elapsed.count();
-}
-
 struct Request {
   std::string model, device = "cuda", dtype = "f16";
   std::int64_t tokens = 128;
+  std::int64_t from = 0;
   std::vector<std::int64_t> batches;
+};
+
+class Bench {
+ public:
+  Bench(const Model& model, Backend& backend, std::int64_t batch, const Request& request)
+      : session_(model, backend,
+                 {.slots = batch,
+                  .context = request.from + request.tokens,
+                  .rows = std::max<std::int64_t>(batch, request.from > 0 ? 256 : 1),
+                  .output_rows = batch}),
+        width_((request.from + request.tokens + kPagePositions - 1) / kPagePositions),
+        batch_(batch),
+        from_(request.from) {
+    for (std::int64_t i = 0; i < batch * width_; ++i) pages_.push_back(static_cast<std::int32_t>(i));
+    for (std::int64_t s = 0; s < batch; ++s) outputs_.push_back(static_cast<std::int32_t>(s));
+    prefill();
+  }
+
+  /// Tokens/s of one round; the ids are any, the work is the same.
+  double round(std::int64_t tokens) {
+    // The options of the model's card.
+    const std::vector<DeviceDraw> draws(
+        static_cast<std::size_t>(batch_),
+        {.temperature = 0.2, .top_p = 0.3, .uniform = 0.5, .penalty = 1.2F, .top_k = 30});
+    const bool on_device = session_.can_draw(draws[0]);
+    const auto start = std::chrono::steady_clock::now();
+    for (std::int64_t p = 0; p < tokens; ++p) {
+      std::vector<Row> rows;
+      for (std::int64_t s = 0; s < batch_; ++s) {
+        rows.push_back({.token = on_device && p > 0 ? kDrawnToken : token(p, s),
+                        .slot = static_cast<std::int32_t>(s),
+                        .position = static_cast<std::int32_t>(from_ + p)});
+      }
+      if (!on_device) {
+        session_.forward(rows, outputs_, table());
+        continue;
+      }
+      session_.launch(rows, outputs_, table(), draws);
+      if (p > 0) session_.drawn();
+    }
+    if (on_device) session_.drawn();
+    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+    return static_cast<double>(batch_ * tokens) / elapsed.count();
+  }
+
+ private:
+  PageTable table() const { return {pages_, width_}; }
+  std::int32_t token(std::int64_t p, std::int64_t s) const {
+    return static_cast<std::int32_t>((p * 7919 + s * 104729) % session_.model().config.vocab);
+  }
+  void prefill() {
+    for (std::int64_t s = 0; s < batch_; ++s) {
+      for (std::int64_t p = 0; p < from_;) {
+        std::vector<Row> rows;
+        while (p < from_ && static_cast<std::int64_t>(rows.size()) < session_.limits().rows) {
+          rows.push_back({token(p, s), static_cast<std::int32_t>(s), static_cast<std::int32_t>(p)});
+          ++p;
+        }
+        session_.forward(rows, {}, table());
+      }
+    }
+  }
+
+  Session session_;
+  std::int64_t width_, batch_, from_;
+  std::vector<std::int32_t> pages_, outputs_;
 };
 
 int run(const Request& request) {
@@ -55,19 +104,18 @@ int run(const Request& request) {
   const std::unique_ptr<Backend> backend =
       make_backend(request.device == "cuda" ? Device::kCuda : Device::kCpu, dtype, pool);
   const Model model = Model::load(files, *backend, dtype);
-  if (request.tokens < 1 || request.tokens > model.config.context) {
-    throw Error("--tokens must be from 1 to the model's context, " +
+  if (request.tokens < 1 || request.from < 0 ||
+      request.from + request.tokens > model.config.context) {
+    throw Error("--from and --tokens, at least 1, must fit the model's context, " +
                 std::to_string(model.config.context) + ".");
   }
   std::string results;
   for (const std::int64_t batch : request.batches) {
     if (batch < 1) throw Error("A batch must be a whole number from 1.");
-    Session session(
-        model, *backend,
-        {.slots = batch, .context = request.tokens, .rows = batch, .output_rows = batch});
-    round(session, batch, std::min<std::int64_t>(request.tokens, 8));
+    Bench bench(model, *backend, batch, request);
+    bench.round(std::min<std::int64_t>(request.tokens, 8));
     std::vector<double> speeds;
-    for (int i = 0; i < 5; ++i) speeds.push_back(round(session, batch, request.tokens));
+    for (int i = 0; i < 5; ++i) speeds.push_back(bench.round(request.tokens));
     std::sort(speeds.begin(), speeds.end());
     if (!results.empty()) results += ", ";
     results += "{\"batch\": " + std::to_string(batch) +
@@ -91,6 +139,8 @@ int main(int argc, char** argv) {
       request.dtype = argv[++i];
     } else if (option && argument == "--tokens") {
       request.tokens = std::atoll(argv[++i]);
+    } else if (option && argument == "--from") {
+      request.from = std::atoll(argv[++i]);
     } else if (request.model.empty()) {
       request.model = argument;
     } else {
@@ -100,7 +150,7 @@ int main(int argc, char** argv) {
   if (request.batches.empty()) {
     std::fprintf(stderr,
                  "usage: batch-bench MODEL [--device cpu|cuda] [--dtype f16|f32] "
-                 "[--tokens N] BATCH...\n");
+                 "[--tokens N] [--from N] BATCH...\n");
     return 2;
   }
   try {

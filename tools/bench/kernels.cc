@@ -85,6 +85,12 @@ std::pair<double, double> bench_linear(KernelTimer& bench, Gemm& gemm, std::int6
     job.weights = bench.weights(n, weight_bytes);
     linear_skinny(job, bench.stream());
   });
+  if (dtype == DType::kF16) {
+    bench.add("linear_few", shape, bytes, [&](std::int64_t n) {
+      job.weights = bench.weights(n, weight_bytes);
+      linear_few(job, bench.stream());
+    });
+  }
   GemmJob product = {.x = job.x,
                      .rows = rows,
                      .x_stride = in,
@@ -115,6 +121,7 @@ std::pair<double, double> bench_linear(KernelTimer& bench, Gemm& gemm, std::int6
 
 void bench_linears(KernelTimer& bench) {
   Gemm gemm(bench.stream().stream);
+  gemm.prepare();
   const Shape& s = bench.tiny() ? kOdd : kGpt2Small;
   const std::vector<std::int64_t> rows =
       bench.tiny() ? std::vector<std::int64_t>{1, 3}
@@ -171,7 +178,7 @@ void bench_attention(KernelTimer& bench, const Shape& s, std::int64_t rows, std:
       .dtype = DType::kF16,
       .heads = s.heads,
       .head_size = s.head_size,
-      .context = s.context,
+      .positions = position + 1,
       .scale = 0.125F,
       .out = bench.memory<float>(rows * width)};
   const std::string shape =

@@ -1,0 +1,254 @@
+// y = residual + activation(norm(x) W + bias) for few rows and weights in f16, on tensor cores;
+// limited by reading W, and for a row or two by the way from kernel to kernel.
+//
+// A block computes 8, 16 or 32 outputs of 8 rows; its warps share the inputs, whole slices each. All
+// that does not depend on the kernel before is on its way to registers before the wait for it:
+// weights, bias, gains. Then each warp needs its own slices of x only. The warps meet twice: for the
+// moments of a LayerNorm, and to add up the slices. With many more outputs than blocks (the
+// vocabulary), a block goes through several tiles with the same x and fetches the next weights while
+// it multiplies. More rows are more blocks (grid y), which find W in the L2 cache.
+#include "kernels/activation.h"
+#include "kernels/linear_slices.h"
+
+namespace aira::cuda {
+namespace {
+
+constexpr int kRows = 8;
+constexpr int kMostWarps = 16;
+constexpr int kLoopBlocks = 2;  // of a multiprocessor, that go through many outputs
+
+/// How the work is divided.
+struct Plan {
+  Slices slices;
+  int warps = 0;
+  int parts = 0;  // of a warp
+  int tiles = 0;  // of outputs
+};
+
+/// What a lane multiplies of one part, for kEights x 8 outputs.
+template <int kEights>
+struct Weights {
+  uint4 piece[kPartChunks][kEights];
+};
+
+template <int kEights>
+__device__ __forceinline__ Weights<kEights> fetch(const LinearJob& job, int tile, int part) {
+  Weights<kEights> weights;
+  const int output = tile * kEights * 8 + static_cast<int>(threadIdx.x % 32) / 4;
+  const int k = own_input(part, 0);
+  const int stride = static_cast<int>(job.stride);
+  const auto* from =
+      static_cast<const __half*>(job.weights) + static_cast<std::int64_t>(output) * stride + k;
+#pragma unroll
+  for (int c = 0; c < kPartChunks; ++c) {
+#pragma unroll
+    for (int e = 0; e < kEights; ++e) {
+      const bool there = output + 8 * e < job.out && k + c * kChunkInputs < stride;
+      weights.piece[c][e] =
+          there ? __ldg(reinterpret_cast<const uint4*>(from + 8 * e * stride + c * kChunkInputs))
+                : make_uint4(0, 0, 0, 0);
+    }
+  }
+  return weights;
+}
+
+/// kParts: of a warp, when that is few: then their inputs stay in registers; or 0. kLoops: over the
+/// outputs; then a warp has one part.
+template <int kEights, int kParts, bool kNorm, bool kLoops>
+__global__ void __launch_bounds__(kMostWarps * 32, kParts == 2 && !kNorm ? 2 : 1)
+    linear_few_block_per_outputs(LinearJob job, Plan plan) {
+  static_assert((!kNorm || kParts > 0) && (!kLoops || kParts == 1));
+  constexpr int kOutputs = kEights * 8;
+  constexpr int kTiles = (kEights + 1) / 2;  // of a tensor core's 16
+  constexpr int kPitch = kOutputs + 4;       // between rows of sums: stores touch every bank once
+  constexpr int kKept = kParts > 0 ? kParts : 1;
+  const int lane = static_cast<int>(threadIdx.x % 32);
+  const int first_row = static_cast<int>(blockIdx.y) * kRows;
+  const int rows = min(static_cast<int>(job.rows) - first_row, kRows);
+  const int in = static_cast<int>(job.in);
+  const int parts = kParts > 0 ? kParts : plan.parts;
+  const int first_part = static_cast<int>(threadIdx.x / 32) * parts;
+  const int all_parts = plan.slices.count * plan.slices.parts;
+  const int sums_size = plan.slices.count * kRows * kPitch;
+  auto* const sums = block_shared_dynamic<float>();
+  float* const gain = sums + (kLoops ? 2 : 1) * sums_size;
+  float* const shift = gain + plan.warps * parts * kPartInputs;
+  // [all_parts][kRows]
+  auto* const moments = reinterpret_cast<Moments*>(shift + plan.warps * parts * kPartInputs);
+
+  Weights<kEights> weights[kKept];
+#pragma unroll
+  for (int p = 0; p < kKept; ++p) {
+    weights[p] = fetch<kEights>(job, static_cast<int>(blockIdx.x), first_part + p);
+  }
+  // Each thread finishes the same output of a tile for one row, or every few rows.
+  const int own_output = static_cast<int>(threadIdx.x) % kOutputs;
+  const int own_row = static_cast<int>(threadIdx.x) / kOutputs;
+  const int row_step = static_cast<int>(blockDim.x) / kOutputs;
+  const auto bias_of = [&](int tile) {
+    const std::int64_t output = static_cast<std::int64_t>(tile) * kOutputs + own_output;
+    return job.bias != nullptr && output < job.out ? job.bias[output] : 0.0F;
+  };
+  float bias = bias_of(static_cast<int>(blockIdx.x));
+  if constexpr (kNorm) {
+    for (int k = static_cast<int>(threadIdx.x); k < in; k += static_cast<int>(blockDim.x)) {
+      gain[k] = job.norm.gain[k];
+      shift[k] = job.norm.bias[k];
+    }
+  }
+  grid_dependency_trigger();
+  grid_dependency_wait();
+
+  const auto residual_of = [&](int tile, int r) {
+    const std::int64_t output = static_cast<std::int64_t>(tile) * kOutputs + own_output;
+    return job.residual != nullptr && output < job.out && r < rows
+               ? job.residual[(first_row + r) * job.out + output]
+               : 0.0F;
+  };
+  const float first_residual = residual_of(static_cast<int>(blockIdx.x), own_row);
+  const float* x = nullptr;  // the lane's row
+  if (lane / 4 < rows) {
+    const std::int64_t row = first_row + lane / 4;
+    x = job.x + (job.from == nullptr ? row : job.from[row]) * in;
+  }
+  uint4 words[kKept][kPartChunks];
+  if constexpr (kNorm) {
+    PartInputs inputs[kKept];
+#pragma unroll
+    for (int p = 0; p < kKept; ++p) inputs[p] = load_part(x, first_part + p, in);
+#pragma unroll
+    for (int p = 0; p < kKept; ++p) {
+      const Moments mine = moments_of(inputs[p], first_part + p, in);
+      if (lane % 4 == 0 && first_part + p < all_parts) {
+        moments[(first_part + p) * kRows + lane / 4] = mine;
+      }
+    }
+    __syncthreads();
+    const RowNorm norm =
+        combine_moments(moments + lane / 4, kRows, all_parts, in, job.norm.epsilon);
+#pragma unroll
+    for (int p = 0; p < kKept; ++p) {
+      if (x != nullptr) normalise(inputs[p], first_part + p, in, norm, gain, shift);
+      to_halves(inputs[p], words[p]);
+    }
+  } else if constexpr (kParts > 0) {
+#pragma unroll
+    for (int p = 0; p < kKept; ++p) to_halves(load_part(x, first_part + p, in), words[p]);
+  }
+
+  int buffer = 0;
+  for (int tile = static_cast<int>(blockIdx.x); tile < plan.tiles;
+       tile += static_cast<int>(gridDim.x)) {
+    float* const to = sums + buffer * sums_size;
+    float acc[kTiles][4] = {};
+    const auto multiply = [&](int p, const Weights<kEights>& w,
+                              const uint4(&halves)[kPartChunks]) {
+#pragma unroll
+      for (int c = 0; c < kPartChunks; ++c) {
+#pragma unroll
+        for (int i = 0; i < kTiles; ++i) {
+          const uint4 none = make_uint4(0, 0, 0, 0);
+          multiply_chunk(acc[i], w.piece[c][2 * i],
+                         kEights > 1 ? w.piece[c][(2 * i + 1) % kEights] : none, halves[c]);
+        }
+      }
+      const int done = first_part + p + 1;
+      if (done % plan.slices.parts != 0 || done > all_parts) return;
+      const int slice = done / plan.slices.parts - 1;
+#pragma unroll
+      for (int e = 0; e < kEights; ++e) {
+#pragma unroll
+        for (int i = 0; i < 2; ++i) {
+          float& sum = acc[e / 2][e % 2 * 2 + i];
+          to[(slice * kRows + lane % 4 * 2 + i) * kPitch + lane / 4 + e * 8] = sum;
+          sum = 0;
+        }
+      }
+    };
+    if constexpr (kLoops) {
+      const Weights<kEights> now = weights[0];
+      weights[0] = fetch<kEights>(job, tile + static_cast<int>(gridDim.x), first_part);
+      multiply(0, now, words[0]);
+    } else if constexpr (kParts > 0) {
+#pragma unroll
+      for (int p = 0; p < kKept; ++p) multiply(p, weights[p], words[p]);
+    } else {
+      for (int p = 0; p < parts; ++p) {
+        const Weights<kEights> now = weights[0];
+        if (p + 1 < parts) weights[0] = fetch<kEights>(job, tile, first_part + p + 1);
+        to_halves(load_part(x, first_part + p, in), words[0]);
+        multiply(p, now, words[0]);
+      }
+    }
+    __syncthreads();
+    const std::int64_t output = static_cast<std::int64_t>(tile) * kOutputs + own_output;
+    for (int r = own_row; r < rows && output < job.out; r += row_step) {
+      float sum = 0;
+#pragma unroll 8
+      for (int s = 0; s < plan.slices.count; ++s) sum += to[(s * kRows + r) * kPitch + own_output];
+      const float residual = !kLoops && r == own_row ? first_residual : residual_of(tile, r);
+      job.y[(first_row + r) * job.out + output] = activate(sum + bias, job.activation) + residual;
+    }
+    if constexpr (!kLoops) return;
+    bias = bias_of(tile + static_cast<int>(gridDim.x));
+    buffer = 1 - buffer;
+  }
+}
+
+template <int kEights, int kParts, bool kNorm, bool kLoops = false>
+void launch_few(const LinearJob& job, const Plan& plan, Stream stream) {
+  const auto kernel = linear_few_block_per_outputs<kEights, kParts, kNorm, kLoops>;
+  const int parts = plan.slices.count * plan.slices.parts;
+  const std::int64_t floats =
+      (kLoops ? 2 : 1) * plan.slices.count * kRows * (kEights * 8 + 4) +
+      (kNorm ? 2 * plan.warps * plan.parts * kPartInputs + 2 * parts * kRows : 0);
+  const std::int64_t bytes = floats * static_cast<std::int64_t>(sizeof(float));
+  const int blocks = kLoops ? multiprocessors() * kLoopBlocks : plan.tiles;
+  allow_shared(kernel, bytes);
+  launch({.grid = {static_cast<unsigned>(blocks),
+                   static_cast<unsigned>((job.rows + kRows - 1) / kRows)},
+          .block = static_cast<unsigned>(plan.warps * 32),
+          .shared_bytes = static_cast<std::size_t>(bytes),
+          .stream = stream.stream,
+          .dependent = stream.dependent,
+          .name = "linear_few_block_per_outputs"},
+         kernel, job, plan);
+}
+
+template <bool kNorm>
+void launch_norm(const LinearJob& job, Plan plan, Stream stream) {
+  const auto tiles = [&](int eights) {
+    return plan.tiles = static_cast<int>((job.out + eights * 8 - 1) / (eights * 8));
+  };
+  // As many outputs a block as leave work for most multiprocessors.
+  const int most = multiprocessors();
+  if (plan.parts == 1) {
+    if (tiles(2) > 2 * kLoopBlocks * most) return launch_few<2, 1, kNorm, true>(job, plan, stream);
+    if (tiles(4) > most / 2) return launch_few<4, 1, kNorm>(job, plan, stream);
+    if (tiles(2) > most / 2) return launch_few<2, 1, kNorm>(job, plan, stream);
+    return tiles(1), launch_few<1, 1, kNorm>(job, plan, stream);
+  }
+  if (plan.parts == 2) {
+    return tiles(1), launch_few<1, 2, kNorm>(job, plan, stream);
+  }
+  if constexpr (!kNorm) tiles(1), launch_few<1, 0, false>(job, plan, stream);
+}
+
+}  // namespace
+
+void linear_few(const LinearJob& job, Stream stream) {
+  if (job.dtype != DType::kF16) throw Error("linear_few: the weights are not in f16.");
+  Plan plan{.slices = slices_of(job.stride)};
+  const int warp_slices = (plan.slices.count + kMostWarps - 1) / kMostWarps;
+  plan.warps = (plan.slices.count + warp_slices - 1) / warp_slices;
+  plan.parts = warp_slices * plan.slices.parts;
+  if (job.norm.gain == nullptr) {
+    launch_norm<false>(job, plan, stream);
+  } else if (job.in <= kFewNormInputs) {
+    launch_norm<true>(job, plan, stream);
+  } else {
+    throw Error("linear_few: rows are too wide for the LayerNorm.");
+  }
+}
+
+}  // namespace aira::cuda

@@ -1,0 +1,172 @@
+// The arithmetic that the linear maps with f16 weights share, so that a row's result has the same
+// bits whichever kernel computes it and whatever other rows there are.
+//
+// Inputs are cut into parts of kPartInputs, and parts make slices. Tensor cores sum a slice's
+// products into one accumulator, step by step; slices are then added in order, in f32. Which input
+// is which column of a tensor core's step is free as long as both sides agree: lane L
+// (g = L / 4, t = L % 4) holds inputs 8 t .. 8 t + 7 of each chunk of 32, which is one 16-byte piece
+// of a row of weights, and a chunk is two steps: of each piece the first four halves, then the rest.
+//
+// A LayerNorm's moments are taken part by part and combined in order.
+#pragma once
+
+#include "kernels/device.h"
+#include "kernels/kernels.h"
+#include "kernels/storage.h"
+
+#if defined(__CUDACC__) || defined(AIRA_CUDA_ON_HOST)
+
+namespace aira::cuda {
+
+constexpr int kChunkInputs = 32;
+constexpr int kPartChunks = 3;
+constexpr int kPartInputs = kPartChunks * kChunkInputs;
+constexpr int kMostSlices = 32;
+
+/// How a row of inputs is cut; a function of the weights' stride alone.
+struct Slices {
+  int parts = 1;  // in a slice
+  int count = 1;
+};
+inline Slices slices_of(std::int64_t stride) {
+  const auto parts = static_cast<int>((stride + kPartInputs - 1) / kPartInputs);
+  const int in_slice = (parts + kMostSlices - 1) / kMostSlices;
+  return {in_slice, (parts + in_slice - 1) / in_slice};
+}
+
+/// acc += weights x inputs over one chunk: 16 outputs (`low` is row g, `high` row g + 8) by 8 rows.
+__device__ __forceinline__ void multiply_chunk(float (&acc)[4], const uint4& low, const uint4& high,
+                                               const uint4& x) {
+  mma_m16n8k16(acc, {low.x, high.x, low.y, high.y}, {x.x, x.y});
+  mma_m16n8k16(acc, {low.z, high.z, low.w, high.w}, {x.z, x.w});
+}
+
+/// Inputs k to k + 3 of a row of `in`, zeros beyond; k is a multiple of 4.
+__device__ __forceinline__ float4 load_inputs(const float* row, int k, int in) {
+  if (in % 4 == 0) {  // rows begin on 16-byte boundaries
+    return k < in ? *reinterpret_cast<const float4*>(row + k) : make_float4(0, 0, 0, 0);
+  }
+  return make_float4(k < in ? row[k] : 0.0F, k + 1 < in ? row[k + 1] : 0.0F,
+                     k + 2 < in ? row[k + 2] : 0.0F, k + 3 < in ? row[k + 3] : 0.0F);
+}
+
+/// A lane's inputs of one part of its row: of chunk c, eight from 32 c + 8 t.
+struct PartInputs {
+  float x[kPartChunks][8];
+};
+/// The first of a chunk's inputs that the lane holds.
+__device__ __forceinline__ int own_input(int part, int chunk) {
+  return part * kPartInputs + chunk * kChunkInputs + static_cast<int>(threadIdx.x % 4) * 8;
+}
+/// Zeros beyond the row's `in`, and for no row (null).
+__device__ __forceinline__ PartInputs load_part(const float* row, int part, int in) {
+  PartInputs inputs;
+#pragma unroll
+  for (int c = 0; c < kPartChunks; ++c) {
+#pragma unroll
+    for (int i = 0; i < 8; i += 4) {
+      const float4 four = row == nullptr ? make_float4(0, 0, 0, 0)
+                                         : load_inputs(row, own_input(part, c) + i, in);
+      inputs.x[c][i] = four.x, inputs.x[c][i + 1] = four.y;
+      inputs.x[c][i + 2] = four.z, inputs.x[c][i + 3] = four.w;
+    }
+  }
+  return inputs;
+}
+
+/// The mean of a part's inputs, and the sum of the squares of what is left of them: the same in the
+/// four lanes of a row. Sums are of differences to the part's first input, so that little cancels
+/// where little varies.
+struct Moments {
+  float mean = 0;
+  float squares = 0;
+};
+__device__ __forceinline__ int inputs_of_part(int part, int in) {
+  return max(0, min(in - part * kPartInputs, kPartInputs));
+}
+__device__ __forceinline__ Moments moments_of(const PartInputs& inputs, int part, int in) {
+  const float first =
+      __shfl_sync(kWholeWarp, inputs.x[0][0], static_cast<int>(threadIdx.x % 32) / 4 * 4);
+  float sums[kPartChunks] = {};
+  float products[kPartChunks] = {};
+  const bool whole = (part + 1) * kPartInputs <= in;
+#pragma unroll
+  for (int i = 0; i < 8; ++i) {
+#pragma unroll
+    for (int c = 0; c < kPartChunks; ++c) {
+      const float d = whole || own_input(part, c) + i < in ? inputs.x[c][i] - first : 0.0F;
+      sums[c] += d;
+      products[c] += d * d;
+    }
+  }
+  float sum = (sums[0] + sums[1]) + sums[2];
+  float squares = (products[0] + products[1]) + products[2];
+#pragma unroll
+  for (int distance = 1; distance < 4; distance *= 2) {
+    sum += __shfl_xor_sync(kWholeWarp, sum, distance);
+    squares += __shfl_xor_sync(kWholeWarp, squares, distance);
+  }
+  const float mean = sum / static_cast<float>(max(inputs_of_part(part, in), 1));
+  return {first + mean, fmaxf(squares - mean * sum, 0.0F)};
+}
+
+/// What LayerNorm subtracts from a row and multiplies it with.
+struct RowNorm {
+  float mean = 0;
+  float factor = 0;
+};
+/// From the moments of all `parts` of a row, part p's at moments[p * pitch] (Chan, Golub and
+/// LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances").
+__device__ __forceinline__ RowNorm combine_moments(const Moments* moments, int pitch, int parts,
+                                                   int in, float epsilon) {
+  const auto last = static_cast<float>(inputs_of_part(parts - 1, in));
+  const float inverse = 1.0F / static_cast<float>(in);
+  float sum = 0;
+#pragma unroll 8
+  for (int p = 0; p < parts; ++p) {
+    sum += moments[p * pitch].mean * (p + 1 < parts ? static_cast<float>(kPartInputs) : last);
+  }
+  const float mean = sum * inverse;
+  float squares = 0;
+#pragma unroll 8
+  for (int p = 0; p < parts; ++p) {
+    const Moments& part = moments[p * pitch];
+    const float d = part.mean - mean;
+    squares += part.squares + (p + 1 < parts ? static_cast<float>(kPartInputs) : last) * (d * d);
+  }
+  return {mean, 1.0F / sqrtf(squares * inverse + epsilon)};
+}
+
+/// x = (x - mean) factor gain + bias; beyond `in` zeros. gain and bias, from input 0 on, have room
+/// for whole parts and begin on 16-byte boundaries.
+__device__ __forceinline__ void normalise(PartInputs& inputs, int part, int in, const RowNorm& norm,
+                                          const float* gain, const float* bias) {
+  const float offset = -norm.mean * norm.factor;
+#pragma unroll
+  for (int c = 0; c < kPartChunks; ++c) {
+    const int k = own_input(part, c);
+    float g[8];
+    float b[8];
+    load_8(gain + k, g);
+    load_8(bias + k, b);
+#pragma unroll
+    for (int i = 0; i < 8; ++i) {
+      float& x = inputs.x[c][i];
+      x = k + i < in ? fmaf(fmaf(x, norm.factor, offset), g[i], b[i]) : 0.0F;
+    }
+  }
+}
+
+/// A lane's side of the products: words[c] is multiply_chunk's x.
+__device__ __forceinline__ void to_halves(const PartInputs& inputs, uint4 (&words)[kPartChunks]) {
+#pragma unroll
+  for (int c = 0; c < kPartChunks; ++c) {
+    const float(&x)[8] = inputs.x[c];
+    words[c] = make_uint4(pack_halves(x[0], x[1]), pack_halves(x[2], x[3]),
+                          pack_halves(x[4], x[5]), pack_halves(x[6], x[7]));
+  }
+}
+
+}  // namespace aira::cuda
+
+#endif

@@ -1,0 +1,219 @@
+// y = residual + activation(norm(x) W + bias) for many rows and weights in f16, on tensor cores: the
+// results of linear_few, bit by bit (linear_slices.h).
+//
+// First x, normalised, is rounded to halves in a buffer. Then a block computes a tile of outputs and
+// 64 rows from chunks of both that come to shared memory by asynchronous copies, several ahead. Its
+// four warps share the tile, two by two. A row of a chunk is 64 bytes, so that a warp's 16-byte loads
+// of eight rows touch every bank once without padding.
+#include "kernels/activation.h"
+#include "kernels/linear_slices.h"
+
+namespace aira::cuda {
+namespace {
+
+// -- Inputs --
+
+constexpr int kInputWarps = 8;
+constexpr int kInputRows = 8;  // of a block
+
+__global__ void __launch_bounds__(kInputWarps * 32) inputs_block_per_rows(LinearJob job, int parts) {
+  const int lane = static_cast<int>(threadIdx.x % 32);
+  const int warp = static_cast<int>(threadIdx.x / 32);
+  const int in = static_cast<int>(job.in);
+  const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * kInputRows + lane / 4;
+  auto* const gain = block_shared_dynamic<float>();
+  float* const shift = gain + parts * kPartInputs;
+  auto* const moments = reinterpret_cast<Moments*>(shift + parts * kPartInputs);  // [parts][rows]
+  const bool norms = job.norm.gain != nullptr;
+  for (int k = static_cast<int>(threadIdx.x); norms && k < in; k += kInputWarps * 32) {
+    gain[k] = job.norm.gain[k];
+    shift[k] = job.norm.bias[k];
+  }
+  grid_dependency_trigger();
+  grid_dependency_wait();
+  const float* x = nullptr;
+  if (row < job.rows) x = job.x + (job.from == nullptr ? row : job.from[row]) * in;
+  RowNorm norm;
+  if (norms) {
+    for (int p = warp; p < parts; p += kInputWarps) {
+      const Moments mine = moments_of(load_part(x, p, in), p, in);
+      if (lane % 4 == 0) moments[p * kInputRows + lane / 4] = mine;
+    }
+    __syncthreads();
+    norm = combine_moments(moments + lane / 4, kInputRows, parts, in, job.norm.epsilon);
+  }
+  if (x == nullptr) return;
+  for (int p = warp; p < parts; p += kInputWarps) {
+    PartInputs inputs = load_part(x, p, in);
+    if (norms) normalise(inputs, p, in, norm, gain, shift);
+    uint4 words[kPartChunks];
+    to_halves(inputs, words);
+#pragma unroll
+    for (int c = 0; c < kPartChunks; ++c) {
+      const int k = own_input(p, c);
+      if (k < job.stride) {
+        *reinterpret_cast<uint4*>(static_cast<__half*>(job.halves) + row * job.stride + k) =
+            words[c];
+      }
+    }
+  }
+}
+
+// -- Products --
+
+constexpr int kTileWarps = 4;
+constexpr int kTileRows = 64;
+constexpr int kStages = 4;
+
+/// kUnits: of 32 outputs in a tile.
+template <int kUnits>
+struct Stage {
+  uint4 weights[kUnits * 32][4];
+  uint4 x[kTileRows][4];
+};
+
+/// Starts copying one chunk of `count` rows from row `first` of a matrix in halves; zeros beyond.
+__device__ __forceinline__ void fetch_chunk(const void* matrix, std::int64_t first,
+                                            std::int64_t rows, int stride, int chunk, int count,
+                                            uint4 (*to)[4]) {
+  for (int i = static_cast<int>(threadIdx.x); i < count * 4; i += kTileWarps * 32) {
+    const int k = chunk * kChunkInputs + i % 4 * 8;
+    if (first + i / 4 < rows && k < stride) {
+      copy_async_16(&to[i / 4][i % 4],
+                    static_cast<const __half*>(matrix) + (first + i / 4) * stride + k);
+    } else {
+      to[i / 4][i % 4] = make_uint4(0, 0, 0, 0);
+    }
+  }
+}
+
+template <int kUnits>
+__global__ void __launch_bounds__(kTileWarps * 32) linear_tile_block_per_tile(LinearJob job,
+                                                                              int slice_chunks) {
+  constexpr int kColumns = kTileRows / 16;  // of eight rows, a warp's
+  constexpr int kOutputs = kUnits * 32;
+  auto* const stages = block_shared_dynamic<Stage<kUnits>>();
+  const std::int64_t first_row = static_cast<std::int64_t>(blockIdx.x) * kTileRows;
+  const std::int64_t first_output = static_cast<std::int64_t>(blockIdx.y) * kOutputs;
+  const int stride = static_cast<int>(job.stride);
+  const int chunks = (stride + kChunkInputs - 1) / kChunkInputs;
+  const auto fetch_weights = [&](int chunk) {
+    if (chunk >= chunks) return;
+    fetch_chunk(job.weights, first_output, job.out, stride, chunk, kOutputs,
+                stages[chunk % kStages].weights);
+  };
+  const auto fetch_x = [&](int chunk) {
+    if (chunk >= chunks) return;
+    fetch_chunk(job.halves, first_row, job.rows, stride, chunk, kTileRows,
+                stages[chunk % kStages].x);
+  };
+  for (int s = 0; s < kStages - 1; ++s) fetch_weights(s);
+  grid_dependency_trigger();
+  grid_dependency_wait();
+  for (int s = 0; s < kStages - 1; ++s) {
+    fetch_x(s);
+    copy_async_commit();
+  }
+
+  const int lane = static_cast<int>(threadIdx.x % 32);
+  const int warp = static_cast<int>(threadIdx.x / 32);
+  const int own_outputs = warp / 2 * kUnits * 16;  // within the tile
+  const int own_rows = warp % 2 * (kTileRows / 2);
+  float acc[kUnits][kColumns][4] = {};
+  float total[kUnits][kColumns][4] = {};
+  int in_slice = 0;
+  for (int chunk = 0; chunk < chunks; ++chunk) {
+    copy_async_wait<kStages - 2>();
+    __syncthreads();
+    fetch_weights(chunk + kStages - 1);
+    fetch_x(chunk + kStages - 1);
+    copy_async_commit();
+    const Stage<kUnits>& stage = stages[chunk % kStages];
+    uint4 x[kColumns];
+#pragma unroll
+    for (int n = 0; n < kColumns; ++n) x[n] = stage.x[own_rows + n * 8 + lane / 4][lane % 4];
+#pragma unroll
+    for (int m = 0; m < kUnits; ++m) {
+      const uint4 low = stage.weights[own_outputs + m * 16 + lane / 4][lane % 4];
+      const uint4 high = stage.weights[own_outputs + m * 16 + 8 + lane / 4][lane % 4];
+#pragma unroll
+      for (int n = 0; n < kColumns; ++n) multiply_chunk(acc[m][n], low, high, x[n]);
+    }
+    if (++in_slice < slice_chunks && chunk + 1 < chunks) continue;
+    in_slice = 0;
+#pragma unroll
+    for (int m = 0; m < kUnits; ++m) {
+#pragma unroll
+      for (int n = 0; n < kColumns; ++n) {
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+          total[m][n][i] += acc[m][n][i];
+          acc[m][n][i] = 0;
+        }
+      }
+    }
+  }
+#pragma unroll
+  for (int m = 0; m < kUnits; ++m) {
+#pragma unroll
+    for (int h = 0; h < 2; ++h) {
+      const std::int64_t output = first_output + own_outputs + m * 16 + h * 8 + lane / 4;
+      if (output >= job.out) continue;
+      const float bias = job.bias == nullptr ? 0.0F : job.bias[output];
+#pragma unroll
+      for (int n = 0; n < kColumns; ++n) {
+#pragma unroll
+        for (int i = 0; i < 2; ++i) {
+          const std::int64_t row = first_row + own_rows + n * 8 + lane % 4 * 2 + i;
+          if (row >= job.rows) continue;
+          const std::int64_t at = row * job.out + output;
+          job.y[at] = activate(total[m][n][2 * h + i] + bias, job.activation) +
+                      (job.residual == nullptr ? 0.0F : job.residual[at]);
+        }
+      }
+    }
+  }
+}
+
+template <int kUnits>
+void launch_tile(const LinearJob& job, Stream stream) {
+  constexpr std::size_t kBytes = kStages * sizeof(Stage<kUnits>);
+  allow_shared(linear_tile_block_per_tile<kUnits>, kBytes);
+  launch({.grid = {static_cast<unsigned>((job.rows + kTileRows - 1) / kTileRows),
+                   static_cast<unsigned>((job.out + kUnits * 32 - 1) / (kUnits * 32))},
+          .block = kTileWarps * 32,
+          .shared_bytes = kBytes,
+          .stream = stream.stream,
+          .dependent = stream.dependent,
+          .name = "linear_tile_block_per_tile"},
+         linear_tile_block_per_tile<kUnits>, job, slices_of(job.stride).parts * kPartChunks);
+}
+
+}  // namespace
+
+void linear_tile(const LinearJob& job, Stream stream) {
+  if (job.dtype != DType::kF16) throw Error("linear_tile: the weights are not in f16.");
+  const auto parts = static_cast<int>((job.stride + kPartInputs - 1) / kPartInputs);
+  const std::size_t bytes = static_cast<std::size_t>(job.norm.gain == nullptr ? 1 : parts) *
+                            (2 * kPartInputs * sizeof(float) + kInputRows * sizeof(Moments));
+  allow_shared(inputs_block_per_rows, static_cast<std::int64_t>(bytes));
+  launch({.grid = static_cast<unsigned>((job.rows + kInputRows - 1) / kInputRows),
+          .block = kInputWarps * 32,
+          .shared_bytes = bytes,
+          .stream = stream.stream,
+          .dependent = stream.dependent,
+          .name = "inputs_block_per_rows"},
+         inputs_block_per_rows, job, parts);
+  // As large a tile as leaves work for every multiprocessor.
+  const std::int64_t rows = (job.rows + kTileRows - 1) / kTileRows;
+  const auto tiles = [&](std::int64_t outputs) { return rows * ((job.out + outputs - 1) / outputs); };
+  if (tiles(128) >= multiprocessors()) {
+    launch_tile<4>(job, stream);
+  } else if (tiles(64) >= multiprocessors()) {
+    launch_tile<2>(job, stream);
+  } else {
+    launch_tile<1>(job, stream);
+  }
+}
+
+}  // namespace aira::cuda
