@@ -5,9 +5,9 @@
 // are fetched before the wait for the kernel that computes the queries, several keys of a lane at a
 // time; the row's own come with the query. A warp keeps a running maximum, sum and weighted value
 // (online softmax: Milakov and Gimelshein, arXiv 1805.02867). The warps of a block are merged in
-// shared memory; the blocks of a row and head by the one that comes last, through global memory (the
-// split-K scheme of Flash-Decoding). Which blocks take part depends on the row's position alone, and
-// parts are merged in order, so a result does not depend on timing.
+// shared memory; the blocks of a row and head by the one that comes last, through global memory
+// (the split-K scheme of Flash-Decoding). Which blocks take part depends on the row's position
+// alone, and parts are merged in order, so a result does not depend on timing.
 #include "kernels/device.h"
 #include "kernels/kernels.h"
 #include "kernels/pages.h"
@@ -16,7 +16,7 @@
 namespace aira::cuda {
 namespace {
 
-constexpr unsigned kThreads = 256;
+constexpr unsigned kThreads = 128;
 constexpr int kWarps = static_cast<int>(kThreads) / 32;
 constexpr int kFeatures = 8;        // of a lane
 constexpr int kMostPasses = 4;      // keys of a lane that are fetched at a time
@@ -58,7 +58,8 @@ __device__ __forceinline__ void unpack_piece(const Piece<__half>& piece, float (
 __device__ __forceinline__ void unpack_piece(const Piece<float>& piece, float (&out)[kFeatures]) {
 #pragma unroll
   for (int i = 0; i < 2; ++i) {
-    out[4 * i] = __uint_as_float(piece.bits[i].x), out[4 * i + 1] = __uint_as_float(piece.bits[i].y);
+    out[4 * i] = __uint_as_float(piece.bits[i].x),
+            out[4 * i + 1] = __uint_as_float(piece.bits[i].y);
     out[4 * i + 2] = __uint_as_float(piece.bits[i].z);
     out[4 * i + 3] = __uint_as_float(piece.bits[i].w);
   }
@@ -94,10 +95,12 @@ __device__ __forceinline__ void merge(int parts, int features, const Part& part,
 
 /// kAppend: the row's own key and value come from qkv, and are written into the cache.
 template <typename Storage, int kGroup, bool kAppend>
-__global__ void __launch_bounds__(kThreads, 2) decode_block_per_split(AttentionJob job) {
+__global__ void __launch_bounds__(kThreads, sizeof(Storage) == 2 ? 5 : 4)
+    decode_block_per_split(AttentionJob job) {
   constexpr int kKeys = static_cast<int>(kThreads) / kGroup;  // of a pass
-  constexpr int kPasses =
-      (kSplitKeys + kKeys - 1) / kKeys < kMostPasses ? (kSplitKeys + kKeys - 1) / kKeys : kMostPasses;
+  constexpr int kPasses = (kSplitKeys + kKeys - 1) / kKeys < kMostPasses
+                              ? (kSplitKeys + kKeys - 1) / kKeys
+                              : kMostPasses;
   grid_dependency_trigger();
   const int head = static_cast<int>(blockIdx.y);
   const int number = static_cast<int>(blockIdx.z);
@@ -235,8 +238,8 @@ __global__ void __launch_bounds__(kThreads, 2) decode_block_per_split(AttentionJ
     return;
   }
   // A part in global memory: its features, then maximum and sum.
-  float* parts = job.partial + (static_cast<std::int64_t>(number) * job.heads + head) * gridDim.x *
-                                   (padded + 2);
+  float* parts = job.partial +
+                 (static_cast<std::int64_t>(number) * job.heads + head) * gridDim.x * (padded + 2);
   float* mine = parts + split * (padded + 2);
   merge(kWarps, head_size, warp_part, warp_value, [&](int f, Running total, float v) {
     mine[f] = v;

@@ -92,6 +92,16 @@ __device__ __forceinline__ void grid_dependency_trigger() {
 #endif
 }
 
+/// Starts bringing memory to the L2 cache; a multiple of 16 bytes, on a 16-byte boundary. A hint.
+__device__ __forceinline__ void prefetch_to_l2(const void* global, unsigned bytes) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(global), "r"(bytes) : "memory");
+#else
+  static_cast<void>(global);
+  static_cast<void>(bytes);
+#endif
+}
+
 constexpr unsigned kWholeWarp = 0xffffffffU;
 
 // The host build tells collectives apart by where they are called from; one in a function here must

@@ -78,7 +78,13 @@ void layernorm(const LayerNormJob& job, Stream stream);
 
 // -- linear_skinny.cu --
 
-/// y = residual + activation(norm(x) W + bias) for few rows: limited by reading W.
+/// Weights that a later kernel will read.
+struct Ahead {
+  const void* weights = nullptr;
+  std::int64_t bytes = 0;
+};
+
+/// y = residual + activation(norm(x) W + bias).
 struct LinearJob {
   const float* x = nullptr;  // [rows, in]
   std::int64_t rows = 0;
@@ -89,33 +95,32 @@ struct LinearJob {
   std::int64_t stride = 0;
   const float* bias = nullptr;  // [out] or null
   Activation activation = Activation::kNone;
-  const float* residual = nullptr;  // [rows, out] or null; may be y
-  LayerNorm norm;                   // of x; gain null: none
+  const float* residual = nullptr;     // [rows, out] or null; may be y
+  LayerNorm norm;                      // of x; gain null: none
   const std::int32_t* from = nullptr;  // [rows], the row of x for each; null: its own
   float* y = nullptr;                  // [rows, out]
   void* halves = nullptr;              // [rows, stride], for linear_tile
+  Ahead ahead;                         // linear_few brings it to the L2 cache
 };
-/// The longest `in` that the kernel's shared memory holds.
+/// For weights in f32 and few rows, without `from`. The longest `in` that the kernel's shared
+/// memory holds.
 constexpr std::int64_t kSkinnyInputs = 12288;
 void linear_skinny(const LinearJob& job, Stream stream);
 
 // -- linear_few.cu --
 
-/// The same on tensor cores, for weights in f16; x, after the LayerNorm, is rounded to f16.
+/// For weights in f16, on tensor cores, for few rows; x, after the LayerNorm, is rounded to f16.
 /// The widest row that the kernel normalises.
 constexpr std::int64_t kFewNormInputs = 3072;
 void linear_few(const LinearJob& job, Stream stream);
 
 // -- linear_tile.cu --
 
-/// The same results for many rows: x goes through job.halves.
+/// The results of linear_few, for many rows; x goes through job.halves.
 void linear_tile(const LinearJob& job, Stream stream);
 
-// -- linear_epilogue.cu: before and after cuBLAS's matrix product --
+// -- linear_epilogue.cu: after cuBLAS's matrix product --
 
-/// out[t] = x[t] in half precision, padded with zeros: [rows, stride].
-void rows_to_half(const float* x, std::int64_t rows, std::int64_t in, std::int64_t stride,
-                  void* out, Stream stream);
 /// y = residual + activation(y + bias), where job.y holds the product x W.
 void linear_epilogue(const LinearJob& job, const float* product, Stream stream);
 
@@ -188,7 +193,7 @@ struct DrawJob {
   const std::int32_t* output_rows = nullptr;  // [count]
   PageArray pages;
   const std::int32_t* tokens = nullptr;  // [pages, 32], of the cache
-  const DeviceDraw* options = nullptr;  // [count]; top_k is 1..kDrawTopK unless greedy; 0: no draw
+  const DeviceDraw* options = nullptr;   // [count]; top_k is 1..kDrawTopK unless greedy; 0: no draw
   unsigned* maxima = nullptr;            // [count, draw_groups(V)]
   std::int32_t* last = nullptr;          // [slots], the rows' `drawn`
   std::int32_t* out = nullptr;           // [..., room]; tokens or kNotDrawn, host memory may do

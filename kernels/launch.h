@@ -38,6 +38,19 @@ inline int multiprocessors() {
   return count;
 }
 
+/// Dynamic shared memory that a block may have, when it asks.
+inline std::int64_t most_shared() {
+  static const int bytes = [] {
+    int device = 0;
+    int value = 0;
+    check(cudaGetDevice(&device), "asking for the device");
+    check(cudaDeviceGetAttribute(&value, cudaDevAttrMaxSharedMemoryPerBlockOptin, device),
+          "asking for its shared memory");
+    return value;
+  }();
+  return bytes;
+}
+
 /// Lets a kernel have this much dynamic shared memory; beyond 48 KiB a GPU wants to be asked.
 template <typename... P>
 void allow_shared(void (*kernel)(P...), std::int64_t bytes) {

@@ -1,12 +1,12 @@
 // y = residual + activation(norm(x) W + bias) for few rows and weights in f16, on tensor cores;
 // limited by reading W, and for a row or two by the way from kernel to kernel.
 //
-// A block computes 8, 16 or 32 outputs of 8 rows; its warps share the inputs, whole slices each. All
-// that does not depend on the kernel before is on its way to registers before the wait for it:
-// weights, bias, gains. Then each warp needs its own slices of x only. The warps meet twice: for the
-// moments of a LayerNorm, and to add up the slices. With many more outputs than blocks (the
-// vocabulary), a block goes through several tiles with the same x and fetches the next weights while
-// it multiplies. More rows are more blocks (grid y), which find W in the L2 cache.
+// A block computes 8, 16 or 32 outputs of 8 rows; its warps share the inputs, whole slices each.
+// All that does not depend on the kernel before is on its way to registers before the wait for it:
+// weights, bias, gains. Then each warp needs its own slices of x only. The warps meet twice: for
+// the moments of a LayerNorm, and to add up the slices. With many more outputs than blocks (the
+// vocabulary), a block goes through several tiles with the same x and fetches the next weights
+// while it multiplies. More rows are more blocks (grid y), which find W in the L2 cache.
 #include "kernels/activation.h"
 #include "kernels/linear_slices.h"
 
@@ -52,10 +52,22 @@ __device__ __forceinline__ Weights<kEights> fetch(const LinearJob& job, int tile
   return weights;
 }
 
+/// Brings what a later kernel will read closer, each block its share.
+__device__ __forceinline__ void prefetch_ahead(const LinearJob& job) {
+  if (threadIdx.x != 0 || blockIdx.y != 0) return;
+  const std::int64_t share = (job.ahead.bytes / gridDim.x + 15) / 16 * 16;
+  const std::int64_t begin = blockIdx.x * share;
+  const std::int64_t end = min(begin + share, job.ahead.bytes / 16 * 16);
+  if (begin < end) {
+    prefetch_to_l2(static_cast<const std::byte*>(job.ahead.weights) + begin,
+                   static_cast<unsigned>(end - begin));
+  }
+}
+
 /// kParts: of a warp, when that is few: then their inputs stay in registers; or 0. kLoops: over the
 /// outputs; then a warp has one part.
 template <int kEights, int kParts, bool kNorm, bool kLoops>
-__global__ void __launch_bounds__(kMostWarps * 32, kParts == 2 && !kNorm ? 2 : 1)
+__global__ void __launch_bounds__(kMostWarps * 32, 1)
     linear_few_block_per_outputs(LinearJob job, Plan plan) {
   static_assert((!kNorm || kParts > 0) && (!kLoops || kParts == 1));
   constexpr int kOutputs = kEights * 8;
@@ -76,6 +88,8 @@ __global__ void __launch_bounds__(kMostWarps * 32, kParts == 2 && !kNorm ? 2 : 1
   // [all_parts][kRows]
   auto* const moments = reinterpret_cast<Moments*>(shift + plan.warps * parts * kPartInputs);
 
+  grid_dependency_trigger();
+  prefetch_ahead(job);
   Weights<kEights> weights[kKept];
 #pragma unroll
   for (int p = 0; p < kKept; ++p) {
@@ -96,7 +110,6 @@ __global__ void __launch_bounds__(kMostWarps * 32, kParts == 2 && !kNorm ? 2 : 1
       shift[k] = job.norm.bias[k];
     }
   }
-  grid_dependency_trigger();
   grid_dependency_wait();
 
   const auto residual_of = [&](int tile, int r) {
@@ -141,15 +154,19 @@ __global__ void __launch_bounds__(kMostWarps * 32, kParts == 2 && !kNorm ? 2 : 1
        tile += static_cast<int>(gridDim.x)) {
     float* const to = sums + buffer * sums_size;
     float acc[kTiles][4] = {};
-    const auto multiply = [&](int p, const Weights<kEights>& w,
-                              const uint4(&halves)[kPartChunks]) {
+    const auto multiply = [&](int p, const Weights<kEights>& w, const uint4(&halves)[kPartChunks]) {
 #pragma unroll
       for (int c = 0; c < kPartChunks; ++c) {
+        const uint4 none = make_uint4(0, 0, 0, 0);
 #pragma unroll
         for (int i = 0; i < kTiles; ++i) {
-          const uint4 none = make_uint4(0, 0, 0, 0);
-          multiply_chunk(acc[i], w.piece[c][2 * i],
+          multiply_first(acc[i], w.piece[c][2 * i],
                          kEights > 1 ? w.piece[c][(2 * i + 1) % kEights] : none, halves[c]);
+        }
+#pragma unroll
+        for (int i = 0; i < kTiles; ++i) {
+          multiply_second(acc[i], w.piece[c][2 * i],
+                          kEights > 1 ? w.piece[c][(2 * i + 1) % kEights] : none, halves[c]);
         }
       }
       const int done = first_part + p + 1;

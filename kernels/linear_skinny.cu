@@ -1,4 +1,4 @@
-// y = residual + activation(norm(x) W + bias) for few rows, where the time is that of reading W.
+// y = residual + activation(norm(x) W + bias) for few rows and weights in f32.
 //
 // Each warp owns kOutputs outputs and reads their weights in 16-byte pieces, lanes side by side;
 // the first pieces are fetched before the wait for the kernel that computes x. x is staged in
@@ -19,24 +19,14 @@ constexpr unsigned kWarps = 4;
 /// spills.
 constexpr unsigned kLeastBlocks = 4;
 constexpr int kOutputs = 2;
-constexpr int kAhead = 3;  // pieces fetched early: all of an output's weights at in = 768, f16
+constexpr int kPiece = 4;  // weights that a lane loads at a time
+constexpr int kAhead = 3;  // pieces of an output that are fetched early
 constexpr int kMostRows = 8;
 constexpr std::int64_t kSharedFloats = 12288;  // 48 KiB, what every GPU gives without asking
 static_assert(kSkinnyInputs <= kSharedFloats);
 
-/// Where input k lies in shared memory. A lane multiplies kPiece neighbours at a time and loads
-/// them as float4s: the first four of every lane come first, then the next four, so that a warp's
-/// loads touch every bank once.
-template <int kPiece>
-__device__ __forceinline__ std::int64_t place(std::int64_t k) {
-  if constexpr (kPiece == 4) return k;
-  constexpr std::int64_t kRound = 32 * kPiece;  // what a warp covers
-  const std::int64_t inside = k % kRound;
-  return k - inside + inside % kPiece / 4 * 128 + inside / kPiece * 4 + inside % 4;
-}
-
 /// Brings the block's rows into shared memory, [kRows][padded], zeros where there is nothing.
-template <int kRows, int kPiece>
+template <int kRows>
 __device__ __forceinline__ void stage(const LinearJob& job, std::int64_t first_row,
                                       std::int64_t padded, float* shared) {
   for (std::int64_t i = threadIdx.x; i < kRows * padded; i += kWarps * 32) {
@@ -44,7 +34,7 @@ __device__ __forceinline__ void stage(const LinearJob& job, std::int64_t first_r
     const std::int64_t k = i % padded;
     const std::int64_t row = first_row + r;
     const bool there = row < job.rows && k < job.in;
-    shared[r * padded + place<kPiece>(k)] = there ? job.x[row * job.in + k] : 0.0F;
+    shared[r * padded + k] = there ? job.x[row * job.in + k] : 0.0F;
   }
   __syncthreads();
   if (job.norm.gain == nullptr) return;
@@ -52,34 +42,33 @@ __device__ __forceinline__ void stage(const LinearJob& job, std::int64_t first_r
   for (unsigned r = threadIdx.x / 32; r < kRows; r += kWarps) {
     float* x = shared + r * padded;
     float sum = 0;
-    for (std::int64_t k = lane; k < job.in; k += 32) sum += x[place<kPiece>(k)];
+    for (std::int64_t k = lane; k < job.in; k += 32) sum += x[k];
     const float mean = warp_sum(sum) / static_cast<float>(job.in);
     float squares = 0;
     for (std::int64_t k = lane; k < job.in; k += 32) {
-      const float d = x[place<kPiece>(k)] - mean;
+      const float d = x[k] - mean;
       squares += d * d;
     }
     const float variance = warp_sum(squares) / static_cast<float>(job.in);
     const float factor = 1.0F / sqrtf(variance + job.norm.epsilon);
     for (std::int64_t k = lane; k < job.in; k += 32) {
-      float& value = x[place<kPiece>(k)];
+      float& value = x[k];
       value = (value - mean) * factor * job.norm.gain[k] + job.norm.bias[k];
     }
   }
   __syncthreads();
 }
 
-template <typename Weight, int kRows>
+template <int kRows>
 __global__ void __launch_bounds__(kWarps * 32, kLeastBlocks)
     linear_warp_per_outputs(LinearJob job, std::int64_t padded) {
-  constexpr int kPiece = 16 / static_cast<int>(sizeof(Weight));
   const unsigned lane = threadIdx.x % 32;
   const std::int64_t first_output =
       (static_cast<std::int64_t>(blockIdx.x) * kWarps + threadIdx.x / 32) * kOutputs;
   const std::int64_t first_row = static_cast<std::int64_t>(blockIdx.y) * kRows;
   const auto piece = [&](int o, std::int64_t k) {
     if (first_output + o >= job.out || k >= job.stride) return make_uint4(0, 0, 0, 0);
-    return __ldg(reinterpret_cast<const uint4*>(static_cast<const Weight*>(job.weights) +
+    return __ldg(reinterpret_cast<const uint4*>(static_cast<const float*>(job.weights) +
                                                 (first_output + o) * job.stride + k));
   };
 
@@ -92,7 +81,7 @@ __global__ void __launch_bounds__(kWarps * 32, kLeastBlocks)
   grid_dependency_trigger();
   grid_dependency_wait();
   float* shared = block_shared_dynamic<float>();
-  stage<kRows, kPiece>(job, first_row, padded, shared);
+  stage<kRows>(job, first_row, padded, shared);
 
   float sum[kRows][kOutputs] = {};
   const auto multiply = [&](const uint4(&weights)[kOutputs], std::int64_t round) {
@@ -146,9 +135,9 @@ __global__ void __launch_bounds__(kWarps * 32, kLeastBlocks)
   }
 }
 
-template <typename Weight, int kRows>
+template <int kRows>
 void launch_rows(const LinearJob& job, Stream stream) {
-  constexpr std::int64_t kRound = 32 * 16 / static_cast<std::int64_t>(sizeof(Weight));
+  constexpr std::int64_t kRound = 32 * kPiece;
   const std::int64_t padded = (job.stride + kRound - 1) / kRound * kRound;
   constexpr std::int64_t kBlockOutputs = kWarps * kOutputs;
   launch({.grid = {static_cast<unsigned>((job.out + kBlockOutputs - 1) / kBlockOutputs),
@@ -158,32 +147,24 @@ void launch_rows(const LinearJob& job, Stream stream) {
           .stream = stream.stream,
           .dependent = stream.dependent,
           .name = "linear_warp_per_outputs"},
-         linear_warp_per_outputs<Weight, kRows>, job, padded);
-}
-
-template <typename Weight>
-void launch_weight(const LinearJob& job, Stream stream) {
-  // As many rows at a time as there are and as shared memory holds.
-  const std::int64_t fit = kSharedFloats / ((job.stride + 255) / 256 * 256);
-  if (job.rows > 4 && fit >= kMostRows) {
-    launch_rows<Weight, kMostRows>(job, stream);
-  } else if (job.rows > 2 && fit >= 4) {
-    launch_rows<Weight, 4>(job, stream);
-  } else if (job.rows > 1 && fit >= 2) {
-    launch_rows<Weight, 2>(job, stream);
-  } else {
-    launch_rows<Weight, 1>(job, stream);
-  }
+         linear_warp_per_outputs<kRows>, job, padded);
 }
 
 }  // namespace
 
 void linear_skinny(const LinearJob& job, Stream stream) {
+  if (job.dtype != DType::kF32) throw Error("linear_skinny: the weights are not in f32.");
   if (job.stride > kSkinnyInputs) throw Error("linear_skinny: in is beyond kSkinnyInputs.");
-  if (job.dtype == DType::kF32) {
-    launch_weight<float>(job, stream);
+  // As many rows at a time as there are and as shared memory holds.
+  const std::int64_t fit = kSharedFloats / ((job.stride + 127) / 128 * 128);
+  if (job.rows > 4 && fit >= kMostRows) {
+    launch_rows<kMostRows>(job, stream);
+  } else if (job.rows > 2 && fit >= 4) {
+    launch_rows<4>(job, stream);
+  } else if (job.rows > 1 && fit >= 2) {
+    launch_rows<2>(job, stream);
   } else {
-    launch_weight<__half>(job, stream);
+    launch_rows<1>(job, stream);
   }
 }
 

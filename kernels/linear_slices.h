@@ -4,8 +4,9 @@
 // Inputs are cut into parts of kPartInputs, and parts make slices. Tensor cores sum a slice's
 // products into one accumulator, step by step; slices are then added in order, in f32. Which input
 // is which column of a tensor core's step is free as long as both sides agree: lane L
-// (g = L / 4, t = L % 4) holds inputs 8 t .. 8 t + 7 of each chunk of 32, which is one 16-byte piece
-// of a row of weights, and a chunk is two steps: of each piece the first four halves, then the rest.
+// (g = L / 4, t = L % 4) holds inputs 8 t .. 8 t + 7 of each chunk of 32, which is one 16-byte
+// piece of a row of weights, and a chunk is two steps: of each piece the first four halves, then
+// the rest.
 //
 // A LayerNorm's moments are taken part by part and combined in order.
 #pragma once
@@ -34,10 +35,14 @@ inline Slices slices_of(std::int64_t stride) {
   return {in_slice, (parts + in_slice - 1) / in_slice};
 }
 
-/// acc += weights x inputs over one chunk: 16 outputs (`low` is row g, `high` row g + 8) by 8 rows.
-__device__ __forceinline__ void multiply_chunk(float (&acc)[4], const uint4& low, const uint4& high,
+/// acc += weights x inputs over one chunk, which is two steps: 16 outputs (`low` is row g, `high`
+/// row g + 8) by 8 rows.
+__device__ __forceinline__ void multiply_first(float (&acc)[4], const uint4& low, const uint4& high,
                                                const uint4& x) {
   mma_m16n8k16(acc, {low.x, high.x, low.y, high.y}, {x.x, x.y});
+}
+__device__ __forceinline__ void multiply_second(float (&acc)[4], const uint4& low,
+                                                const uint4& high, const uint4& x) {
   mma_m16n8k16(acc, {low.z, high.z, low.w, high.w}, {x.z, x.w});
 }
 
@@ -65,8 +70,8 @@ __device__ __forceinline__ PartInputs load_part(const float* row, int part, int 
   for (int c = 0; c < kPartChunks; ++c) {
 #pragma unroll
     for (int i = 0; i < 8; i += 4) {
-      const float4 four = row == nullptr ? make_float4(0, 0, 0, 0)
-                                         : load_inputs(row, own_input(part, c) + i, in);
+      const float4 four =
+          row == nullptr ? make_float4(0, 0, 0, 0) : load_inputs(row, own_input(part, c) + i, in);
       inputs.x[c][i] = four.x, inputs.x[c][i + 1] = four.y;
       inputs.x[c][i + 2] = four.z, inputs.x[c][i + 3] = four.w;
     }
@@ -162,8 +167,8 @@ __device__ __forceinline__ void to_halves(const PartInputs& inputs, uint4 (&word
 #pragma unroll
   for (int c = 0; c < kPartChunks; ++c) {
     const float(&x)[8] = inputs.x[c];
-    words[c] = make_uint4(pack_halves(x[0], x[1]), pack_halves(x[2], x[3]),
-                          pack_halves(x[4], x[5]), pack_halves(x[6], x[7]));
+    words[c] = make_uint4(pack_halves(x[0], x[1]), pack_halves(x[2], x[3]), pack_halves(x[4], x[5]),
+                          pack_halves(x[6], x[7]));
   }
 }
 

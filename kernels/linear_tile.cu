@@ -1,10 +1,10 @@
-// y = residual + activation(norm(x) W + bias) for many rows and weights in f16, on tensor cores: the
-// results of linear_few, bit by bit (linear_slices.h).
+// y = residual + activation(norm(x) W + bias) for many rows and weights in f16, on tensor cores:
+// the results of linear_few, bit by bit (linear_slices.h).
 //
-// First x, normalised, is rounded to halves in a buffer. Then a block computes a tile of outputs and
-// 64 rows from chunks of both that come to shared memory by asynchronous copies, several ahead. Its
-// four warps share the tile, two by two. A row of a chunk is 64 bytes, so that a warp's 16-byte loads
-// of eight rows touch every bank once without padding.
+// First x, normalised, is rounded to halves in a buffer. Then a block computes a tile of outputs
+// and 64 rows from parts of both that come to shared memory by asynchronous copies, several ahead.
+// Its four warps share the tile, two by two. A row of a part is an odd multiple of 64 bytes, so
+// that a warp's 16-byte loads of eight rows touch every bank once without padding.
 #include "kernels/activation.h"
 #include "kernels/linear_slices.h"
 
@@ -16,7 +16,8 @@ namespace {
 constexpr int kInputWarps = 8;
 constexpr int kInputRows = 8;  // of a block
 
-__global__ void __launch_bounds__(kInputWarps * 32) inputs_block_per_rows(LinearJob job, int parts) {
+__global__ void __launch_bounds__(kInputWarps * 32)
+    inputs_block_per_rows(LinearJob job, int parts) {
   const int lane = static_cast<int>(threadIdx.x % 32);
   const int warp = static_cast<int>(threadIdx.x / 32);
   const int in = static_cast<int>(job.in);
@@ -63,53 +64,60 @@ __global__ void __launch_bounds__(kInputWarps * 32) inputs_block_per_rows(Linear
 
 constexpr int kTileWarps = 4;
 constexpr int kTileRows = 64;
-constexpr int kStages = 4;
+constexpr int kPartPieces = kPartInputs / 8;  // of 16 bytes
 
-/// kUnits: of 32 outputs in a tile.
+/// One part of the tile's rows. kUnits: of 32 outputs in a tile.
 template <int kUnits>
 struct Stage {
-  uint4 weights[kUnits * 32][4];
-  uint4 x[kTileRows][4];
+  uint4 weights[kUnits * 32][kPartPieces];
+  uint4 x[kTileRows][kPartPieces];
 };
 
-/// Starts copying one chunk of `count` rows from row `first` of a matrix in halves; zeros beyond.
-__device__ __forceinline__ void fetch_chunk(const void* matrix, std::int64_t first,
-                                            std::int64_t rows, int stride, int chunk, int count,
-                                            uint4 (*to)[4]) {
-  for (int i = static_cast<int>(threadIdx.x); i < count * 4; i += kTileWarps * 32) {
-    const int k = chunk * kChunkInputs + i % 4 * 8;
-    if (first + i / 4 < rows && k < stride) {
-      copy_async_16(&to[i / 4][i % 4],
-                    static_cast<const __half*>(matrix) + (first + i / 4) * stride + k);
+/// Starts copying one part of `kCount` rows from row `first` of a matrix in halves; zeros beyond.
+template <int kCount>
+__device__ __forceinline__ void fetch_part(const void* matrix, std::int64_t first,
+                                           std::int64_t rows, int stride, int part,
+                                           uint4 (*to)[kPartPieces]) {
+  const auto* from = static_cast<const __half*>(matrix) + first * stride + part * kPartInputs;
+  const int left = static_cast<int>(min(rows - first, static_cast<std::int64_t>(kCount)));
+#pragma unroll
+  for (int n = 0; n < kCount * kPartPieces / (kTileWarps * 32); ++n) {
+    const int i = static_cast<int>(threadIdx.x) + n * kTileWarps * 32;
+    const int row = i / kPartPieces;
+    const int k = i % kPartPieces * 8;
+    if (row < left && part * kPartInputs + k < stride) {
+      copy_async_16(&to[row][i % kPartPieces], from + row * stride + k);
     } else {
-      to[i / 4][i % 4] = make_uint4(0, 0, 0, 0);
+      to[row][i % kPartPieces] = make_uint4(0, 0, 0, 0);
     }
   }
 }
 
-template <int kUnits>
-__global__ void __launch_bounds__(kTileWarps * 32) linear_tile_block_per_tile(LinearJob job,
-                                                                              int slice_chunks) {
+template <int kUnits, int kStages>
+__global__ void __launch_bounds__(kTileWarps * 32)
+    linear_tile_block_per_tile(LinearJob job, int slice_parts) {
   constexpr int kColumns = kTileRows / 16;  // of eight rows, a warp's
   constexpr int kOutputs = kUnits * 32;
+  static_assert(kOutputs * kPartPieces % (kTileWarps * 32) == 0);
   auto* const stages = block_shared_dynamic<Stage<kUnits>>();
   const std::int64_t first_row = static_cast<std::int64_t>(blockIdx.x) * kTileRows;
   const std::int64_t first_output = static_cast<std::int64_t>(blockIdx.y) * kOutputs;
   const int stride = static_cast<int>(job.stride);
-  const int chunks = (stride + kChunkInputs - 1) / kChunkInputs;
-  const auto fetch_weights = [&](int chunk) {
-    if (chunk >= chunks) return;
-    fetch_chunk(job.weights, first_output, job.out, stride, chunk, kOutputs,
-                stages[chunk % kStages].weights);
+  const int parts = (stride + kPartInputs - 1) / kPartInputs;
+  const auto fetch_weights = [&](int part) {
+    if (part >= parts) return;
+    fetch_part<kOutputs>(job.weights, first_output, job.out, stride, part,
+                         stages[part % kStages].weights);
   };
-  const auto fetch_x = [&](int chunk) {
-    if (chunk >= chunks) return;
-    fetch_chunk(job.halves, first_row, job.rows, stride, chunk, kTileRows,
-                stages[chunk % kStages].x);
+  const auto fetch_x = [&](int part) {
+    if (part >= parts) return;
+    fetch_part<kTileRows>(job.halves, first_row, job.rows, stride, part, stages[part % kStages].x);
   };
-  for (int s = 0; s < kStages - 1; ++s) fetch_weights(s);
   grid_dependency_trigger();
+#pragma unroll
+  for (int s = 0; s < kStages - 1; ++s) fetch_weights(s);
   grid_dependency_wait();
+#pragma unroll
   for (int s = 0; s < kStages - 1; ++s) {
     fetch_x(s);
     copy_async_commit();
@@ -122,24 +130,39 @@ __global__ void __launch_bounds__(kTileWarps * 32) linear_tile_block_per_tile(Li
   float acc[kUnits][kColumns][4] = {};
   float total[kUnits][kColumns][4] = {};
   int in_slice = 0;
-  for (int chunk = 0; chunk < chunks; ++chunk) {
+  for (int part = 0; part < parts; ++part) {
     copy_async_wait<kStages - 2>();
     __syncthreads();
-    fetch_weights(chunk + kStages - 1);
-    fetch_x(chunk + kStages - 1);
+    fetch_weights(part + kStages - 1);
+    fetch_x(part + kStages - 1);
     copy_async_commit();
-    const Stage<kUnits>& stage = stages[chunk % kStages];
-    uint4 x[kColumns];
+    const Stage<kUnits>& stage = stages[part % kStages];
 #pragma unroll
-    for (int n = 0; n < kColumns; ++n) x[n] = stage.x[own_rows + n * 8 + lane / 4][lane % 4];
+    for (int c = 0; c < kPartChunks; ++c) {
+      const int piece = c * 4 + lane % 4;
+      uint4 x[kColumns];
+      uint4 low[kUnits];
+      uint4 high[kUnits];
 #pragma unroll
-    for (int m = 0; m < kUnits; ++m) {
-      const uint4 low = stage.weights[own_outputs + m * 16 + lane / 4][lane % 4];
-      const uint4 high = stage.weights[own_outputs + m * 16 + 8 + lane / 4][lane % 4];
+      for (int n = 0; n < kColumns; ++n) x[n] = stage.x[own_rows + n * 8 + lane / 4][piece];
 #pragma unroll
-      for (int n = 0; n < kColumns; ++n) multiply_chunk(acc[m][n], low, high, x[n]);
+      for (int m = 0; m < kUnits; ++m) {
+        low[m] = stage.weights[own_outputs + m * 16 + lane / 4][piece];
+        high[m] = stage.weights[own_outputs + m * 16 + 8 + lane / 4][piece];
+      }
+      // Step by step, so that no product waits for the one before it.
+#pragma unroll
+      for (int m = 0; m < kUnits; ++m) {
+#pragma unroll
+        for (int n = 0; n < kColumns; ++n) multiply_first(acc[m][n], low[m], high[m], x[n]);
+      }
+#pragma unroll
+      for (int m = 0; m < kUnits; ++m) {
+#pragma unroll
+        for (int n = 0; n < kColumns; ++n) multiply_second(acc[m][n], low[m], high[m], x[n]);
+      }
     }
-    if (++in_slice < slice_chunks && chunk + 1 < chunks) continue;
+    if (++in_slice < slice_parts && part + 1 < parts) continue;
     in_slice = 0;
 #pragma unroll
     for (int m = 0; m < kUnits; ++m) {
@@ -175,10 +198,11 @@ __global__ void __launch_bounds__(kTileWarps * 32) linear_tile_block_per_tile(Li
   }
 }
 
-template <int kUnits>
-void launch_tile(const LinearJob& job, Stream stream) {
+template <int kUnits, int kStages>
+void launch_stages(const LinearJob& job, Stream stream) {
   constexpr std::size_t kBytes = kStages * sizeof(Stage<kUnits>);
-  allow_shared(linear_tile_block_per_tile<kUnits>, kBytes);
+  const auto kernel = linear_tile_block_per_tile<kUnits, kStages>;
+  allow_shared(kernel, kBytes);
   launch({.grid = {static_cast<unsigned>((job.rows + kTileRows - 1) / kTileRows),
                    static_cast<unsigned>((job.out + kUnits * 32 - 1) / (kUnits * 32))},
           .block = kTileWarps * 32,
@@ -186,7 +210,16 @@ void launch_tile(const LinearJob& job, Stream stream) {
           .stream = stream.stream,
           .dependent = stream.dependent,
           .name = "linear_tile_block_per_tile"},
-         linear_tile_block_per_tile<kUnits>, job, slices_of(job.stride).parts * kPartChunks);
+         kernel, job, slices_of(job.stride).parts);
+}
+
+template <int kUnits, int kStages>
+void launch_tile(const LinearJob& job, Stream stream) {
+  if (static_cast<std::int64_t>(kStages * sizeof(Stage<kUnits>)) <= most_shared()) {
+    launch_stages<kUnits, kStages>(job, stream);
+  } else {
+    launch_stages<(kUnits > 2 ? 2 : kUnits), 2>(job, stream);
+  }
 }
 
 }  // namespace
@@ -206,13 +239,15 @@ void linear_tile(const LinearJob& job, Stream stream) {
          inputs_block_per_rows, job, parts);
   // As large a tile as leaves work for every multiprocessor.
   const std::int64_t rows = (job.rows + kTileRows - 1) / kTileRows;
-  const auto tiles = [&](std::int64_t outputs) { return rows * ((job.out + outputs - 1) / outputs); };
+  const auto tiles = [&](std::int64_t outputs) {
+    return rows * ((job.out + outputs - 1) / outputs);
+  };
   if (tiles(128) >= multiprocessors()) {
-    launch_tile<4>(job, stream);
+    launch_tile<4, 3>(job, stream);
   } else if (tiles(64) >= multiprocessors()) {
-    launch_tile<2>(job, stream);
+    launch_tile<2, 4>(job, stream);
   } else {
-    launch_tile<1>(job, stream);
+    launch_tile<1, 4>(job, stream);
   }
 }
 

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
@@ -30,13 +31,12 @@ def sample() -> dict:
         "kernels": {
             "copy_gb_per_second": 66.0,
             "kernels": [kernel],
-            "linears": [{"rows": 1, "skinny_microseconds": 1.0, "cublas_microseconds": 2.0},
-                        {"rows": 8, "skinny_microseconds": 2.0, "cublas_microseconds": 2.0},
-                        {"rows": 16, "skinny_microseconds": 5.0, "cublas_microseconds": 2.0},
-                        {"rows": 32, "skinny_microseconds": 1.0, "cublas_microseconds": 2.0}],
+            "linears": [{"rows": rows, "few_microseconds": few, "tile_microseconds": 2.0, "cublas_microseconds": 3.0}
+                        for rows, few in ((1, 1.0), (8, 2.0), (16, 5.0), (32, 1.0))],
         },
         "aira": [{"batch": 1, "tokens_per_second": 30.0}, {"batch": 8, "tokens_per_second": 10.0}],
-        "transformers": [{"batch": 1, "tokens_per_second": 20.0}],
+        "transformers_static": [{"batch": 1, "tokens_per_second": 20.0}],
+        "aira_prompts": [{"batch": 1, "tokens_per_second": 7.0}],
     }  # fmt: skip
 
 
@@ -44,17 +44,18 @@ class Report(unittest.TestCase):
     def test_has_every_part(self):
         text = report.markdown(sample())
         for part in ("# A GPU, 2000-01-01", "commit 0000000", "| racecheck | failed | 2.0 |", "a hazard",
-                     "| 1 | 30 | 20 | 1.50x |", "| 8 | 10 | not measured |", "not slower up to 8 rows",
+                     "| 1 | 30 | 20 (1.50x) | not measured |", "| 8 | 10 | not measured |", "up to 8 rows",
+                     "Prompts of 512 tokens", "| 1 | 7 |",
                      "| layernorm | 1x7 | 1.00 | 2 | 3 % |", "moves 66 GB/s"):  # fmt: skip
             self.assertIn(part, text)
 
     def test_says_nothing_of_what_was_not_measured(self):
-        text = report.markdown({**sample(), "kernels": None, "aira": None, "transformers": None})
+        text = report.markdown({**sample(), "kernels": None, "aira": None})
         self.assertIn("## Checks", text)
         self.assertNotIn("Tokens/s", text)
         self.assertNotIn("## Kernels", text)
 
-    def test_the_threshold_ends_where_cublas_is_first_faster(self):
+    def test_the_threshold_ends_where_tiles_are_first_faster(self):
         linears = sample()["kernels"]["linears"]
         self.assertEqual(report.threshold(linears), 8)
         self.assertEqual(report.threshold(linears[::-1]), 8)
@@ -88,6 +89,27 @@ class Running(unittest.TestCase):
             self.assertEqual([step["status"] for step in runner.steps], ["passed", "failed", "failed", "failed"])
             self.assertIn("a sentence", runner.steps[1]["output"])
             self.assertIn("still running after 1 seconds", runner.steps[2]["output"])
+            self.assertIn("a sentence", (Path(folder) / "logs" / "bad.log").read_text())
+
+    def test_what_a_step_started_ends_with_it(self):
+        with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as libraries:
+            runner = self.runner(Path(folder), Path(libraries))
+            child = "import subprocess, sys, time; c = subprocess.Popen(['sleep', '60']); print(c.pid, flush=True); time.sleep(60)"
+            self.assertIsNone(runner.step("parent", [sys.executable, "-c", child], 2))
+            pid = int(runner.steps[0]["output"].split()[0])
+            for _ in range(100):  # a killed process stays in the table until its new parent looks
+                state = Path(f"/proc/{pid}/stat")
+                if not state.exists() or state.read_text().split()[2] == "Z":
+                    return
+                time.sleep(0.05)
+            self.fail(f"process {pid} still runs")
+
+    def test_no_step_starts_when_the_time_is_over(self):
+        with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as libraries:
+            (Path(folder) / "bin").mkdir()
+            runner = run.Runner(Path(folder), Path(libraries), seconds=0)
+            self.assertIsNone(runner.step("late", [sys.executable, "-c", "pass"], 60))
+            self.assertEqual(runner.steps[0]["status"], "skipped")
 
 
 def write_script(path: Path, lines: str) -> None:
@@ -126,8 +148,8 @@ class WholeRun(unittest.TestCase):
             "print('[{\"batch\": 1, \"tokens_per_second\": 20.0}]')")  # fmt: skip
         (self.folder / "built.json").write_text(json.dumps(sample()["built"]))
 
-    def check(self) -> tuple[int, dict, str]:
-        done = gpu_check(self.tools, "--run", self.folder, "--results", self.folder / "results")
+    def check(self, *options: str) -> tuple[int, dict, str]:
+        done = gpu_check(self.tools, "--run", self.folder, "--results", self.folder / "results", *options)
         [written] = (self.folder / "results").glob("big-gpu-*.json")
         self.assertEqual(done.stdout.strip(), str(written.with_suffix(".md")))
         return done.returncode, json.loads(written.read_text()), written.with_suffix(".md").read_text()
@@ -136,9 +158,39 @@ class WholeRun(unittest.TestCase):
         code, result, text = self.check()
         self.assertEqual(code, 0, result["steps"])
         self.assertEqual({step["status"] for step in result["steps"]}, {"passed"})
-        self.assertIn("| operations and models | passed |", text)
+        self.assertIn("| operations, models, drawing | passed |", text)
         self.assertIn("| compute-sanitizer racecheck | passed |", text)
-        self.assertIn("| 1 | 30 | 20 | 1.50x |", text)
+        self.assertIn("| 1 | 30 | 20 (1.50x) | 20 (1.50x) |", text)
+
+    def test_one_stage_and_later_ones(self):
+        _, result, _ = self.check("--only", "answers")
+        self.assertEqual({step["name"].split(",")[0] for step in result["steps"]}, {"an answer of the built-in model"})
+        _, result, _ = self.check("--from", "kernels")
+        self.assertEqual(result["steps"][0]["name"], "kernels")
+
+    def test_a_hang_costs_no_more_than_the_time_there_is(self):
+        write_script(self.folder / "bin" / "aira-gpu-tests", "sleep 60\n")
+        start = time.monotonic()
+        code, result, text = self.check("--seconds", "3")
+        self.assertLess(time.monotonic() - start, 20)
+        self.assertEqual(code, 1)
+        self.assertIn("still running after 3 seconds", text)
+        self.assertEqual({step["status"] for step in result["steps"][1:]}, {"skipped"})
+
+    def test_sigterm_leaves_a_report(self):
+        write_script(self.folder / "bin" / "batch-bench", "sleep 60\n")
+        command = [sys.executable, "-B", self.folder / "tools" / "run.py", self.folder, "--results", self.folder / "results"]
+        running = subprocess.Popen(command, env={**os.environ, "PATH": f"{self.tools}:{os.environ['PATH']}"},
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)  # fmt: skip
+        for line in running.stderr:
+            if line.startswith("a random model"):
+                break
+        running.terminate()
+        running.communicate(timeout=30)
+        [written] = (self.folder / "results").glob("big-gpu-*.md")
+        text = written.read_text()
+        self.assertIn("| operations, models, drawing | passed |", text)
+        self.assertIn("| tokens and what follows it | skipped |", text)
 
     def test_another_answer_on_the_gpu_is_a_failure(self):
         write_script(self.folder / "bin" / "aira-cli", 'case "$*" in *cuda*) echo x ;; *) echo y ;; esac\n')
@@ -152,7 +204,7 @@ class WholeRun(unittest.TestCase):
         self.assertEqual(code, 1)
         self.assertIsNone(result["kernels"])
         self.assertIn("kernel-bench: error: broken", text)
-        self.assertIn("| 1 | 30 | 20 | 1.50x |", text)
+        self.assertIn("| 1 | 30 | 20 (1.50x) | 20 (1.50x) |", text)
 
 
 class Arguments(unittest.TestCase):

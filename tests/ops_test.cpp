@@ -454,11 +454,8 @@ TEST_P(Ops, AttentionGivesTheSameBitsHoweverItIsBatched) {
                                                 .dtype = dtype,
                                                 .data = {}});
       pages.reach({kLength, kLength}, random_);
-      backend.reserve({.rows = kLength + 2,
-                       .slots = 2,
-                       .context = kLength,
-                       .heads = 3,
-                       .head_size = 20});
+      backend.reserve(
+          {.rows = kLength + 2, .slots = 2, .context = kLength, .heads = 3, .head_size = 20});
       const Buffer memory = backend.alloc((kLength + 2) * kWidth * 4);
       const Tensor out{static_cast<float*>(memory.get()), kLength + 2, kWidth};
       std::vector<float> all;

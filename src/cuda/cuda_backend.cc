@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "cuda/device.h"
 #include "cuda/device_memory.h"
@@ -23,6 +24,29 @@ using namespace cuda;  // NOLINT(google-build-using-namespace): this file is whe
 constexpr std::int64_t kFewRows = 16;
 /// In f32: rows up to which linear_skinny is used, beyond it cuBLAS.
 constexpr std::int64_t kSkinnyRows = 8;
+
+/// What the linear maps of a step read, in order: steps of a model all read the same, so a kernel
+/// can bring the weights of a later one closer. A wrong guess costs time only.
+class Reads {
+ public:
+  void restart() { next_ = 0; }
+  /// Notes what the next linear map reads; returns what the one after the next read in an earlier
+  /// step.
+  Ahead pass(const void* weights, std::int64_t bytes) {
+    if (next_ == seen_.size()) seen_.emplace_back();
+    seen_[next_++] = {weights, bytes};
+    constexpr std::size_t kDistance = 1;
+    if (next_ + kDistance >= seen_.size()) return {};
+    Ahead ahead = seen_[next_ + kDistance];
+    ahead.bytes = std::min(ahead.bytes, kMostAhead);
+    return ahead;
+  }
+
+ private:
+  static constexpr std::int64_t kMostAhead = std::int64_t{16} << 20;
+  std::vector<Ahead> seen_;
+  std::size_t next_ = 0;
+};
 
 class CudaBackend final : public Backend {
  public:
@@ -58,6 +82,7 @@ class CudaBackend final : public Backend {
   void begin(std::span<const Row> rows, std::span<const std::int32_t> output_rows,
              const PageTable& table) override {
     norm_waits_ = false;
+    reads_.restart();
     step_.begin(rows, output_rows, table, drawing_.take_draws(), drawing_.flight());
   }
   void end() override {
@@ -87,6 +112,7 @@ class CudaBackend final : public Backend {
   Gemm gemm_;
   Step step_;
   Drawing drawing_;
+  Reads reads_;
   Scratch<std::uint16_t> halves_;
   Scratch<float> products_, partial_;
   Scratch<unsigned> arrived_;
@@ -210,6 +236,7 @@ void CudaBackend::linear(Tensor x, const Matrix& weights, const Epilogue& epilog
   } else if (!half) {
     linear_skinny(job, stream());
   } else if (job.rows <= kFewRows) {
+    job.ahead = reads_.pass(weights.data.get(), weights.out * job.stride * size_of(weights.dtype));
     linear_few(job, stream());
   } else {
     job.halves = halves_.get(job.rows * job.stride);

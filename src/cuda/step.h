@@ -80,8 +80,7 @@ class Step {
  private:
   /// Rows and output rows, padding included, width of the page table, positions, whether tokens are
   /// drawn, memory.
-  using Key =
-      std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t, bool, const void*>;
+  using Key = std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t, bool, const void*>;
   struct Recording {
     int seen = 0;  // steps so far
     cudaGraphExec_t graph = nullptr;

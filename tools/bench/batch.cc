@@ -1,7 +1,8 @@
 // batch-bench MODEL [--device cpu|cuda] [--dtype f16|f32] [--tokens N] [--from N] BATCH...: decodes
 // N tokens (128) in each of BATCH sequences at once, behind N positions (0) that are there already,
 // and prints a JSON list of tokens/s, medians of five rounds. Tokens are drawn where the program
-// draws them: on the device, one step ahead of the host, or from the logits in host memory.
+// draws them: on the device, one step ahead of the host, or from the logits in host memory. With
+// --prompt N, tokens/s of BATCH prompts of N tokens each, as many rows a step as the program takes.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -22,6 +23,7 @@ struct Request {
   std::string model, device = "cuda", dtype = "f16";
   std::int64_t tokens = 128;
   std::int64_t from = 0;
+  std::int64_t prompt = 0;
   std::vector<std::int64_t> batches;
 };
 
@@ -31,14 +33,23 @@ class Bench {
       : session_(model, backend,
                  {.slots = batch,
                   .context = request.from + request.tokens,
-                  .rows = std::max<std::int64_t>(batch, request.from > 0 ? 256 : 1),
+                  .rows = std::max<std::int64_t>(batch, request.from > 0 ? kStepRows : 1),
                   .output_rows = batch}),
         width_((request.from + request.tokens + kPagePositions - 1) / kPagePositions),
         batch_(batch),
         from_(request.from) {
-    for (std::int64_t i = 0; i < batch * width_; ++i) pages_.push_back(static_cast<std::int32_t>(i));
+    for (std::int64_t i = 0; i < batch * width_; ++i)
+      pages_.push_back(static_cast<std::int32_t>(i));
     for (std::int64_t s = 0; s < batch; ++s) outputs_.push_back(static_cast<std::int32_t>(s));
     prefill();
+  }
+
+  /// Tokens/s of the positions before the decoded ones, the last logits of each sequence included.
+  double prompt_round() {
+    const auto start = std::chrono::steady_clock::now();
+    prefill();
+    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+    return static_cast<double>(batch_ * from_) / elapsed.count();
   }
 
   /// Tokens/s of one round; the ids are any, the work is the same.
@@ -74,17 +85,24 @@ class Bench {
     return static_cast<std::int32_t>((p * 7919 + s * 104729) % session_.model().config.vocab);
   }
   void prefill() {
+    std::vector<Row> rows;
+    std::vector<std::int32_t> ends;
+    const auto flush = [&] {
+      session_.forward(rows, ends, table());
+      rows.clear();
+      ends.clear();
+    };
     for (std::int64_t s = 0; s < batch_; ++s) {
-      for (std::int64_t p = 0; p < from_;) {
-        std::vector<Row> rows;
-        while (p < from_ && static_cast<std::int64_t>(rows.size()) < session_.limits().rows) {
-          rows.push_back({token(p, s), static_cast<std::int32_t>(s), static_cast<std::int32_t>(p)});
-          ++p;
-        }
-        session_.forward(rows, {}, table());
+      for (std::int64_t p = 0; p < from_; ++p) {
+        if (static_cast<std::int64_t>(rows.size()) == session_.limits().rows) flush();
+        if (p + 1 == from_) ends.push_back(static_cast<std::int32_t>(rows.size()));
+        rows.push_back({token(p, s), static_cast<std::int32_t>(s), static_cast<std::int32_t>(p)});
       }
     }
+    if (!rows.empty()) flush();
   }
+
+  static constexpr std::int64_t kStepRows = 256;  // as in src/run/scheduler.cc
 
   Session session_;
   std::int64_t width_, batch_, from_;
@@ -113,9 +131,12 @@ int run(const Request& request) {
   for (const std::int64_t batch : request.batches) {
     if (batch < 1) throw Error("A batch must be a whole number from 1.");
     Bench bench(model, *backend, batch, request);
-    bench.round(std::min<std::int64_t>(request.tokens, 8));
+    const auto measure = [&](std::int64_t tokens) {
+      return request.prompt > 0 ? bench.prompt_round() : bench.round(tokens);
+    };
+    measure(std::min<std::int64_t>(request.tokens, 8));
     std::vector<double> speeds;
-    for (int i = 0; i < 5; ++i) speeds.push_back(bench.round(request.tokens));
+    for (int i = 0; i < 5; ++i) speeds.push_back(measure(request.tokens));
     std::sort(speeds.begin(), speeds.end());
     if (!results.empty()) results += ", ";
     results += "{\"batch\": " + std::to_string(batch) +
@@ -141,6 +162,8 @@ int main(int argc, char** argv) {
       request.tokens = std::atoll(argv[++i]);
     } else if (option && argument == "--from") {
       request.from = std::atoll(argv[++i]);
+    } else if (option && argument == "--prompt") {
+      request.prompt = request.from = std::atoll(argv[++i]);
     } else if (request.model.empty()) {
       request.model = argument;
     } else {
@@ -150,7 +173,7 @@ int main(int argc, char** argv) {
   if (request.batches.empty()) {
     std::fprintf(stderr,
                  "usage: batch-bench MODEL [--device cpu|cuda] [--dtype f16|f32] "
-                 "[--tokens N] [--from N] BATCH...\n");
+                 "[--tokens N] [--from N | --prompt N] BATCH...\n");
     return 2;
   }
   try {

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/half.h"
@@ -102,12 +103,13 @@ class KernelTimer {
     results_.emplace_back(line.data());
     return seconds;
   }
-  void add_pair(std::int64_t rows, double skinny, double library) {
-    std::array<char, 128> line{};
-    std::snprintf(line.data(), line.size(),
-                  R"({"rows": %lld, "skinny_microseconds": %.3f, "cublas_microseconds": %.3f})",
-                  static_cast<long long>(rows), skinny * 1e6, library * 1e6);
-    pairs_.emplace_back(line.data());
+  /// Keeps the seconds of a layer's linear maps over `rows` rows, by kernel.
+  void add_linears(std::int64_t rows, const std::vector<std::pair<std::string, double>>& seconds) {
+    std::string line = "{\"rows\": " + std::to_string(rows);
+    for (const auto& [name, time] : seconds) {
+      line += ", \"" + name + "_microseconds\": " + std::to_string(time * 1e6);
+    }
+    linears_.push_back(line + "}");
   }
   void print() const {
     const auto list = [](const std::vector<std::string>& lines) {
@@ -119,7 +121,7 @@ class KernelTimer {
       return all;
     };
     std::printf("{\"copy_gb_per_second\": %.1f,\n\"kernels\": [%s],\n\"linears\": [%s]}\n",
-                copy_bandwidth_ / 1e9, list(results_).c_str(), list(pairs_).c_str());
+                copy_bandwidth_ / 1e9, list(results_).c_str(), list(linears_).c_str());
   }
 
  private:
@@ -156,7 +158,7 @@ class KernelTimer {
   Buffer pool_;
   std::vector<Buffer> kept_;
   double copy_bandwidth_ = 0;
-  std::vector<std::string> results_, pairs_;
+  std::vector<std::string> results_, linears_;
 };
 
 }  // namespace aira::cuda

@@ -1,6 +1,6 @@
 // kernel-bench [--tiny]: times every launcher of kernels/kernels.h on the shapes of GPT-2 small and
 // on odd ones, and prints a JSON object: per case the median time, GB/s and percent of the copy
-// bandwidth measured in the same run; and our linear map beside cuBLAS's for 1 to 64 rows. --tiny
+// bandwidth measured in the same run; and our linear maps beside cuBLAS's for 1 to 256 rows. --tiny
 // is for the stand-in of tests/cuda_on_host: it shows that the program works, its times mean
 // nothing.
 #include <algorithm>
@@ -63,13 +63,19 @@ void bench_rows(KernelTimer& bench, const Shape& s, std::int64_t rows) {
   bench.free_memory();
 }
 
-/// A linear map by our kernel and by cuBLAS with what goes around it; their seconds.
-std::pair<double, double> bench_linear(KernelTimer& bench, Gemm& gemm, std::int64_t rows,
-                                       std::int64_t in, std::int64_t out, DType dtype) {
+/// A linear map by the kernels that take it, and the product alone by cuBLAS; microseconds.
+struct LinearTimes {
+  double few = 0;
+  double tile = 0;
+  double cublas = 0;
+};
+LinearTimes bench_linear(KernelTimer& bench, Gemm& gemm, std::int64_t rows, std::int64_t in,
+                         std::int64_t out, DType dtype) {
   const std::int64_t size = dtype == DType::kF32 ? 4 : 2;
   const std::int64_t stride = (in + 16 / size - 1) / (16 / size) * (16 / size);
   const std::int64_t weight_bytes = out * stride * size;
   const std::int64_t bytes = weight_bytes + rows * (in + out) * 4;
+  const bool half = dtype == DType::kF16;
   LinearJob job = {.x = bench.memory<float>(rows * in),
                    .rows = rows,
                    .dtype = dtype,
@@ -79,44 +85,38 @@ std::pair<double, double> bench_linear(KernelTimer& bench, Gemm& gemm, std::int6
                    .bias = bench.memory<float>(out),
                    .activation = Activation::kGeluTanh,
                    .norm = {},
-                   .y = bench.memory<float>(rows * out)};
+                   .y = bench.memory<float>(rows * out),
+                   .halves = bench.memory<std::uint16_t>(rows * stride)};
   const std::string shape = text({rows, in, out}) + " " + name_of(dtype);
-  const double skinny = bench.add("linear_skinny", shape, bytes, [&](std::int64_t n) {
-    job.weights = bench.weights(n, weight_bytes);
-    linear_skinny(job, bench.stream());
-  });
-  if (dtype == DType::kF16) {
-    bench.add("linear_few", shape, bytes, [&](std::int64_t n) {
+  const auto time = [&](const char* name, void (*linear)(const LinearJob&, Stream)) {
+    return bench.add(name, shape, bytes, [&](std::int64_t n) {
       job.weights = bench.weights(n, weight_bytes);
-      linear_few(job, bench.stream());
+      linear(job, bench.stream());
     });
+  };
+  LinearTimes times;
+  if (half) {
+    times.few = time("linear_few", linear_few);
+    times.tile = time("linear_tile", linear_tile);
+  } else {
+    times.few = time("linear_skinny", linear_skinny);
   }
-  GemmJob product = {.x = job.x,
+  GemmJob product = {.x = half ? job.halves : static_cast<const void*>(job.x),
                      .rows = rows,
-                     .x_stride = in,
+                     .x_stride = half ? stride : in,
                      .dtype = dtype,
-                     .in = in,
+                     .in = half ? stride : in,
                      .out = out,
                      .stride = stride,
-                     .product = bench.memory<float>(rows * out)};
-  auto* halves = bench.memory<std::uint16_t>(rows * stride);
-  if (dtype == DType::kF16) {
-    product.x = halves;
-    product.in = stride;
-    product.x_stride = stride;
-    bench.add("rows_to_half", text({rows, in}), rows * in * 4 + rows * stride * 2,
-              [&](std::int64_t) { rows_to_half(job.x, rows, in, stride, halves, bench.stream()); });
-  }
-  bench.add("linear_epilogue", text({rows, out}), rows * out * 8,
-            [&](std::int64_t) { linear_epilogue(job, product.product, bench.stream()); });
-  const double library = bench.add("cuBLAS with both", shape, bytes, [&](std::int64_t n) {
-    if (dtype == DType::kF16) rows_to_half(job.x, rows, in, stride, halves, bench.stream());
+                     .product = job.y};
+  times.cublas = bench.add("cuBLAS", shape, bytes, [&](std::int64_t n) {
     product.weights = bench.weights(n, weight_bytes);
     gemm.run(product);
-    linear_epilogue(job, product.product, bench.stream());
   });
+  bench.add("linear_epilogue", text({rows, out}), rows * out * 8,
+            [&](std::int64_t) { linear_epilogue(job, job.y, bench.stream()); });
   bench.free_memory();
-  return {skinny, library};
+  return times;
 }
 
 void bench_linears(KernelTimer& bench) {
@@ -125,19 +125,19 @@ void bench_linears(KernelTimer& bench) {
   const Shape& s = bench.tiny() ? kOdd : kGpt2Small;
   const std::vector<std::int64_t> rows =
       bench.tiny() ? std::vector<std::int64_t>{1, 3}
-                   : std::vector<std::int64_t>{1, 2, 4, 8, 12, 16, 24, 32, 48, 64};
+                   : std::vector<std::int64_t>{1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 256};
   for (const std::int64_t count : rows) {
-    double skinny = 0;
-    double library = 0;
+    LinearTimes sum;
     for (const auto& [in, out] : {std::pair{s.width, 3 * s.width},
                                   {s.width, s.width},
                                   {s.width, s.inner},
                                   {s.inner, s.width}}) {
-      const auto [ours, theirs] = bench_linear(bench, gemm, count, in, out, DType::kF16);
-      skinny += ours;
-      library += theirs;
+      const LinearTimes times = bench_linear(bench, gemm, count, in, out, DType::kF16);
+      sum.few += times.few;
+      sum.tile += times.tile;
+      sum.cublas += times.cublas;
     }
-    bench.add_pair(count, skinny, library);
+    bench.add_linears(count, {{"few", sum.few}, {"tile", sum.tile}, {"cublas", sum.cublas}});
   }
   for (const std::int64_t count : {1, 8}) {
     bench_linear(bench, gemm, count, s.width, s.vocab, DType::kF16);  // the vocabulary

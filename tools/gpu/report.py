@@ -12,12 +12,12 @@ def detail_of(output: str) -> str:
 
 
 def threshold(linears: list[dict[str, Any]]) -> int:
-    """Up to how many rows our own kernel is not slower than cuBLAS, at every smaller number too; 0: never."""
+    """Up to how many rows linear_few is not slower than linear_tile, at every smaller number too; 0: never."""
     best = 0
-    for pair in sorted(linears, key=lambda pair: pair["rows"]):
-        if pair["skinny_microseconds"] > pair["cublas_microseconds"]:
+    for times in sorted(linears, key=lambda times: times["rows"]):
+        if times["few_microseconds"] > times["tile_microseconds"]:
             break
-        best = pair["rows"]
+        best = times["rows"]
     return best
 
 
@@ -38,15 +38,23 @@ def checks(result: dict[str, Any]) -> str:
 def tokens(result: dict[str, Any]) -> str:
     if not result.get("aira"):
         return ""
-    others = {entry["batch"]: entry["tokens_per_second"] for entry in result.get("transformers") or []}
+    peers = {kind: {entry["batch"]: entry["tokens_per_second"] for entry in result.get(f"transformers_{kind}") or []}
+             for kind in ("static", "eager")}  # fmt: skip
     rows = []
     for entry in result["aira"]:
-        ours, theirs = entry["tokens_per_second"], others.get(entry["batch"])
-        compared = [f"{theirs:.0f}", f"{ours / theirs:.2f}x"] if theirs else ["not measured", ""]
-        rows.append([str(entry["batch"]), f"{ours:.0f}", *compared])
-    return ("\n## Tokens/s\n\nDecoding from an empty cache, random weights of Aira's shape (124M), f16. Ours brings all "
-            "logits to host memory; transformers takes the greatest on the GPU.\n\n"
-            + table(["sequences", "aira-cli", "transformers", ""], rows))  # fmt: skip
+        ours = entry["tokens_per_second"]
+        row = [str(entry["batch"]), f"{ours:.0f}"]
+        for theirs in (peer.get(entry["batch"]) for peer in peers.values()):
+            row.append(f"{theirs:.0f} ({ours / theirs:.2f}x)" if theirs else "not measured")
+        rows.append(row)
+    text = ("\n## Tokens/s\n\nDecoding from an empty cache, random weights of Aira's shape (124M), f16. Ours draws by the "
+            "card's options; transformers takes the greatest logit. \"static\": static cache and CUDA graph.\n\n"
+            + table(["sequences", "aira-cli", "transformers, static", "transformers, eager"], rows))  # fmt: skip
+    for key, title in (("aira_from_512", "Behind 512 positions"), ("aira_prompts", "Prompts of 512 tokens")):
+        if result.get(key):
+            text += f"\n{title}:\n\n" + table(["sequences", "tokens/s"], [
+                [str(entry["batch"]), f"{entry['tokens_per_second']:.0f}"] for entry in result[key]])  # fmt: skip
+    return text
 
 
 def kernels(result: dict[str, Any]) -> str:
@@ -55,14 +63,15 @@ def kernels(result: dict[str, Any]) -> str:
         return ""
     rows = [[entry["kernel"], entry["shape"], f"{entry['microseconds']:.2f}", f"{entry['gb_per_second']:.0f}",
              f"{entry['percent_of_copy']:.0f} %"] for entry in measured["kernels"]]  # fmt: skip
-    pairs = [[str(pair["rows"]), f"{pair['skinny_microseconds']:.1f}", f"{pair['cublas_microseconds']:.1f}"]
-             for pair in measured["linears"]]  # fmt: skip
+    linears = [[str(times["rows"]), *(f"{times[f'{name}_microseconds']:.1f}" for name in ("few", "tile", "cublas"))]
+               for times in measured["linears"]]  # fmt: skip
     return (
-        f"\n## Linear maps: our kernel or cuBLAS\n\nThe four of a layer together, f16, microseconds. Our own is not "
-        f"slower up to {threshold(measured['linears'])} rows (`kSkinnyRows` in src/cuda/cuda_backend.cc).\n\n"
-        + table(["rows", "linear_skinny", "cuBLAS and what goes around it"], pairs)
-        + f"\n## Kernels\n\nMedians; a copy in device memory moves {measured['copy_gb_per_second']:.0f} GB/s (read and "
-        "written) in the same run.\n\n" + table(["kernel", "shape", "microseconds", "GB/s", "of the copy's"], rows)
+        f"\n## Linear maps\n\nThe four of a layer together, f16, microseconds. linear_few is not slower than linear_tile "
+        f"up to {threshold(measured['linears'])} rows (`kFewRows` in src/cuda/cuda_backend.cc).\n\n"
+        + table(["rows", "linear_few", "linear_tile", "cuBLAS, products only"], linears)
+        + f"\n## Kernels\n\nMedians, launched one after the other: a short kernel's time is mostly the host's. A copy in "
+        f"device memory moves {measured['copy_gb_per_second']:.0f} GB/s (read and written) in the same run.\n\n"
+        + table(["kernel", "shape", "microseconds", "GB/s", "of the copy's"], rows)
     )  # fmt: skip
 
 

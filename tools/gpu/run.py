@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
-"""Runs what tools/gpu-check --build made, on this machine's GPU, and writes the report.
+"""Runs what tools/gpu-check --build made, on this machine's GPU, stage by stage, and writes the report.
 
-usage: run.py FOLDER --results FOLDER
+usage: run.py FOLDER --results FOLDER [--seconds N] [--from STAGE | --only STAGE]
+
+Both files are written anew after each stage, and when the run is ended by SIGTERM: what was measured is never lost.
+What each stage printed is kept in FOLDER/logs.
 """
 import argparse
 import datetime
@@ -9,17 +12,20 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import report
 
 BATCHES = ("1", "8", "64", "256")
 # Every kernel, but not every model and shape: the sanitizers slow a GPU down a hundredfold.
-SHORT = "Every/Ops.LayerNorm/*:Every/Ops.Embed/*:Every/Ops.Attention/*:Every/ModelGoldens.GreedyIds/*_a"
+SHORT = ("Every/Ops.LayerNorm/*:Every/Ops.Embed/*:Every/Ops.Attention/*:Every/Ops.SequencesShareAndCopyPages/*:"
+         "Every/ModelGoldens.GreedyIds/*_a:Every/Drawing.SaysWhen*")  # fmt: skip
 QUESTION = "Qual a capital do Brasil?"
 
 
@@ -29,44 +35,83 @@ def missing_libraries(listing: str) -> set[str]:
     return {absent or old for absent, old in re.findall(pattern, listing, re.MULTILINE)}
 
 
+def cuda_folders() -> list[str]:
+    """Where cuBLAS may be: the toolkit's folder, and Python packages of NVIDIA's."""
+    folders = ["/usr/local/cuda/lib64"]
+    for path in {Path(entry) for entry in sys.path if entry} | set(Path("/opt").glob("*/.venv/lib/python3*/site-packages")):
+        folders += sorted(map(str, path.glob("nvidia/*/lib")))
+    return folders
+
+
+class Ended(Exception):
+    """SIGTERM."""
+
+
 class Runner:
-    def __init__(self, folder: Path, libraries: Path) -> None:
+    def __init__(self, folder: Path, libraries: Path, seconds: float = 1e9, save: Callable[[], None] = lambda: None) -> None:
         self.folder = folder
+        self.save = save
+        self.end = time.monotonic() + seconds
         self.steps: list[dict[str, object]] = []
+        (folder / "logs").mkdir(exist_ok=True)
         # The machine's own libraries where it has them: others may need them newer than the carried ones.
         for program in (folder / "bin").iterdir():
             listing = subprocess.run(["ldd", program], capture_output=True, text=True)
             for name in missing_libraries(listing.stdout + listing.stderr):
                 if (folder / "lib" / name).exists() and not (libraries / name).exists():
                     (libraries / name).symlink_to(folder / "lib" / name)
-        paths = [str(libraries), os.environ.get("LD_LIBRARY_PATH", ""), "/usr/local/cuda/lib64"]
+        paths = [str(libraries), os.environ.get("LD_LIBRARY_PATH", ""), *cuda_folders()]
         self.environment = {**os.environ, "LD_LIBRARY_PATH": ":".join(filter(None, paths))}
 
-    def step(self, name: str, command: list[str], seconds: int, python: bool = False) -> str | None:
-        """Runs a command in the folder; its stdout, or None when it failed. Python gets no carried libraries."""
+    def step(self, name: str, command: list[str], seconds: float, python: bool = False) -> str | None:
+        """Runs a command in the folder, at most `seconds` or what is left of the run; its stdout, or None when it
+        failed. All of its processes end with it. Python gets no carried libraries."""
+        left = self.end - time.monotonic()
+        if left < 1:
+            self.skip(name, "no time was left")
+            return None
+        seconds = min(seconds, left)
         environment = dict(os.environ) if python else self.environment
+        log = self.folder / "logs" / (re.sub(r"\W+", "-", name) + ".log")
         start = time.monotonic()
-        try:
-            done = subprocess.run(command, cwd=self.folder, env=environment, timeout=seconds, text=True,
-                                  stdin=subprocess.DEVNULL, capture_output=True, errors="replace")  # fmt: skip
-            code, out, err = done.returncode, done.stdout, done.stderr
-        except subprocess.TimeoutExpired:
-            code, out, err = -1, "", f"still running after {seconds} seconds"
-        except OSError as error:
-            code, out, err = -1, "", str(error)
-        step = {"name": name, "status": "passed" if code == 0 else "failed",
-                "seconds": round(time.monotonic() - start, 1), "detail": report.detail_of(out)}  # fmt: skip
+        with tempfile.TemporaryFile("w+", errors="replace") as out, open(log, "w+", errors="replace") as err:
+            try:
+                running = subprocess.Popen(command, cwd=self.folder, env=environment, text=True, stdin=subprocess.DEVNULL,
+                                           stdout=out, stderr=err, start_new_session=True)  # fmt: skip
+            except OSError as error:
+                code, problem = -1, str(error)
+            else:
+                try:
+                    code, problem = running.wait(seconds), ""
+                except subprocess.TimeoutExpired:
+                    code, problem = -1, f"still running after {seconds:.0f} seconds"
+                finally:
+                    try:
+                        os.killpg(running.pid, signal.SIGKILL)
+                    except ProcessLookupError:
+                        pass
+                    running.wait()
+            out.seek(0)
+            text = out.read()
+            err.seek(0)
+            said = text + err.read() + problem
+            err.write(text + problem)
+        step: dict[str, object] = {"name": name, "status": "passed" if code == 0 else "failed",
+                                   "seconds": round(time.monotonic() - start, 1), "detail": report.detail_of(said)}  # fmt: skip
         if code != 0:
-            step["output"] = (out + err)[-3000:]
-        self.steps.append(step)
-        print(f"{name}: {step['status']} ({step['seconds']} s) {step['detail']}", file=sys.stderr, flush=True)
-        return out if code == 0 else None
+            step["output"] = said[-3000:]
+        self.note(step)
+        return text if code == 0 else None
 
     def skip(self, name: str, reason: str) -> None:
-        self.steps.append({"name": name, "status": "skipped", "seconds": 0, "detail": reason})
-        print(f"{name}: skipped: {reason}", file=sys.stderr, flush=True)
+        self.note({"name": name, "status": "skipped", "seconds": 0, "detail": reason})
 
-    def read_json(self, name: str, command: list[str], seconds: int, python: bool = False) -> object:
+    def note(self, step: dict[str, object]) -> None:
+        self.steps.append(step)
+        print(f"{step['name']}: {step['status']} ({step['seconds']} s) {step['detail']}", file=sys.stderr, flush=True)
+        self.save()
+
+    def read_json(self, name: str, command: list[str], seconds: float, python: bool = False) -> object:
         out = self.step(name, command, seconds, python)
         try:
             return None if out is None else json.loads(out)
@@ -82,50 +127,91 @@ def device() -> dict[str, str]:
     return dict(zip(names, (value.strip() for value in out.splitlines()[0].split(","))))
 
 
-def correctness(runner: Runner) -> None:
-    tests = str(runner.folder / "bin" / "aira-gpu-tests")
-    runner.step("operations and models", [tests], 240)
-    sanitizer = shutil.which("compute-sanitizer", path=f"{os.environ['PATH']}:/usr/local/cuda/bin")
-    for tool in ("memcheck", "racecheck", "synccheck"):
-        if sanitizer is None:
-            runner.skip(f"compute-sanitizer {tool}", "there is no compute-sanitizer on this machine")
-        else:
-            command = [sanitizer, "--tool", tool, "--error-exitcode", "9", tests, f"--gtest_filter={SHORT}"]
-            runner.step(f"compute-sanitizer {tool}", command, 180)
-    program = str(runner.folder / "bin" / "aira-cli")
-    answers = [runner.step(f"an answer of the built-in model, {where}",
-                           [program, "--device", where, "--greedy", "-q", QUESTION], 60)
-               for where in ("cuda", "cpu")]  # fmt: skip
-    if None not in answers and answers[0] != answers[1]:
-        runner.steps[-2].update(status="failed", output=f"cuda: {answers[0]}cpu: {answers[1]}")
+class Check:
+    """The stages, in the order in which they are worth most for their time."""
+
+    def __init__(self, runner: Runner, result: dict[str, object], model: Path) -> None:
+        self.runner, self.result, self.model = runner, result, model
+        self.bin = runner.folder / "bin"
+
+    def random_model(self) -> bool:
+        if (self.model / "config.json").exists():
+            return True
+        script = str(self.runner.folder / "tools" / "random_model.py")
+        return self.runner.step("a random model of 124M parameters", [sys.executable, script, str(self.model)], 60, True) is not None
+
+    def tests(self) -> None:
+        self.runner.step("operations, models, drawing", [str(self.bin / "aira-gpu-tests")], 120)
+
+    def answers(self) -> None:
+        program = str(self.bin / "aira-cli")
+        answers = [self.runner.step(f"an answer of the built-in model, {where}",
+                                    [program, "--device", where, "--dtype", "f32", "--greedy", "-q", QUESTION], 60)
+                   for where in ("cuda", "cpu")]  # fmt: skip
+        if None not in answers and answers[0] != answers[1]:
+            self.runner.steps[-2].update(status="failed", output=f"cuda: {answers[0]}cpu: {answers[1]}")
+
+    def tokens(self) -> None:
+        if not self.random_model():
+            return
+        bench = [str(self.bin / "batch-bench"), str(self.model)]
+        self.result["aira"] = self.runner.read_json("tokens/s, aira-cli f16", [*bench, *BATCHES], 60)
+        self.result["aira_from_512"] = self.runner.read_json(
+            "tokens/s behind 512 positions, aira-cli f16", [*bench, "--from", "512", *BATCHES], 60)  # fmt: skip
+        self.result["aira_prompts"] = self.runner.read_json(
+            "prompts of 512 tokens, aira-cli f16", [*bench, "--prompt", "512", "1", "8"], 60)  # fmt: skip
+
+    def transformers(self) -> None:
+        if not self.random_model():
+            return
+        script = str(self.runner.folder / "tools" / "transformers_speed.py")
+        for kind in ("static", "eager"):
+            self.result[f"transformers_{kind}"] = self.runner.read_json(
+                f"transformers f16, {kind}", [sys.executable, script, kind, str(self.model), *BATCHES], 120, True)  # fmt: skip
+
+    def kernels(self) -> None:
+        self.result["kernels"] = self.runner.read_json("kernels", [str(self.bin / "kernel-bench")], 90)
+
+    def sanitizers(self) -> None:
+        sanitizer = shutil.which("compute-sanitizer", path=f"{os.environ['PATH']}:/usr/local/cuda/bin")
+        for tool in ("memcheck", "racecheck", "synccheck"):
+            if sanitizer is None:
+                self.runner.skip(f"compute-sanitizer {tool}", "there is no compute-sanitizer on this machine")
+            else:
+                command = [sanitizer, "--tool", tool, "--error-exitcode", "9", str(self.bin / "aira-gpu-tests"), f"--gtest_filter={SHORT}"]
+                self.runner.step(f"compute-sanitizer {tool}", command, 120)
 
 
-def speed(runner: Runner) -> dict[str, object]:
-    result: dict[str, object] = {}
-    result["kernels"] = runner.read_json("kernels", [str(runner.folder / "bin" / "kernel-bench")], 150)
-    with tempfile.TemporaryDirectory() as model:
-        script = str(runner.folder / "tools" / "random_model.py")
-        if runner.step("a random model of 124M parameters", [sys.executable, script, model], 60, True) is None:
-            return result
-        bench = str(runner.folder / "bin" / "batch-bench")
-        result["aira"] = runner.read_json("tokens/s, aira-cli f16", [bench, model, *BATCHES], 150)
-        script = str(runner.folder / "tools" / "transformers_speed.py")
-        command = [sys.executable, script, model, *BATCHES]
-        result["transformers"] = runner.read_json("tokens/s, transformers f16", command, 240, True)
-    return result
+STAGES = ("tests", "answers", "tokens", "transformers", "kernels", "sanitizers")
 
 
-def check(runner: Runner, results: Path) -> int:
+def check(folder: Path, results: Path, seconds: float, stages: tuple[str, ...]) -> int:
     today = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d")
-    result: dict[str, object] = {"date": today, "device": device(),
-                                 "built": json.loads((runner.folder / "built.json").read_text())}  # fmt: skip
-    correctness(runner)
-    result.update(speed(runner))
-    result["steps"] = runner.steps
-    results.mkdir(parents=True, exist_ok=True)
+    result: dict[str, object] = {"date": today, "device": device(), "built": json.loads((folder / "built.json").read_text())}
     name = re.sub(r"[^A-Za-z0-9.]+", "-", str(result["device"]["name"])).strip("-").lower()  # type: ignore[index]
-    (results / f"{name}-{today}.json").write_text(json.dumps(result, indent=1) + "\n")
-    (results / f"{name}-{today}.md").write_text(report.markdown(result))
+    results.mkdir(parents=True, exist_ok=True)
+
+    def save() -> None:
+        for suffix, text in (("json", json.dumps(result, indent=1) + "\n"), ("md", report.markdown(result))):
+            part = results / f"{name}-{today}.{suffix}.part"
+            part.write_text(text)
+            part.replace(part.with_suffix(""))
+
+    def ended(*_: object) -> None:
+        raise Ended
+
+    signal.signal(signal.SIGTERM, ended)
+    with tempfile.TemporaryDirectory() as libraries, tempfile.TemporaryDirectory() as model:
+        runner = Runner(folder, Path(libraries), seconds, save)
+        result["steps"] = runner.steps
+        one = Check(runner, result, Path(model))
+        try:
+            for stage in stages:
+                getattr(one, stage)()
+                save()
+        except Ended:
+            runner.skip(f"{stage} and what follows it", "the run was ended")
+    save()
     print(results / f"{name}-{today}.md")
     return 1 if any(step["status"] == "failed" for step in runner.steps) else 0
 
@@ -134,9 +220,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--results", type=Path, required=True)
+    parser.add_argument("--seconds", type=float, default=1e9, help="end after this time")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--from", dest="first", choices=STAGES, default=STAGES[0], help="begin with this stage")
+    which.add_argument("--only", choices=STAGES, help="this stage alone")
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as libraries:
-        return check(Runner(args.folder.resolve(), Path(libraries)), args.results)
+    stages = (args.only,) if args.only else STAGES[STAGES.index(args.first) :]
+    return check(args.folder.resolve(), args.results.resolve(), args.seconds, stages)
 
 
 if __name__ == "__main__":
