@@ -52,6 +52,13 @@ __device__ __forceinline__ Piece<Storage> load_piece(const Storage* from) {
   }
   return piece;
 }
+template <typename Storage>
+__device__ __forceinline__ void store_piece(const Piece<Storage>& piece, Storage* to) {
+#pragma unroll
+  for (unsigned i = 0; i < sizeof(Storage) / 2; ++i) {
+    reinterpret_cast<uint4*>(to)[i] = piece.bits[i];
+  }
+}
 __device__ __forceinline__ void unpack_piece(const Piece<__half>& piece, float (&out)[kFeatures]) {
   unpack(piece.bits[0], out);
 }
@@ -62,6 +69,32 @@ __device__ __forceinline__ void unpack_piece(const Piece<float>& piece, float (&
             out[4 * i + 1] = __uint_as_float(piece.bits[i].y);
     out[4 * i + 2] = __uint_as_float(piece.bits[i].z);
     out[4 * i + 3] = __uint_as_float(piece.bits[i].w);
+  }
+}
+
+/// Eight numbers of a head from `from` on, the first of them its feature number `feature`; zeros
+/// beyond the head. kWhole: heads are multiples of eight features, and begin on 16-byte boundaries.
+template <bool kWhole>
+__device__ __forceinline__ void load_features(const float* from, int feature, int head_size,
+                                              float (&out)[kFeatures]) {
+  if constexpr (kWhole) {
+#pragma unroll
+    for (float& x : out) x = 0;
+    if (feature < head_size) load_8(from, out);
+  } else {
+#pragma unroll
+    for (int i = 0; i < kFeatures; ++i) out[i] = feature + i < head_size ? from[i] : 0.0F;
+  }
+}
+__device__ __forceinline__ void round_to(const float (&x)[kFeatures], Piece<__half>& out) {
+  out.bits[0] = make_uint4(pack_halves(x[0], x[1]), pack_halves(x[2], x[3]),
+                           pack_halves(x[4], x[5]), pack_halves(x[6], x[7]));
+}
+__device__ __forceinline__ void round_to(const float (&x)[kFeatures], Piece<float>& out) {
+#pragma unroll
+  for (int i = 0; i < 2; ++i) {
+    out.bits[i] = make_uint4(__float_as_uint(x[4 * i]), __float_as_uint(x[4 * i + 1]),
+                             __float_as_uint(x[4 * i + 2]), __float_as_uint(x[4 * i + 3]));
   }
 }
 
@@ -94,7 +127,7 @@ __device__ __forceinline__ void merge(int parts, int features, const Part& part,
 }
 
 /// kAppend: the row's own key and value come from qkv, and are written into the cache.
-template <typename Storage, int kGroup, bool kAppend>
+template <typename Storage, int kGroup, bool kAppend, bool kWhole>
 __global__ void __launch_bounds__(kThreads, sizeof(Storage) == 2 ? 5 : 4)
     decode_block_per_split(AttentionJob job) {
   constexpr int kKeys = static_cast<int>(kThreads) / kGroup;  // of a pass
@@ -142,25 +175,18 @@ __global__ void __launch_bounds__(kThreads, sizeof(Storage) == 2 ? 5 : 4)
 
   const float* query = job.qkv + static_cast<std::int64_t>(row) * 3 * width + head * head_size;
   float q[kFeatures];
-  float own_key[kFeatures] = {};
-  float own_value[kFeatures] = {};
-#pragma unroll
-  for (int i = 0; i < kFeatures; ++i) q[i] = feature + i < head_size ? query[feature + i] : 0.0F;
+  load_features<kWhole>(query + feature, feature, head_size, q);
+  Fetched<Storage, 1> mine = {};  // the row's own, rounded as the cache's
   if (kAppend && end == position + 1 && (position - begin) % kKeys == group && feature < padded) {
+    float numbers[kFeatures];
+    load_features<kWhole>(query + width + feature, feature, head_size, numbers);
+    round_to(numbers, mine.key[0]);
+    load_features<kWhole>(query + 2 * width + feature, feature, head_size, numbers);
+    round_to(numbers, mine.value[0]);
     const std::int64_t page = page_of(job.pages, slot, position);
     const std::int64_t cell = cell_in(job, page, head, position) + feature;
-#pragma unroll
-    for (int i = 0; i < kFeatures; ++i) {
-      const bool there = feature + i < head_size;
-      Storage key;
-      Storage value;
-      from_float(there ? query[width + feature + i] : 0.0F, key);
-      from_float(there ? query[2 * width + feature + i] : 0.0F, value);
-      own_key[i] = to_float(key);
-      own_value[i] = to_float(value);
-      static_cast<Storage*>(job.keys)[cell + i] = key;
-      static_cast<Storage*>(job.values)[cell + i] = value;
-    }
+    store_piece(mine.key[0], static_cast<Storage*>(job.keys) + cell);
+    store_piece(mine.value[0], static_cast<Storage*>(job.values) + cell);
     if (head == 0 && feature == 0) keep_token(job, row, page);
   }
 #pragma unroll
@@ -175,11 +201,11 @@ __global__ void __launch_bounds__(kThreads, sizeof(Storage) == 2 ? 5 : 4)
     for (int i = 0; i < kPasses; ++i) {
       const int j = first + i * kKeys + group;
       float key[kFeatures];
+      if (kAppend && j == position) fetched.key[i] = mine.key[0];
       unpack_piece(fetched.key[i], key);
-      const bool own = kAppend && j == position;
       float sum = 0;
 #pragma unroll
-      for (int f = 0; f < kFeatures; ++f) sum += q[f] * (own ? own_key[f] : key[f]);
+      for (int f = 0; f < kFeatures; ++f) sum += q[f] * key[f];
 #pragma unroll
       for (int distance = kGroup / 2; distance > 0; distance /= 2) {
         sum += __shfl_xor_sync(kWholeWarp, sum, distance);
@@ -199,12 +225,12 @@ __global__ void __launch_bounds__(kThreads, sizeof(Storage) == 2 ? 5 : 4)
     for (int i = 0; i < kPasses; ++i) {
       const int j = first + i * kKeys + group;
       const float weight = j < end ? expf(score[i] - maximum) : 0.0F;
-      const bool own = kAppend && j == position;
       state.sum += weight;
       float v[kFeatures];
+      if (kAppend && j == position) fetched.value[i] = mine.value[0];
       unpack_piece(fetched.value[i], v);
 #pragma unroll
-      for (int f = 0; f < kFeatures; ++f) value[f] += weight * (own ? own_value[f] : v[f]);
+      for (int f = 0; f < kFeatures; ++f) value[f] += weight * v[f];
     }
     first += kPasses * kKeys;
     if (first >= end) break;
@@ -240,12 +266,12 @@ __global__ void __launch_bounds__(kThreads, sizeof(Storage) == 2 ? 5 : 4)
   // A part in global memory: its features, then maximum and sum.
   float* parts = job.partial +
                  (static_cast<std::int64_t>(number) * job.heads + head) * gridDim.x * (padded + 2);
-  float* mine = parts + split * (padded + 2);
+  float* part = parts + split * (padded + 2);
   merge(kWarps, head_size, warp_part, warp_value, [&](int f, Running total, float v) {
-    mine[f] = v;
+    part[f] = v;
     if (f == 0) {
-      mine[padded] = total.maximum;
-      mine[padded + 1] = total.sum;
+      part[padded] = total.maximum;
+      part[padded + 1] = total.sum;
     }
   });
   __threadfence();
@@ -269,10 +295,17 @@ __global__ void __launch_bounds__(kThreads, sizeof(Storage) == 2 ? 5 : 4)
 
 template <typename Storage, int kGroup>
 void launch_group(const Launch& how, const AttentionJob& job, bool append) {
+  const bool whole = job.head_size % kFeatures == 0;
   if (append) {
-    launch(how, decode_block_per_split<Storage, kGroup, true>, job);
+    launch(how,
+           whole ? decode_block_per_split<Storage, kGroup, true, true>
+                 : decode_block_per_split<Storage, kGroup, true, false>,
+           job);
   } else {
-    launch(how, decode_block_per_split<Storage, kGroup, false>, job);
+    launch(how,
+           whole ? decode_block_per_split<Storage, kGroup, false, true>
+                 : decode_block_per_split<Storage, kGroup, false, false>,
+           job);
   }
 }
 
@@ -284,11 +317,7 @@ void launch_storage(const AttentionJob& job, bool append, Stream stream) {
                       .stream = stream.stream,
                       .dependent = stream.dependent,
                       .name = "decode_block_per_split"};
-  if (job.head_size <= 8) {
-    launch_group<Storage, 1>(how, job, append);
-  } else if (job.head_size <= 16) {
-    launch_group<Storage, 2>(how, job, append);
-  } else if (job.head_size <= 32) {
+  if (job.head_size <= 32) {
     launch_group<Storage, 4>(how, job, append);
   } else if (job.head_size <= 64) {
     launch_group<Storage, 8>(how, job, append);

@@ -55,6 +55,24 @@ __device__ __forceinline__ void copy_async_16(void* shared, const void* global) 
 #endif
 }
 
+/// The same where `there`; else starts writing zeros, and `global` is not read.
+__device__ __forceinline__ void copy_async_16_or_zeros(void* shared, const void* global,
+                                                       bool there) {
+#ifdef AIRA_CUDA_ON_HOST
+  alignas(16) static const unsigned char zeros[16] = {};
+  cuda_on_host::copy_async_16(shared, there ? global : zeros);
+#elif !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;"
+               :
+               : "r"(static_cast<unsigned>(__cvta_generic_to_shared(shared))), "l"(global),
+                 "r"(there ? 16 : 0)
+               : "memory");
+#else
+  *static_cast<uint4*>(shared) =
+      there ? *static_cast<const uint4*>(global) : make_uint4(0, 0, 0, 0);
+#endif
+}
+
 /// Closes the group of copies that this thread started since the last commit.
 __device__ __forceinline__ void copy_async_commit() {
 #ifdef AIRA_CUDA_ON_HOST
@@ -89,16 +107,6 @@ __device__ __forceinline__ void grid_dependency_wait() {
 __device__ __forceinline__ void grid_dependency_trigger() {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
   asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
-#endif
-}
-
-/// Starts bringing memory to the L2 cache; a multiple of 16 bytes, on a 16-byte boundary. A hint.
-__device__ __forceinline__ void prefetch_to_l2(const void* global, unsigned bytes) {
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
-  asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(global), "r"(bytes) : "memory");
-#else
-  static_cast<void>(global);
-  static_cast<void>(bytes);
 #endif
 }
 

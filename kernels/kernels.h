@@ -78,12 +78,6 @@ void layernorm(const LayerNormJob& job, Stream stream);
 
 // -- linear_skinny.cu --
 
-/// Weights that a later kernel will read.
-struct Ahead {
-  const void* weights = nullptr;
-  std::int64_t bytes = 0;
-};
-
 /// y = residual + activation(norm(x) W + bias).
 struct LinearJob {
   const float* x = nullptr;  // [rows, in]
@@ -100,7 +94,6 @@ struct LinearJob {
   const std::int32_t* from = nullptr;  // [rows], the row of x for each; null: its own
   float* y = nullptr;                  // [rows, out]
   void* halves = nullptr;              // [rows, stride], for linear_tile
-  Ahead ahead;                         // linear_few brings it to the L2 cache
 };
 /// For weights in f32 and few rows, without `from`. The longest `in` that the kernel's shared
 /// memory holds.
@@ -110,8 +103,8 @@ void linear_skinny(const LinearJob& job, Stream stream);
 // -- linear_few.cu --
 
 /// For weights in f16, on tensor cores, for few rows; x, after the LayerNorm, is rounded to f16.
-/// The widest row that the kernel normalises.
-constexpr std::int64_t kFewNormInputs = 3072;
+/// Whether that kernel and linear_tile can include the LayerNorm of rows of this width.
+constexpr bool linear_can_normalise(std::int64_t in) { return in % 4 == 0 && in <= 3072; }
 void linear_few(const LinearJob& job, Stream stream);
 
 // -- linear_tile.cu --

@@ -52,20 +52,9 @@ __device__ __forceinline__ Weights<kEights> fetch(const LinearJob& job, int tile
   return weights;
 }
 
-/// Brings what a later kernel will read closer, each block its share.
-__device__ __forceinline__ void prefetch_ahead(const LinearJob& job) {
-  if (threadIdx.x != 0 || blockIdx.y != 0) return;
-  const std::int64_t share = (job.ahead.bytes / gridDim.x + 15) / 16 * 16;
-  const std::int64_t begin = blockIdx.x * share;
-  const std::int64_t end = min(begin + share, job.ahead.bytes / 16 * 16);
-  if (begin < end) {
-    prefetch_to_l2(static_cast<const std::byte*>(job.ahead.weights) + begin,
-                   static_cast<unsigned>(end - begin));
-  }
-}
-
-/// kParts: of a warp, when that is few: then their inputs stay in registers; or 0. kLoops: over the
-/// outputs; then a warp has one part.
+/// kParts: of a warp, when that is few: then each is a slice, and its inputs stay in registers; or
+/// 0, for any number, and `in` that is no multiple of four. kLoops: over the outputs; then a warp
+/// has one part.
 template <int kEights, int kParts, bool kNorm, bool kLoops>
 __global__ void __launch_bounds__(kMostWarps * 32, 1)
     linear_few_block_per_outputs(LinearJob job, Plan plan) {
@@ -88,8 +77,6 @@ __global__ void __launch_bounds__(kMostWarps * 32, 1)
   // [all_parts][kRows]
   auto* const moments = reinterpret_cast<Moments*>(shift + plan.warps * parts * kPartInputs);
 
-  grid_dependency_trigger();
-  prefetch_ahead(job);
   Weights<kEights> weights[kKept];
 #pragma unroll
   for (int p = 0; p < kKept; ++p) {
@@ -110,6 +97,7 @@ __global__ void __launch_bounds__(kMostWarps * 32, 1)
       shift[k] = job.norm.bias[k];
     }
   }
+  grid_dependency_trigger();
   grid_dependency_wait();
 
   const auto residual_of = [&](int tile, int r) {
@@ -128,7 +116,7 @@ __global__ void __launch_bounds__(kMostWarps * 32, 1)
   if constexpr (kNorm) {
     PartInputs inputs[kKept];
 #pragma unroll
-    for (int p = 0; p < kKept; ++p) inputs[p] = load_part(x, first_part + p, in);
+    for (int p = 0; p < kKept; ++p) inputs[p] = load_part<true>(x, first_part + p, in);
 #pragma unroll
     for (int p = 0; p < kKept; ++p) {
       const Moments mine = moments_of(inputs[p], first_part + p, in);
@@ -146,7 +134,7 @@ __global__ void __launch_bounds__(kMostWarps * 32, 1)
     }
   } else if constexpr (kParts > 0) {
 #pragma unroll
-    for (int p = 0; p < kKept; ++p) to_halves(load_part(x, first_part + p, in), words[p]);
+    for (int p = 0; p < kKept; ++p) to_halves(load_part<true>(x, first_part + p, in), words[p]);
   }
 
   int buffer = 0;
@@ -154,6 +142,7 @@ __global__ void __launch_bounds__(kMostWarps * 32, 1)
        tile += static_cast<int>(gridDim.x)) {
     float* const to = sums + buffer * sums_size;
     float acc[kTiles][4] = {};
+    // Adds a part's products, and leaves the sums of a slice that is complete.
     const auto multiply = [&](int p, const Weights<kEights>& w, const uint4(&halves)[kPartChunks]) {
 #pragma unroll
       for (int c = 0; c < kPartChunks; ++c) {
@@ -169,9 +158,12 @@ __global__ void __launch_bounds__(kMostWarps * 32, 1)
                           kEights > 1 ? w.piece[c][(2 * i + 1) % kEights] : none, halves[c]);
         }
       }
-      const int done = first_part + p + 1;
-      if (done % plan.slices.parts != 0 || done > all_parts) return;
-      const int slice = done / plan.slices.parts - 1;
+      int slice = first_part + p;
+      if constexpr (kParts == 0) {
+        if ((slice + 1) % plan.slices.parts != 0) return;
+        slice /= plan.slices.parts;
+      }
+      if (slice >= plan.slices.count) return;
 #pragma unroll
       for (int e = 0; e < kEights; ++e) {
 #pragma unroll
@@ -193,7 +185,7 @@ __global__ void __launch_bounds__(kMostWarps * 32, 1)
       for (int p = 0; p < parts; ++p) {
         const Weights<kEights> now = weights[0];
         if (p + 1 < parts) weights[0] = fetch<kEights>(job, tile, first_part + p + 1);
-        to_halves(load_part(x, first_part + p, in), words[0]);
+        to_halves(load_part<false>(x, first_part + p, in), words[0]);
         multiply(p, now, words[0]);
       }
     }
@@ -241,14 +233,11 @@ void launch_norm(const LinearJob& job, Plan plan, Stream stream) {
   const int most = multiprocessors();
   if (plan.parts == 1) {
     if (tiles(2) > 2 * kLoopBlocks * most) return launch_few<2, 1, kNorm, true>(job, plan, stream);
-    if (tiles(4) > most / 2) return launch_few<4, 1, kNorm>(job, plan, stream);
-    if (tiles(2) > most / 2) return launch_few<2, 1, kNorm>(job, plan, stream);
+    if (tiles(4) > most / 4) return launch_few<4, 1, kNorm>(job, plan, stream);
+    if (tiles(2) > most / 4) return launch_few<2, 1, kNorm>(job, plan, stream);
     return tiles(1), launch_few<1, 1, kNorm>(job, plan, stream);
   }
-  if (plan.parts == 2) {
-    return tiles(1), launch_few<1, 2, kNorm>(job, plan, stream);
-  }
-  if constexpr (!kNorm) tiles(1), launch_few<1, 0, false>(job, plan, stream);
+  tiles(1), launch_few<1, 2, kNorm>(job, plan, stream);
 }
 
 }  // namespace
@@ -259,12 +248,15 @@ void linear_few(const LinearJob& job, Stream stream) {
   const int warp_slices = (plan.slices.count + kMostWarps - 1) / kMostWarps;
   plan.warps = (plan.slices.count + warp_slices - 1) / warp_slices;
   plan.parts = warp_slices * plan.slices.parts;
-  if (job.norm.gain == nullptr) {
-    launch_norm<false>(job, plan, stream);
-  } else if (job.in <= kFewNormInputs) {
+  const bool few_parts = plan.parts <= 2 && job.in % 4 == 0;
+  if (job.norm.gain != nullptr) {
+    if (!linear_can_normalise(job.in)) throw Error("linear_few: no LayerNorm of such rows.");
     launch_norm<true>(job, plan, stream);
+  } else if (few_parts) {
+    launch_norm<false>(job, plan, stream);
   } else {
-    throw Error("linear_few: rows are too wide for the LayerNorm.");
+    plan.tiles = static_cast<int>((job.out + 7) / 8);
+    launch_few<1, 0, false>(job, plan, stream);
   }
 }
 

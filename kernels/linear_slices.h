@@ -46,34 +46,35 @@ __device__ __forceinline__ void multiply_second(float (&acc)[4], const uint4& lo
   mma_m16n8k16(acc, {low.z, high.z, low.w, high.w}, {x.z, x.w});
 }
 
-/// Inputs k to k + 3 of a row of `in`, zeros beyond; k is a multiple of 4.
-__device__ __forceinline__ float4 load_inputs(const float* row, int k, int in) {
-  if (in % 4 == 0) {  // rows begin on 16-byte boundaries
-    return k < in ? *reinterpret_cast<const float4*>(row + k) : make_float4(0, 0, 0, 0);
-  }
-  return make_float4(k < in ? row[k] : 0.0F, k + 1 < in ? row[k + 1] : 0.0F,
-                     k + 2 < in ? row[k + 2] : 0.0F, k + 3 < in ? row[k + 3] : 0.0F);
-}
-
 /// A lane's inputs of one part of its row: of chunk c, eight from 32 c + 8 t.
 struct PartInputs {
-  float x[kPartChunks][8];
+  float4 x[kPartChunks][2];
 };
 /// The first of a chunk's inputs that the lane holds.
 __device__ __forceinline__ int own_input(int part, int chunk) {
   return part * kPartInputs + chunk * kChunkInputs + static_cast<int>(threadIdx.x % 4) * 8;
 }
-/// Zeros beyond the row's `in`, and for no row (null).
+/// Zeros beyond the row's `in`, and for no row (null). kFours: `in` is a multiple of four, and rows
+/// begin on 16-byte boundaries.
+template <bool kFours>
 __device__ __forceinline__ PartInputs load_part(const float* row, int part, int in) {
   PartInputs inputs;
 #pragma unroll
   for (int c = 0; c < kPartChunks; ++c) {
 #pragma unroll
-    for (int i = 0; i < 8; i += 4) {
-      const float4 four =
-          row == nullptr ? make_float4(0, 0, 0, 0) : load_inputs(row, own_input(part, c) + i, in);
-      inputs.x[c][i] = four.x, inputs.x[c][i + 1] = four.y;
-      inputs.x[c][i + 2] = four.z, inputs.x[c][i + 3] = four.w;
+    for (int i = 0; i < 2; ++i) {
+      const int k = own_input(part, c) + 4 * i;
+      const bool there = row != nullptr && k < in;
+      float4& x = inputs.x[c][i];
+      x = make_float4(0, 0, 0, 0);
+      if constexpr (kFours) {
+        if (there) x = *reinterpret_cast<const float4*>(row + k);
+      } else if (there) {
+        x.x = row[k];
+        if (k + 1 < in) x.y = row[k + 1];
+        if (k + 2 < in) x.z = row[k + 2];
+        if (k + 3 < in) x.w = row[k + 3];
+      }
     }
   }
   return inputs;
@@ -89,19 +90,24 @@ struct Moments {
 __device__ __forceinline__ int inputs_of_part(int part, int in) {
   return max(0, min(in - part * kPartInputs, kPartInputs));
 }
+/// `in` is a multiple of four.
 __device__ __forceinline__ Moments moments_of(const PartInputs& inputs, int part, int in) {
   const float first =
-      __shfl_sync(kWholeWarp, inputs.x[0][0], static_cast<int>(threadIdx.x % 32) / 4 * 4);
+      __shfl_sync(kWholeWarp, inputs.x[0][0].x, static_cast<int>(threadIdx.x % 32) / 4 * 4);
   float sums[kPartChunks] = {};
   float products[kPartChunks] = {};
-  const bool whole = (part + 1) * kPartInputs <= in;
 #pragma unroll
-  for (int i = 0; i < 8; ++i) {
+  for (int i = 0; i < 2; ++i) {
 #pragma unroll
     for (int c = 0; c < kPartChunks; ++c) {
-      const float d = whole || own_input(part, c) + i < in ? inputs.x[c][i] - first : 0.0F;
-      sums[c] += d;
-      products[c] += d * d;
+      const float shift = own_input(part, c) + 4 * i < in ? first : 0.0F;  // zeros stay zeros
+      const float4& x = inputs.x[c][i];
+      const float d[4] = {x.x - shift, x.y - shift, x.z - shift, x.w - shift};
+#pragma unroll
+      for (const float one : d) {
+        sums[c] += one;
+        products[c] = fmaf(one, one, products[c]);
+      }
     }
   }
   float sum = (sums[0] + sums[1]) + sums[2];
@@ -142,33 +148,36 @@ __device__ __forceinline__ RowNorm combine_moments(const Moments* moments, int p
   return {mean, 1.0F / sqrtf(squares * inverse + epsilon)};
 }
 
-/// x = (x - mean) factor gain + bias; beyond `in` zeros. gain and bias, from input 0 on, have room
-/// for whole parts and begin on 16-byte boundaries.
+/// x = (x - mean) factor gain + bias; beyond `in`, a multiple of four, zeros. gain and bias, from
+/// input 0 on, begin on 16-byte boundaries.
 __device__ __forceinline__ void normalise(PartInputs& inputs, int part, int in, const RowNorm& norm,
                                           const float* gain, const float* bias) {
-  const float offset = -norm.mean * norm.factor;
+  const float factor = norm.factor;
+  const float offset = -norm.mean * factor;
 #pragma unroll
   for (int c = 0; c < kPartChunks; ++c) {
-    const int k = own_input(part, c);
-    float g[8];
-    float b[8];
-    load_8(gain + k, g);
-    load_8(bias + k, b);
 #pragma unroll
-    for (int i = 0; i < 8; ++i) {
-      float& x = inputs.x[c][i];
-      x = k + i < in ? fmaf(fmaf(x, norm.factor, offset), g[i], b[i]) : 0.0F;
+    for (int i = 0; i < 2; ++i) {
+      const int k = own_input(part, c) + 4 * i;
+      if (k >= in) continue;
+      const float4 g = *reinterpret_cast<const float4*>(gain + k);
+      const float4 b = *reinterpret_cast<const float4*>(bias + k);
+      float4& x = inputs.x[c][i];
+      x = make_float4(
+          fmaf(fmaf(x.x, factor, offset), g.x, b.x), fmaf(fmaf(x.y, factor, offset), g.y, b.y),
+          fmaf(fmaf(x.z, factor, offset), g.z, b.z), fmaf(fmaf(x.w, factor, offset), g.w, b.w));
     }
   }
 }
 
-/// A lane's side of the products: words[c] is multiply_chunk's x.
+/// A lane's side of the products, a chunk each.
 __device__ __forceinline__ void to_halves(const PartInputs& inputs, uint4 (&words)[kPartChunks]) {
 #pragma unroll
   for (int c = 0; c < kPartChunks; ++c) {
-    const float(&x)[8] = inputs.x[c];
-    words[c] = make_uint4(pack_halves(x[0], x[1]), pack_halves(x[2], x[3]), pack_halves(x[4], x[5]),
-                          pack_halves(x[6], x[7]));
+    const float4& low = inputs.x[c][0];
+    const float4& high = inputs.x[c][1];
+    words[c] = make_uint4(pack_halves(low.x, low.y), pack_halves(low.z, low.w),
+                          pack_halves(high.x, high.y), pack_halves(high.z, high.w));
   }
 }
 

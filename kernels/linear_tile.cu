@@ -3,8 +3,8 @@
 //
 // First x, normalised, is rounded to halves in a buffer. Then a block computes a tile of outputs
 // and 64 rows from parts of both that come to shared memory by asynchronous copies, several ahead.
-// Its four warps share the tile, two by two. A row of a part is an odd multiple of 64 bytes, so
-// that a warp's 16-byte loads of eight rows touch every bank once without padding.
+// Its warps share the tile, two by four. A row of a part is an odd multiple of 64 bytes, so that a
+// warp's 16-byte loads of eight rows touch every bank once without padding.
 #include "kernels/activation.h"
 #include "kernels/linear_slices.h"
 
@@ -13,7 +13,7 @@ namespace {
 
 // -- Inputs --
 
-constexpr int kInputWarps = 8;
+constexpr int kInputWarps = 16;
 constexpr int kInputRows = 8;  // of a block
 
 __global__ void __launch_bounds__(kInputWarps * 32)
@@ -37,7 +37,7 @@ __global__ void __launch_bounds__(kInputWarps * 32)
   RowNorm norm;
   if (norms) {
     for (int p = warp; p < parts; p += kInputWarps) {
-      const Moments mine = moments_of(load_part(x, p, in), p, in);
+      const Moments mine = moments_of(load_part<true>(x, p, in), p, in);
       if (lane % 4 == 0) moments[p * kInputRows + lane / 4] = mine;
     }
     __syncthreads();
@@ -45,7 +45,7 @@ __global__ void __launch_bounds__(kInputWarps * 32)
   }
   if (x == nullptr) return;
   for (int p = warp; p < parts; p += kInputWarps) {
-    PartInputs inputs = load_part(x, p, in);
+    PartInputs inputs = in % 4 == 0 ? load_part<true>(x, p, in) : load_part<false>(x, p, in);
     if (norms) normalise(inputs, p, in, norm, gain, shift);
     uint4 words[kPartChunks];
     to_halves(inputs, words);
@@ -62,7 +62,7 @@ __global__ void __launch_bounds__(kInputWarps * 32)
 
 // -- Products --
 
-constexpr int kTileWarps = 4;
+constexpr int kTileWarps = 8;
 constexpr int kTileRows = 64;
 constexpr int kPartPieces = kPartInputs / 8;  // of 16 bytes
 
@@ -73,32 +73,36 @@ struct Stage {
   uint4 x[kTileRows][kPartPieces];
 };
 
-/// Starts copying one part of `kCount` rows from row `first` of a matrix in halves; zeros beyond.
+/// Starts copying one part of `kCount` rows from row `first` of a matrix in halves; zeros beyond. A
+/// thread copies the same piece of each chunk, in every kStep-th row.
 template <int kCount>
 __device__ __forceinline__ void fetch_part(const void* matrix, std::int64_t first,
                                            std::int64_t rows, int stride, int part,
                                            uint4 (*to)[kPartPieces]) {
-  const auto* from = static_cast<const __half*>(matrix) + first * stride + part * kPartInputs;
-  const int left = static_cast<int>(min(rows - first, static_cast<std::int64_t>(kCount)));
+  constexpr int kStep = kTileWarps * 32 / 4;
+  const int row = static_cast<int>(threadIdx.x) / 4;
+  if (kCount < kStep && row >= kCount) return;
+  const int piece = static_cast<int>(threadIdx.x) % 4;
+  const int k = own_input(part, 0);
+  const auto* from = static_cast<const __half*>(matrix) + (first + row) * stride + k;
+  const int left = static_cast<int>(min(rows - first, static_cast<std::int64_t>(kCount))) - row;
 #pragma unroll
-  for (int n = 0; n < kCount * kPartPieces / (kTileWarps * 32); ++n) {
-    const int i = static_cast<int>(threadIdx.x) + n * kTileWarps * 32;
-    const int row = i / kPartPieces;
-    const int k = i % kPartPieces * 8;
-    if (row < left && part * kPartInputs + k < stride) {
-      copy_async_16(&to[row][i % kPartPieces], from + row * stride + k);
-    } else {
-      to[row][i % kPartPieces] = make_uint4(0, 0, 0, 0);
+  for (int r = 0; r < kCount; r += kStep) {
+#pragma unroll
+    for (int c = 0; c < kPartChunks; ++c) {
+      copy_async_16_or_zeros(&to[row + r][c * 4 + piece], from + c * kChunkInputs,
+                             r < left && k + c * kChunkInputs < stride);
     }
+    from += kStep * stride;
   }
 }
 
 template <int kUnits, int kStages>
 __global__ void __launch_bounds__(kTileWarps * 32)
     linear_tile_block_per_tile(LinearJob job, int slice_parts) {
-  constexpr int kColumns = kTileRows / 16;  // of eight rows, a warp's
+  constexpr int kRowWarps = kTileWarps / 2;
+  constexpr int kColumns = kTileRows / 8 / kRowWarps;  // of eight rows, a warp's
   constexpr int kOutputs = kUnits * 32;
-  static_assert(kOutputs * kPartPieces % (kTileWarps * 32) == 0);
   auto* const stages = block_shared_dynamic<Stage<kUnits>>();
   const std::int64_t first_row = static_cast<std::int64_t>(blockIdx.x) * kTileRows;
   const std::int64_t first_output = static_cast<std::int64_t>(blockIdx.y) * kOutputs;
@@ -125,8 +129,8 @@ __global__ void __launch_bounds__(kTileWarps * 32)
 
   const int lane = static_cast<int>(threadIdx.x % 32);
   const int warp = static_cast<int>(threadIdx.x / 32);
-  const int own_outputs = warp / 2 * kUnits * 16;  // within the tile
-  const int own_rows = warp % 2 * (kTileRows / 2);
+  const int own_outputs = warp / kRowWarps * kUnits * 16;  // within the tile
+  const int own_rows = warp % kRowWarps * kColumns * 8;
   float acc[kUnits][kColumns][4] = {};
   float total[kUnits][kColumns][4] = {};
   int in_slice = 0;
@@ -176,25 +180,36 @@ __global__ void __launch_bounds__(kTileWarps * 32)
       }
     }
   }
+  // Through shared memory, where a warp finds outputs side by side.
+  constexpr int kPitch = kOutputs + 4;  // the warp's stores touch every bank once
+  static_assert(kTileRows * kPitch * sizeof(float) <= kStages * sizeof(Stage<kUnits>));
+  auto* const sums = block_shared_dynamic<float>();
+  copy_async_wait<0>();
+  __syncthreads();
 #pragma unroll
   for (int m = 0; m < kUnits; ++m) {
 #pragma unroll
-    for (int h = 0; h < 2; ++h) {
-      const std::int64_t output = first_output + own_outputs + m * 16 + h * 8 + lane / 4;
-      if (output >= job.out) continue;
-      const float bias = job.bias == nullptr ? 0.0F : job.bias[output];
+    for (int n = 0; n < kColumns; ++n) {
 #pragma unroll
-      for (int n = 0; n < kColumns; ++n) {
-#pragma unroll
-        for (int i = 0; i < 2; ++i) {
-          const std::int64_t row = first_row + own_rows + n * 8 + lane % 4 * 2 + i;
-          if (row >= job.rows) continue;
-          const std::int64_t at = row * job.out + output;
-          job.y[at] = activate(total[m][n][2 * h + i] + bias, job.activation) +
-                      (job.residual == nullptr ? 0.0F : job.residual[at]);
-        }
+      for (int i = 0; i < 4; ++i) {
+        sums[(own_rows + n * 8 + lane % 4 * 2 + i % 2) * kPitch + own_outputs + m * 16 + i / 2 * 8 +
+             lane / 4] = total[m][n][i];
       }
     }
+  }
+  __syncthreads();
+  const int rows =
+      static_cast<int>(min(job.rows - first_row, static_cast<std::int64_t>(kTileRows)));
+  const int own = static_cast<int>(threadIdx.x) % kOutputs;
+  const std::int64_t output = first_output + own;
+  if (output >= job.out) return;
+  const float bias = job.bias == nullptr ? 0.0F : job.bias[output];
+#pragma unroll 1
+  for (int r = static_cast<int>(threadIdx.x) / kOutputs; r < rows;
+       r += kTileWarps * 32 / kOutputs) {
+    const std::int64_t at = (first_row + r) * job.out + output;
+    job.y[at] = activate(sums[r * kPitch + own] + bias, job.activation) +
+                (job.residual == nullptr ? 0.0F : job.residual[at]);
   }
 }
 

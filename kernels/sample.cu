@@ -194,28 +194,29 @@ __device__ __forceinline__ std::int64_t list_from(const DrawJob& job, std::int64
 /// is kept.
 __device__ __forceinline__ void drop_improbable(double top_p, double loose_share,
                                                 DrawShared& shared) {
+  unsigned kept = shared.kept;
+  unsigned loose = shared.loose;
   const auto sum_up = [&] {
-    shared.sum = 0;
     double sum = 0;
-    for (unsigned i = 0; i < shared.kept; ++i) sum += shared.probability[i];
-    for (unsigned i = 0; i < shared.loose; ++i) sum += loose_share;
-    shared.sum = sum;
+#pragma unroll 8
+    for (unsigned i = 0; i < kept; ++i) sum += shared.probability[i];
+    for (unsigned i = 0; i < loose; ++i) sum += loose_share;
+    return sum;
   };
-  sum_up();
-  if (top_p >= 1) return;
-  const double droppable = (1 - top_p) * shared.sum;
-  double dropped = 0;
-  while (shared.kept + shared.loose > 1) {
-    const double last = shared.loose > 0 ? loose_share : shared.probability[shared.kept - 1];
-    if (dropped + last > droppable) break;
-    dropped += last;
-    if (shared.loose > 0) {
-      --shared.loose;
-    } else {
-      --shared.kept;
+  double sum = sum_up();
+  if (top_p < 1) {
+    const double droppable = (1 - top_p) * sum;
+    double dropped = 0;
+    for (; kept + loose > 1; loose > 0 ? --loose : --kept) {
+      const double last = loose > 0 ? loose_share : shared.probability[kept - 1];
+      if (dropped + last > droppable) break;
+      dropped += last;
     }
+    sum = sum_up();
   }
-  sum_up();
+  shared.kept = kept;
+  shared.loose = loose;
+  shared.sum = sum;
 }
 
 /// The id of the score number `index` among those with this key.

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <memory>
 #include <utility>
-#include <vector>
 
 #include "cuda/device.h"
 #include "cuda/device_memory.h"
@@ -21,32 +20,9 @@ namespace {
 using namespace cuda;  // NOLINT(google-build-using-namespace): this file is where both meet
 
 /// Rows up to which linear_few is used, beyond it linear_tile; the results are the same.
-constexpr std::int64_t kFewRows = 16;
+constexpr std::int64_t kFewRows = 32;
 /// In f32: rows up to which linear_skinny is used, beyond it cuBLAS.
 constexpr std::int64_t kSkinnyRows = 8;
-
-/// What the linear maps of a step read, in order: steps of a model all read the same, so a kernel
-/// can bring the weights of a later one closer. A wrong guess costs time only.
-class Reads {
- public:
-  void restart() { next_ = 0; }
-  /// Notes what the next linear map reads; returns what the one after the next read in an earlier
-  /// step.
-  Ahead pass(const void* weights, std::int64_t bytes) {
-    if (next_ == seen_.size()) seen_.emplace_back();
-    seen_[next_++] = {weights, bytes};
-    constexpr std::size_t kDistance = 1;
-    if (next_ + kDistance >= seen_.size()) return {};
-    Ahead ahead = seen_[next_ + kDistance];
-    ahead.bytes = std::min(ahead.bytes, kMostAhead);
-    return ahead;
-  }
-
- private:
-  static constexpr std::int64_t kMostAhead = std::int64_t{16} << 20;
-  std::vector<Ahead> seen_;
-  std::size_t next_ = 0;
-};
 
 class CudaBackend final : public Backend {
  public:
@@ -82,7 +58,6 @@ class CudaBackend final : public Backend {
   void begin(std::span<const Row> rows, std::span<const std::int32_t> output_rows,
              const PageTable& table) override {
     norm_waits_ = false;
-    reads_.restart();
     step_.begin(rows, output_rows, table, drawing_.take_draws(), drawing_.flight());
   }
   void end() override {
@@ -112,7 +87,6 @@ class CudaBackend final : public Backend {
   Gemm gemm_;
   Step step_;
   Drawing drawing_;
-  Reads reads_;
   Scratch<std::uint16_t> halves_;
   Scratch<float> products_, partial_;
   Scratch<unsigned> arrived_;
@@ -223,7 +197,7 @@ void CudaBackend::linear(Tensor x, const Matrix& weights, const Epilogue& epilog
                 .y = out.data};
   const bool half = job.dtype == DType::kF16;
   const bool ours = half || (job.rows <= kSkinnyRows && job.stride <= kSkinnyInputs);
-  const bool can_norm = half ? job.in <= kFewNormInputs : ours && norm_.from == nullptr;
+  const bool can_norm = half ? linear_can_normalise(job.in) : ours && norm_.from == nullptr;
   if (norm_waits_ && norm_.out == x.data && can_norm) {
     job.x = norm_.x;
     job.norm = norm_.norm;
@@ -236,7 +210,6 @@ void CudaBackend::linear(Tensor x, const Matrix& weights, const Epilogue& epilog
   } else if (!half) {
     linear_skinny(job, stream());
   } else if (job.rows <= kFewRows) {
-    job.ahead = reads_.pass(weights.data.get(), weights.out * job.stride * size_of(weights.dtype));
     linear_few(job, stream());
   } else {
     job.halves = halves_.get(job.rows * job.stride);

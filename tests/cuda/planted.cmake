@@ -82,6 +82,8 @@ endfunction()
 
 set(layernorm KERNEL layernorm TESTS Every/Ops.LayerNorm*/cuda_on_host_1_*)
 set(linear KERNEL linear_skinny TESTS Every/Ops.Linear/cuda_on_host_1_*)
+set(few KERNEL linear_few TESTS Every/Ops.Linear/cuda_on_host_1_*)
+set(tile KERNEL linear_tile TESTS Every/Ops.Linear/cuda_on_host_1_*)
 set(decode KERNEL attention_decode TESTS Every/Ops.Attention/cuda_on_host_1_*)
 set(prefill KERNEL attention_prefill TESTS Every/Ops.Attention/cuda_on_host_1_*)
 set(append KERNEL attention_append TESTS Every/Ops.Attention/cuda_on_host_1_*)
@@ -91,6 +93,7 @@ set(sample KERNEL sample TESTS Every/Drawing.TheSamplersTokens/cuda_on_host_1)
 set(epilogue KERNEL linear_epilogue TESTS Every/Ops.Linear/cuda_on_host_1_*)
 # Whole steps: their kernels may overlap.
 set(model TESTS Every/ModelGoldens.LogitsInF32/cuda_on_host_1_a)
+set(half_model TESTS Every/ModelGoldens.LogitsInF16/cuda_on_host_1_a)
 
 # -- layernorm --
 planted_kernel(wrong-tail ${layernorm} REFERENCE
@@ -126,6 +129,32 @@ planted_kernel(shared-past-end ${linear} ADDRESS
 planted_kernel(missing-grid-wait KERNEL linear_skinny ${model} RACES
   REPLACE "  grid_dependency_wait();\n" BY "")
 
+# -- linear_few --
+planted_kernel(missing-barrier-of-moments ${few} REFERENCE RACES
+  REPLACE "__syncthreads();\n    const RowNorm norm" BY "const RowNorm norm")
+planted_kernel(missing-barrier-of-sums ${few} REFERENCE RACES
+  REPLACE "__syncthreads();\n    const std::int64_t output" BY "const std::int64_t output")
+planted_kernel(one-buffer-of-sums ${few} RACES
+  REPLACE "buffer = 1 - buffer;" BY "buffer = 0;")
+planted_kernel(weights-past-end ${few} ADDRESS
+  REPLACE "output + 8 * e < job.out && k + c" BY "k + c")
+planted_kernel(wrong-row ${few} REFERENCE
+  REPLACE "const std::int64_t row = first_row + lane / 4;" BY "const std::int64_t row = lane / 4;")
+planted_kernel(missing-grid-wait KERNEL linear_few ${half_model} RACES
+  REPLACE "  grid_dependency_wait();\n" BY "")
+
+# -- linear_tile --
+planted_kernel(missing-barrier ${tile} REFERENCE RACES
+  REPLACE "copy_async_wait<kStages - 2>();\n    __syncthreads();\n" BY "copy_async_wait<kStages - 2>();\n")
+planted_kernel(missing-copy-wait ${tile} REFERENCE
+  REPLACE "    copy_async_wait<kStages - 2>();\n" BY "")
+planted_kernel(rows-off-by-one ${tile} ADDRESS
+  REPLACE "if (row >= job.rows) continue;" BY "if (row > job.rows) continue;")
+planted_kernel(last-slice-lost ${tile} REFERENCE
+  REPLACE "++in_slice < slice_parts && part + 1 < parts" BY "++in_slice < slice_parts || part + 1 == parts")
+planted_kernel(missing-grid-wait KERNEL linear_tile ${half_model} RACES
+  REPLACE "  grid_dependency_wait();\n#pragma unroll\n  for (int s" BY "#pragma unroll\n  for (int s")
+
 # -- linear_epilogue --
 planted_kernel(wrong-bias ${epilogue} REFERENCE
   REPLACE "job.bias[i % job.out]" BY "job.bias[i / job.out]")
@@ -142,9 +171,11 @@ planted_kernel(missing-grid-wait KERNEL attention_append ${model} RACES
 
 # -- attention_decode --
 planted_kernel(missing-barrier ${decode} REFERENCE RACES
-  REPLACE "begin, end, shared);\n  __syncthreads();\n" BY "begin, end, shared);\n")
+  REPLACE "  }\n  __syncthreads();\n\n  float* out" BY "  }\n\n  float* out")
 planted_kernel(keys-off-by-one ${decode} REFERENCE
-  REPLACE "if (j >= end) continue;" BY "if (j > end) continue;")
+  REPLACE "score[i] = j < end ?" BY "score[i] = j + 1 < end ?")
+planted_kernel(own-key-from-cache ${decode} REFERENCE
+  REPLACE "if (kAppend && j == position) fetched.key[i] = mine.key[0];\n" BY "")
 planted_kernel(counter-stays ${decode} REFERENCE
   REPLACE "  if (threadIdx.x == 0) *arrived = 0;\n" BY "")
 planted_kernel(missing-fence ${decode} RACES
