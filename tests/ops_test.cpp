@@ -209,6 +209,72 @@ TEST_P(Ops, LayerNormOfOutputRows) {
   }
 }
 
+// A backend may compute the two as one.
+TEST_P(Ops, LinearOfNormalisedRows) {
+  constexpr std::int64_t kOut = 45;
+  for (const auto& [count, width] : {std::pair<std::int64_t, std::int64_t>{1, 1},
+                                     {2, 7},
+                                     {3, 96},
+                                     {9, 100},
+                                     {17, 97},
+                                     {41, 204},
+                                     {1, 768},
+                                     {2, 1600},
+                                     {1, 3076}}) {
+    for (const DType dtype : {DType::kF32, DType::kF16}) {
+      for (const RowSet set : {RowSet::kAll, RowSet::kOutput}) {
+        SCOPED_TRACE(testing::Message() << count << " x " << width << " " << name_of(dtype)
+                                        << (set == RowSet::kOutput ? ", output rows" : ""));
+        const std::int64_t total = set == RowSet::kAll ? count : 2 * count;
+        const auto x = random(total * width, 3, 2);
+        const auto gain = random(width, 1, 0.5);
+        const auto shift = random(width, 0.3);
+        const auto w = random(width * kOut, 0.1, 0.3, true);
+        const auto bias = random(kOut, 0.5);
+        const Vector gain_vector = vector(gain);
+        const Vector shift_vector = vector(shift);
+        const Vector bias_vector = vector(bias);
+        const Matrix matrix = backend_->load_matrix(
+            {.data = bytes(w), .dtype = DType::kF32, .in = width, .out = kOut, .out_major = false},
+            dtype);
+        std::vector<Row> rows;
+        std::vector<std::int32_t> outputs;
+        Numbers chosen;
+        for (std::int32_t t = 0; t < total; ++t) {
+          rows.push_back({0, t, 0});
+          if (set == RowSet::kOutput && t % 2 == 0) continue;
+          outputs.push_back(t);
+          chosen.insert(chosen.end(), x.begin() + t * width, x.begin() + (t + 1) * width);
+        }
+        const Tensor input = tensor(x, total);
+        const Tensor normed = tensor(count, width);
+        const Tensor out = tensor(count, kOut);
+        backend_->reserve(
+            {.rows = total, .output_rows = count, .inputs = width, .outputs = kOut, .vocab = kOut});
+        backend_->begin(rows, outputs, {});
+        backend_->layernorm(input, gain_vector, shift_vector, 1e-5F, normed, set);
+        backend_->linear(normed, matrix, {.bias = &bias_vector, .residual = {}}, out);
+        backend_->end();
+        const reference::Result norm =
+            reference::layernorm(count, width, chosen, doubles(gain), doubles(shift), 1e-5F);
+        const bool rounded = dtype == DType::kF16 && GetParam().backend->rounds_inputs;
+        reference::Result expected = reference::linear({count, width, kOut, Activation::kNone, true,
+                                                        false, rounded ? reference::kHalfUnit : 0},
+                                                       norm.value, doubles(w), doubles(bias), {});
+        for (std::int64_t i = 0; i < count * kOut; ++i) {
+          for (std::int64_t k = 0; k < width; ++k) {
+            expected.tolerance[static_cast<std::size_t>(i)] +=
+                norm.tolerance[static_cast<std::size_t>(i / kOut * width + k)] *
+                std::abs(w[static_cast<std::size_t>(k * kOut + i % kOut)]);
+          }
+        }
+        expect_near(out, expected);
+        if (HasFatalFailure()) return;
+      }
+    }
+  }
+}
+
 TEST_P(Ops, Embed) {
   for (const DType dtype : {DType::kF32, DType::kF16, DType::kI8}) {
     if (dtype == DType::kI8 && !GetParam().backend->int8) continue;

@@ -51,7 +51,7 @@ void Step::group(std::span<const Row> rows) {
            rows[i].position == rows[i - 1].position + 1;
   };
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (!follows(i) && !follows(i + 1)) {
+    if (!rows[i].prompt && !follows(i) && !follows(i + 1)) {
       singles_.push_back(static_cast<std::int32_t>(i));
     } else if (follows(i) && groups_.back().rows < kGroupRows) {
       ++groups_.back().rows;

@@ -70,7 +70,7 @@ class Step {
   std::int64_t output_count() const { return outputs_; }
   /// No row's position is beyond this many; a bucket.
   std::int64_t positions() const { return positions_; }
-  /// Rows that neither follow nor are followed by another of their sequence, and how many.
+  /// Rows of no prompt that neither follow nor are followed by another of their sequence; how many.
   const std::int32_t* singles() const { return device_ints() + singles_at(); }
   std::int64_t single_count() const { return static_cast<std::int64_t>(singles_.size()); }
   /// Groups of consecutive rows, but no singles.

@@ -29,6 +29,8 @@ struct Row {
   std::int32_t token = 0;  // or kDrawnToken
   std::int32_t slot = 0;
   std::int32_t position = 0;
+  /// The token was given, not generated. A backend may have other kernels for such rows.
+  bool prompt = false;
 };
 
 enum class Activation : std::uint8_t { kNone, kGeluTanh, kGeluErf, kRelu, kSilu };

@@ -121,7 +121,8 @@ void Scheduler::add_rows(const std::shared_ptr<Sequence>& sequence) {
     }
     rows_.push_back({.token = sequence->ids[static_cast<std::size_t>(position)],
                      .slot = sequence->slot,
-                     .position = static_cast<std::int32_t>(position)});
+                     .position = static_cast<std::int32_t>(position),
+                     .prompt = position < sequence->given});
   }
   parts_.push_back({sequence, sequence->cached + count});
 }

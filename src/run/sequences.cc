@@ -1,5 +1,6 @@
 #include "run/sequences.h"
 
+#include <algorithm>
 #include <array>
 #include <cassert>
 
@@ -54,6 +55,7 @@ Sequence& Sequences::start(Task& owner, std::span<const std::int32_t> ids,
   Sequence& sequence = open(owner);
   sequence.ids.assign(ids.begin(), ids.end());
   sequence.output_from = output_from;
+  sequence.given = static_cast<std::int64_t>(ids.size());
   while (sequence.cached + kPagePositions <= output_from) {
     const std::int32_t parent = sequence.pages.empty() ? PagePool::kNone : sequence.pages.back();
     const std::int32_t page =
@@ -71,6 +73,7 @@ Sequence& Sequences::fork(const Sequence& parent, std::int64_t length) {
   sequence.ids.assign(parent.ids.begin(), parent.ids.begin() + length);
   sequence.cached = length;
   sequence.output_from = length;
+  sequence.given = std::min(parent.given, length);
   const std::int64_t whole = length / kPagePositions;
   sequence.published = std::min(parent.published, whole);
   for (std::int64_t i = 0; i < whole; ++i) {

@@ -21,6 +21,7 @@ struct Sequence {
   Task* owner = nullptr;          // null once it is closed
   std::int32_t slot = 0;          // its line in the page table
   std::vector<std::int32_t> ids;  // prompt and generated
+  std::int64_t given = 0;         // ids of the prompt
   std::int64_t cached = 0;        // ids whose keys and values are, or are about to be, in the cache
   std::int64_t output_from = 0;   // logits are wanted from this position on
   std::int64_t published = 0;     // full pages offered to the prefix cache
