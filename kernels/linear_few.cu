@@ -205,8 +205,9 @@ __global__ void __launch_bounds__(kMostWarps * 32, 1)
 }
 
 template <int kEights, int kParts, bool kNorm, bool kLoops = false>
-void launch_few(const LinearJob& job, const Plan& plan, Stream stream) {
+void launch_few(const LinearJob& job, Plan plan, Stream stream) {
   const auto kernel = linear_few_block_per_outputs<kEights, kParts, kNorm, kLoops>;
+  plan.tiles = static_cast<int>((job.out + kEights * 8 - 1) / (kEights * 8));
   const int parts = plan.slices.count * plan.slices.parts;
   const std::int64_t floats =
       (kLoops ? 2 : 1) * plan.slices.count * kRows * (kEights * 8 + 4) +
@@ -224,20 +225,22 @@ void launch_few(const LinearJob& job, const Plan& plan, Stream stream) {
          kernel, job, plan);
 }
 
+/// Chooses how many outputs a block computes: as many as leave work for a quarter of the
+/// multiprocessors. A block more costs more than its work (measured on an H100).
 template <bool kNorm>
-void launch_norm(const LinearJob& job, Plan plan, Stream stream) {
-  const auto tiles = [&](int eights) {
-    return plan.tiles = static_cast<int>((job.out + eights * 8 - 1) / (eights * 8));
-  };
-  // As many outputs a block as leave work for most multiprocessors.
-  const int most = multiprocessors();
-  if (plan.parts == 1) {
-    if (tiles(2) > 2 * kLoopBlocks * most) return launch_few<2, 1, kNorm, true>(job, plan, stream);
-    if (tiles(4) > most / 4) return launch_few<4, 1, kNorm>(job, plan, stream);
-    if (tiles(2) > most / 4) return launch_few<2, 1, kNorm>(job, plan, stream);
-    return tiles(1), launch_few<1, 1, kNorm>(job, plan, stream);
+void launch_parts(const LinearJob& job, const Plan& plan, Stream stream) {
+  const std::int64_t most = multiprocessors();
+  if (plan.parts == 2) {
+    launch_few<1, 2, kNorm>(job, plan, stream);
+  } else if (job.out > 2 * kLoopBlocks * most * 16) {
+    launch_few<2, 1, kNorm, true>(job, plan, stream);
+  } else if (job.out > most / 4 * 32) {
+    launch_few<4, 1, kNorm>(job, plan, stream);
+  } else if (job.out > most / 4 * 16) {
+    launch_few<2, 1, kNorm>(job, plan, stream);
+  } else {
+    launch_few<1, 1, kNorm>(job, plan, stream);
   }
-  tiles(1), launch_few<1, 2, kNorm>(job, plan, stream);
 }
 
 }  // namespace
@@ -248,14 +251,12 @@ void linear_few(const LinearJob& job, Stream stream) {
   const int warp_slices = (plan.slices.count + kMostWarps - 1) / kMostWarps;
   plan.warps = (plan.slices.count + warp_slices - 1) / warp_slices;
   plan.parts = warp_slices * plan.slices.parts;
-  const bool few_parts = plan.parts <= 2 && job.in % 4 == 0;
   if (job.norm.gain != nullptr) {
     if (!linear_can_normalise(job.in)) throw Error("linear_few: no LayerNorm of such rows.");
-    launch_norm<true>(job, plan, stream);
-  } else if (few_parts) {
-    launch_norm<false>(job, plan, stream);
+    launch_parts<true>(job, plan, stream);
+  } else if (plan.parts <= 2 && job.in % 4 == 0) {
+    launch_parts<false>(job, plan, stream);
   } else {
-    plan.tiles = static_cast<int>((job.out + 7) / 8);
     launch_few<1, 0, false>(job, plan, stream);
   }
 }

@@ -1,6 +1,8 @@
 // Reading and writing the two storage types, f32 and f16, eight or four numbers at a time.
 #pragma once
 
+#include <cstring>
+
 #include "kernels/device.h"
 
 #if defined(__CUDACC__) || defined(AIRA_CUDA_ON_HOST)
@@ -19,7 +21,9 @@ __device__ __forceinline__ float2 halves(unsigned bits) {
 }
 __device__ __forceinline__ unsigned pack_halves(float low, float high) {
   const __half2 pair = __floats2half2_rn(low, high);
-  return *reinterpret_cast<const unsigned*>(&pair);
+  unsigned bits = 0;
+  memcpy(&bits, &pair, sizeof bits);
+  return bits;
 }
 
 /// 16 bytes as numbers: eight halves or four floats.

@@ -37,6 +37,15 @@ TEST(LoadModule, IsFoundInTheLibFolderToo) {
               StartsWith("The CUDA module cannot be loaded: "));
 }
 
+TEST(DeviceChoice, AGpuIsStartedWhereItPays) {
+  constexpr std::int64_t kMini = 9 << 20;
+  constexpr std::int64_t kSmall = 250 << 20;
+  EXPECT_FALSE(gpu_is_sooner(kMini, 1));
+  EXPECT_TRUE(gpu_is_sooner(kMini, 100));
+  EXPECT_TRUE(gpu_is_sooner(kMini, 0));
+  EXPECT_TRUE(gpu_is_sooner(kSmall, 1));
+}
+
 TEST(LoadModule, AnotherLibraryIsASentence) {
   const TemporaryFolder folder;
   std::filesystem::copy_file(AIRA_OTHER_LIBRARY, folder.path("libaira_cuda.so"));

@@ -89,7 +89,11 @@ Answering::Answering(const AskOptions& options, bool any_prompt)
       program_seconds_(processor_seconds()),
       model_(find_model(options)),
       max_sequences_(sequences_of(options)),
-      engine_(engine_options(options, model_, max_sequences_)) {
+      engine_([&] {
+        EngineOptions engine = engine_options(options, model_, max_sequences_);
+        if (options.question) engine.expected_answers = 1;
+        return engine;
+      }()) {
   if (!options.raw && !any_prompt) static_cast<void>(engine_.prompts().question(""));
 }
 

@@ -53,6 +53,7 @@ struct Engine::Impl {
   bool collect();
   void begin(Entry& entry);
   void close_finished();
+  static Device device_for(const EngineOptions& options);
   void write_cache();
   Listener mailbox_of(Ticket::State* state) const;
   template <typename Work>
@@ -96,12 +97,25 @@ auto Engine::Impl::timed(double& seconds, const Work& work_to_do) {
   return result;
 }
 
+Device Engine::Impl::device_for(const EngineOptions& options) {
+  if (options.device != Device::kAuto || options.expected_answers == 0) return options.device;
+  try {
+    const std::optional<File> weights = options.files.find("model.safetensors");
+    // A model in several files is a large one.
+    if (!weights) return Device::kAuto;
+    const auto bytes = static_cast<std::int64_t>(weights->size);
+    return gpu_is_sooner(bytes, options.expected_answers) ? Device::kAuto : Device::kCpu;
+  } catch (const Error&) {
+    return Device::kCpu;  // loading will say what is wrong
+  }
+}
+
 // In the order in which a bad model is reported soonest: small files first, weights last. A GPU
 // wakes up meanwhile.
 Engine::Impl::Impl(EngineOptions given)
     : options(std::move(given)),
       threads(options.threads > 0 ? options.threads : ThreadPool::usable_cores()),
-      coming(begin_backend(options.device, options.dtype, threads, options.notice)),
+      coming(begin_backend(device_for(options), options.dtype, threads, options.notice)),
       generation(read_generation_config(options.files)),
       defaults(default_options(generation)),
       tokenizer(timed(info.tokenizer_seconds, [&] { return Tokenizer::load(options.files); })),
