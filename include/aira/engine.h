@@ -34,8 +34,8 @@ struct EngineOptions {
   DType dtype = DType::kF16;        // how weights are stored while running: kF32, kF16 or kI8
   int threads = 0;                  // CPU threads; 0 = one per usable physical core
   std::int64_t max_sequences = 32;  // computed at once; memory for them is taken at the start
-  /// How many answers are expected; 0: unknown. kAuto leaves a GPU alone for a few of a small model,
-  /// which the CPU gives before the GPU has started.
+  /// How many answers are expected; 0: unknown. kAuto leaves a GPU alone for a few of a small
+  /// model, which the CPU gives before the GPU has started.
   std::int64_t expected_answers = 0;
   /// Where converted weights are kept between runs (cache_folder()); empty: nowhere.
   std::string cache_folder = {};

@@ -26,8 +26,8 @@ std::future<std::unique_ptr<Backend>> begin_backend(
     Device device, DType dtype, ThreadPool& pool,
     const std::function<void(const std::string&)>& notice);
 
-/// Whether a GPU is expected to have given `answers` answers sooner than the CPU, its start included;
-/// 0 answers: nobody knows how many there will be. `weights`: bytes of the model's file.
+/// Whether a GPU is expected to have given `answers` answers sooner than the CPU, its start
+/// included; 0 answers: nobody knows how many there will be. `weights`: bytes of the model's file.
 bool gpu_is_sooner(std::int64_t weights, std::int64_t answers);
 
 /// The CUDA backend from libaira_cuda.so beside `program` or in ../lib. Throws Error.
