@@ -66,8 +66,9 @@ void Step::reserve(const StepLimits& limits) {
   const std::int64_t rows = bucket(limits.rows);
   const std::int64_t width = (limits.context + kPagePositions - 1) / kPagePositions;
   const std::int64_t outputs = bucket(limits.output_rows);
-  const std::int64_t ints = aligned(3 * rows + outputs + 1) + kDrawInts * outputs +
-                            aligned(limits.slots * width) + (kGroupInts + 1) * limits.rows;
+  const std::int64_t ints = aligned(3 * rows + outputs + 1) +
+                            aligned(kDrawInts * outputs + limits.slots * width) +
+                            (kGroupInts + 1) * limits.rows;
   groups_.reserve(static_cast<std::size_t>(limits.rows));
   singles_.reserve(static_cast<std::size_t>(limits.rows));
   if (ints > capacity_) {
