@@ -24,6 +24,10 @@ constexpr float kNothing = -1e30F;  // maximum of no scores; e^(kNothing - anyth
 
 static_assert(kSplitKeys % kPagePositions == 0);
 
+/// Of a multiprocessor: how many registers a thread gets.
+template <typename Storage>
+constexpr int kLeastBlocks = sizeof(Storage) == 2 ? 5 : 4;
+
 /// A softmax in the making: the greatest score, and relative to it the sum of exponentials and
 /// (kept elsewhere) the values weighted with them.
 struct Running {
@@ -128,7 +132,7 @@ __device__ __forceinline__ void merge(int parts, int features, const Part& part,
 
 /// kAppend: the row's own key and value come from qkv, and are written into the cache.
 template <typename Storage, int kGroup, bool kAppend, bool kWhole>
-__global__ void __launch_bounds__(kThreads, sizeof(Storage) == 2 ? 5 : 4)
+__global__ void __launch_bounds__(kThreads, kLeastBlocks<Storage>)
     decode_block_per_split(AttentionJob job) {
   constexpr int kKeys = static_cast<int>(kThreads) / kGroup;  // of a pass
   constexpr int kPasses = (kSplitKeys + kKeys - 1) / kKeys < kMostPasses
