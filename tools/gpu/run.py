@@ -38,7 +38,7 @@ def missing_libraries(listing: str) -> set[str]:
 def cuda_folders() -> list[str]:
     """Where cuBLAS may be: the toolkit's folder, and Python packages of NVIDIA's."""
     folders = ["/usr/local/cuda/lib64"]
-    for path in {Path(entry) for entry in sys.path if entry} | set(Path("/opt").glob("*/.venv/lib/python3*/site-packages")):
+    for path in dict.fromkeys(Path(entry) for entry in sys.path if entry):
         folders += sorted(map(str, path.glob("nvidia/*/lib")))
     return folders
 
