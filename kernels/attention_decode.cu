@@ -42,40 +42,6 @@ struct DecodeShared {
   bool last;
 };
 
-/// Eight features as they are stored.
-template <typename Storage>
-struct Piece {
-  uint4 bits[sizeof(Storage) / 2];
-};
-template <typename Storage>
-__device__ __forceinline__ Piece<Storage> load_piece(const Storage* from) {
-  Piece<Storage> piece;
-#pragma unroll
-  for (unsigned i = 0; i < sizeof(Storage) / 2; ++i) {
-    piece.bits[i] = reinterpret_cast<const uint4*>(from)[i];
-  }
-  return piece;
-}
-template <typename Storage>
-__device__ __forceinline__ void store_piece(const Piece<Storage>& piece, Storage* to) {
-#pragma unroll
-  for (unsigned i = 0; i < sizeof(Storage) / 2; ++i) {
-    reinterpret_cast<uint4*>(to)[i] = piece.bits[i];
-  }
-}
-__device__ __forceinline__ void unpack_piece(const Piece<__half>& piece, float (&out)[kFeatures]) {
-  unpack(piece.bits[0], out);
-}
-__device__ __forceinline__ void unpack_piece(const Piece<float>& piece, float (&out)[kFeatures]) {
-#pragma unroll
-  for (int i = 0; i < 2; ++i) {
-    out[4 * i] = __uint_as_float(piece.bits[i].x),
-            out[4 * i + 1] = __uint_as_float(piece.bits[i].y);
-    out[4 * i + 2] = __uint_as_float(piece.bits[i].z);
-    out[4 * i + 3] = __uint_as_float(piece.bits[i].w);
-  }
-}
-
 /// Eight numbers of a head from `from` on, the first of them its feature number `feature`; zeros
 /// beyond the head. kWhole: heads are multiples of eight features, and begin on 16-byte boundaries.
 template <bool kWhole>
@@ -90,18 +56,6 @@ __device__ __forceinline__ void load_features(const float* from, int feature, in
     for (int i = 0; i < kFeatures; ++i) out[i] = feature + i < head_size ? from[i] : 0.0F;
   }
 }
-__device__ __forceinline__ void round_to(const float (&x)[kFeatures], Piece<__half>& out) {
-  out.bits[0] = make_uint4(pack_halves(x[0], x[1]), pack_halves(x[2], x[3]),
-                           pack_halves(x[4], x[5]), pack_halves(x[6], x[7]));
-}
-__device__ __forceinline__ void round_to(const float (&x)[kFeatures], Piece<float>& out) {
-#pragma unroll
-  for (int i = 0; i < 2; ++i) {
-    out.bits[i] = make_uint4(__float_as_uint(x[4 * i]), __float_as_uint(x[4 * i + 1]),
-                             __float_as_uint(x[4 * i + 2]), __float_as_uint(x[4 * i + 3]));
-  }
-}
-
 /// What a lane has fetched of its next keys.
 template <typename Storage, int kPasses>
 struct Fetched {
@@ -184,9 +138,9 @@ __global__ void __launch_bounds__(kThreads, kLeastBlocks<Storage>)
   if (kAppend && end == position + 1 && (position - begin) % kKeys == group && feature < padded) {
     float numbers[kFeatures];
     load_features<kWhole>(query + width + feature, feature, head_size, numbers);
-    round_to(numbers, mine.key[0]);
+    pack(numbers, mine.key[0]);
     load_features<kWhole>(query + 2 * width + feature, feature, head_size, numbers);
-    round_to(numbers, mine.value[0]);
+    pack(numbers, mine.value[0]);
     const std::int64_t page = page_of(job.pages, slot, position);
     const std::int64_t cell = cell_in(job, page, head, position) + feature;
     store_piece(mine.key[0], static_cast<Storage*>(job.keys) + cell);
@@ -206,7 +160,7 @@ __global__ void __launch_bounds__(kThreads, kLeastBlocks<Storage>)
       const int j = first + i * kKeys + group;
       float key[kFeatures];
       if (kAppend && j == position) fetched.key[i] = mine.key[0];
-      unpack_piece(fetched.key[i], key);
+      unpack(fetched.key[i], key);
       float sum = 0;
 #pragma unroll
       for (int f = 0; f < kFeatures; ++f) sum += q[f] * key[f];
@@ -232,7 +186,7 @@ __global__ void __launch_bounds__(kThreads, kLeastBlocks<Storage>)
       state.sum += weight;
       float v[kFeatures];
       if (kAppend && j == position) fetched.value[i] = mine.value[0];
-      unpack_piece(fetched.value[i], v);
+      unpack(fetched.value[i], v);
 #pragma unroll
       for (int f = 0; f < kFeatures; ++f) value[f] += weight * v[f];
     }

@@ -26,28 +26,20 @@ struct Launch {
 };
 
 /// Of the current device.
+inline int device_attribute(cudaDeviceAttr attribute) {
+  int device = 0;
+  int value = 0;
+  check(cudaGetDevice(&device), "asking for the device");
+  check(cudaDeviceGetAttribute(&value, attribute, device), "asking what the device has");
+  return value;
+}
 inline int multiprocessors() {
-  static const int count = [] {
-    int device = 0;
-    int value = 0;
-    check(cudaGetDevice(&device), "asking for the device");
-    check(cudaDeviceGetAttribute(&value, cudaDevAttrMultiProcessorCount, device),
-          "asking for its multiprocessors");
-    return value;
-  }();
+  static const int count = device_attribute(cudaDevAttrMultiProcessorCount);
   return count;
 }
-
 /// Dynamic shared memory that a block may have, when it asks.
 inline std::int64_t most_shared() {
-  static const int bytes = [] {
-    int device = 0;
-    int value = 0;
-    check(cudaGetDevice(&device), "asking for the device");
-    check(cudaDeviceGetAttribute(&value, cudaDevAttrMaxSharedMemoryPerBlockOptin, device),
-          "asking for its shared memory");
-    return value;
-  }();
+  static const int bytes = device_attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin);
   return bytes;
 }
 

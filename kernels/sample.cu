@@ -8,6 +8,7 @@
 #include "kernels/device.h"
 #include "kernels/kernels.h"
 #include "kernels/pages.h"
+#include "kernels/ranks.h"
 
 namespace aira::cuda {
 namespace {
@@ -18,28 +19,6 @@ constexpr std::int64_t kGroup = 32;
 constexpr std::int64_t kChunk = 2048;  // logits of a block of the first kernel
 constexpr std::int64_t kMostKeys = 2048;
 static_assert(kDrawTopK * kGroup <= kMostKeys && kDrawVocab <= kGroup * kMostKeys);
-using Wide = unsigned long long;
-
-/// Floats as integers of the same order; both zeros are one, NaN is above all.
-constexpr unsigned kKeyOfNan = 0xffffffffU;
-constexpr unsigned kKeyOfInfinity = 0xff800000U;
-constexpr unsigned kKeyOfMinusInfinity = 0x007fffffU;
-__device__ __forceinline__ unsigned key_of(float score) {
-  if (score != score) return kKeyOfNan;
-  const unsigned bits = __float_as_uint(score + 0.0F);
-  return (bits & 0x80000000U) != 0 ? ~bits : bits | 0x80000000U;
-}
-__device__ __forceinline__ float score_of(unsigned key) {
-  return __uint_as_float((key & 0x80000000U) != 0 ? key & 0x7fffffffU : ~key);
-}
-/// The key first, then the lower number first.
-__device__ __forceinline__ Wide ranked(unsigned key, std::int64_t number) {
-  return static_cast<Wide>(key) << 32U | (0xffffffffU - static_cast<unsigned>(number));
-}
-__device__ __forceinline__ unsigned key_in(Wide rank) { return static_cast<unsigned>(rank >> 32U); }
-__device__ __forceinline__ std::int32_t number_in(Wide rank) {
-  return static_cast<std::int32_t>(0xffffffffU - static_cast<unsigned>(rank & 0xffffffffU));
-}
 
 __device__ __forceinline__ bool fills_bucket(const DeviceDraw& options) {
   return options.top_k == 0 && !options.greedy;
@@ -109,45 +88,6 @@ struct DrawShared {
 
 /// The maxima that a thread looks at.
 constexpr int kOwnGroups = static_cast<int>(kMostKeys / kDrawThreads);
-
-/// How many of the block's keys are at least `least`. `turn` must alternate from call to call.
-__device__ __forceinline__ unsigned count_from(const unsigned (&keys)[kOwnGroups], unsigned least,
-                                               int turn, DrawShared& shared) {
-  unsigned mine = 0;
-#pragma unroll
-  for (const unsigned key : keys) mine += __popc(__ballot_sync(kWholeWarp, key >= least));
-  if (threadIdx.x % 32 == 0) shared.count[turn][threadIdx.x / 32] = mine;
-  __syncthreads();
-  unsigned all = 0;
-#pragma unroll
-  for (const unsigned count : shared.count[turn]) all += count;
-  return all;
-}
-
-/// The k-th greatest key, or one below it that no other key of the block separates from it.
-__device__ __forceinline__ unsigned find_least(const unsigned (&keys)[kOwnGroups], unsigned k,
-                                               DrawShared& shared) {
-  unsigned least = 0;
-  for (int bit = 31; bit >= 0; --bit) {
-    const unsigned higher = least | 1U << bit;
-    const unsigned count = count_from(keys, higher, bit % 2, shared);
-    if (count >= k) least = higher;
-    if (count == k) break;
-  }
-  return least;
-}
-
-/// Puts `n` different ranks in descending order: each goes where as many are above it.
-__device__ __forceinline__ void sort_ranks(const Wide* from, unsigned n, Wide* to) {
-  for (unsigned i = threadIdx.x; i < n; i += kDrawThreads) {
-    const Wide mine = from[i];
-    unsigned place = 0;
-#pragma unroll 8
-    for (unsigned j = 0; j < n; ++j) place += from[j] > mine ? 1 : 0;
-    to[place] = mine;
-  }
-  __syncthreads();
-}
 
 /// Ranks the scores above `least` and, as far as there is room, those equal to it, but no minus
 /// infinity. Returns how many; shared.loose is the number of ties that are not among them.
@@ -284,7 +224,7 @@ __global__ void __launch_bounds__(kDrawThreads, 1) draw_block_per_row(DrawJob jo
   const std::int64_t top_k = options.greedy ? 1 : options.top_k;
   const std::int64_t k = min(top_k, job.vocab);
   const unsigned least = k == 1        ? best
-                         : k <= groups ? find_least(keys, static_cast<unsigned>(k), shared)
+                         : k <= groups ? find_least(keys, static_cast<unsigned>(k), shared.count)
                                        : kKeyOfMinusInfinity;
   const std::int64_t listed = list_from(job, draw, keys, least, shared);
 

@@ -54,6 +54,52 @@ __device__ __forceinline__ void load_8(const float* from, float (&out)[8]) {
   out[4] = high.x, out[5] = high.y, out[6] = high.z, out[7] = high.w;
 }
 
+/// Eight numbers as they are stored; in memory on a 16-byte boundary.
+template <typename Storage>
+struct Piece {
+  uint4 bits[sizeof(Storage) / 2];
+};
+template <typename Storage>
+__device__ __forceinline__ Piece<Storage> load_piece(const Storage* from) {
+  Piece<Storage> piece;
+#pragma unroll
+  for (unsigned i = 0; i < sizeof(Storage) / 2; ++i) {
+    piece.bits[i] = reinterpret_cast<const uint4*>(from)[i];
+  }
+  return piece;
+}
+template <typename Storage>
+__device__ __forceinline__ void store_piece(const Piece<Storage>& piece, Storage* to) {
+#pragma unroll
+  for (unsigned i = 0; i < sizeof(Storage) / 2; ++i) {
+    reinterpret_cast<uint4*>(to)[i] = piece.bits[i];
+  }
+}
+__device__ __forceinline__ void unpack(const Piece<__half>& piece, float (&out)[8]) {
+  unpack(piece.bits[0], out);
+}
+__device__ __forceinline__ void unpack(const Piece<float>& piece, float (&out)[8]) {
+#pragma unroll
+  for (int i = 0; i < 2; ++i) {
+    float four[4];
+    unpack(piece.bits[i], four);
+#pragma unroll
+    for (int j = 0; j < 4; ++j) out[4 * i + j] = four[j];
+  }
+}
+/// x, rounded to the type.
+__device__ __forceinline__ void pack(const float (&x)[8], Piece<__half>& out) {
+  out.bits[0] = make_uint4(pack_halves(x[0], x[1]), pack_halves(x[2], x[3]),
+                           pack_halves(x[4], x[5]), pack_halves(x[6], x[7]));
+}
+__device__ __forceinline__ void pack(const float (&x)[8], Piece<float>& out) {
+#pragma unroll
+  for (int i = 0; i < 2; ++i) {
+    out.bits[i] = make_uint4(__float_as_uint(x[4 * i]), __float_as_uint(x[4 * i + 1]),
+                             __float_as_uint(x[4 * i + 2]), __float_as_uint(x[4 * i + 3]));
+  }
+}
+
 }  // namespace aira::cuda
 
 #endif
