@@ -4,8 +4,6 @@
 #include "kernels/device.h"
 #include "model/backend.h"
 
-#if defined(__CUDACC__) || defined(AIRA_CUDA_ON_HOST)
-
 namespace aira::cuda {
 
 /// x / (1 + e^-y).
@@ -30,5 +28,3 @@ __device__ __forceinline__ float activate(float x, Activation activation) {
 }
 
 }  // namespace aira::cuda
-
-#endif

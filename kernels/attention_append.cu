@@ -39,8 +39,7 @@ __global__ void __launch_bounds__(kThreads) append_block_per_row(AttentionJob jo
 void attention_append(const AttentionJob& job, Stream stream) {
   const Launch how = {.grid = static_cast<unsigned>(job.count),
                       .block = kThreads,
-                      .stream = stream.stream,
-                      .dependent = stream.dependent,
+                      .stream = stream,
                       .name = "append_block_per_row"};
   if (job.dtype == DType::kF32) {
     launch(how, append_block_per_row<float>, job);

@@ -272,8 +272,7 @@ void launch_storage(const AttentionJob& job, bool append, Stream stream) {
   const Launch how = {.grid = {static_cast<unsigned>((job.positions + kSplitKeys - 1) / kSplitKeys),
                                static_cast<unsigned>(job.heads), static_cast<unsigned>(job.count)},
                       .block = kThreads,
-                      .stream = stream.stream,
-                      .dependent = stream.dependent,
+                      .stream = stream,
                       .name = "decode_block_per_split"};
   if (job.head_size <= 32) {
     launch_group<Storage, 4>(how, job, append);

@@ -212,8 +212,7 @@ template <int kHead, int kKeys>
 void launch_head(const AttentionJob& job, Stream stream) {
   launch({.grid = {static_cast<unsigned>(job.group_count), static_cast<unsigned>(job.heads)},
           .block = kWarps * 32,
-          .stream = stream.stream,
-          .dependent = stream.dependent,
+          .stream = stream,
           .name = "prefill_block_per_group"},
          prefill_block_per_group<kHead, kKeys>, job);
 }

@@ -23,8 +23,7 @@ __global__ void __launch_bounds__(kThreads) copy_block_per_page(CopyPagesJob job
 void copy_pages(const CopyPagesJob& job, Stream stream) {
   launch({.grid = {static_cast<unsigned>(job.count), static_cast<unsigned>(job.arrays)},
           .block = kThreads,
-          .stream = stream.stream,
-          .dependent = stream.dependent,
+          .stream = stream,
           .name = "copy_block_per_page"},
          copy_block_per_page, job);
 }

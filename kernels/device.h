@@ -1,67 +1,55 @@
-// What kernels are written with, and the one header that each of them includes. Everything that is
-// not plain CUDA C++ (PTX, tensor cores, asynchronous copies, dependent launches) is a named
-// function here, with a body for nvcc and one for the host build of tests/cuda_on_host, which runs
-// the same .cu sources without a GPU. Host code of src/cuda gets only the declarations.
+// What kernels are written with, included by each of them. Everything that is not plain CUDA C++
+// (PTX, tensor cores, asynchronous copies, dependent launches) is a named function here. The host
+// build of tests/cuda_on_host, which runs the same .cu sources without a GPU, has bodies of its own
+// for them (kernel_functions.h).
 #pragma once
 
-#include "kernels/check.h"
-#include "kernels/launch.h"
-#include "kernels/tensor_core.h"
-
-#if defined(__CUDACC__) || defined(AIRA_CUDA_ON_HOST)
-
+#include <cstdint>
 #include <type_traits>
 
+#include "kernels/launch.h"
+
 namespace aira::cuda {
+constexpr unsigned kWholeWarp = 0xffffffffU;
+}
+
+#ifdef AIRA_CUDA_ON_HOST
+#include <kernel_functions.h>
+#else
+
+namespace aira::cuda {
+
+/// The sum over the warp, the same bits in every lane. All 32 lanes must call.
+__device__ __forceinline__ float warp_sum(float value) {
+#pragma unroll
+  for (int distance = 16; distance > 0; distance /= 2) {
+    value += __shfl_xor_sync(kWholeWarp, value, distance);
+  }
+  return value;
+}
 
 /// The block's own T in shared memory, uninitialised: the same object for every thread of the
 /// block and for every call with the same T.
 template <typename T>
 __device__ __forceinline__ T& block_shared() {
   static_assert(std::is_trivially_default_constructible_v<T>, "shared memory is not constructed");
-#ifdef AIRA_CUDA_ON_HOST
-  static const char kind = 0;
-  return *static_cast<T*>(cuda_on_host::shared_memory(&kind, sizeof(T), alignof(T)));
-#else
   __shared__ alignas(16) T object;
   return object;
-#endif
 }
 
-/// The shared memory whose size the launch gave, as Ts; on a 16-byte boundary.
+/// The dynamic shared memory of the launch, as Ts; on a 16-byte boundary.
 template <typename T>
 __device__ __forceinline__ T* block_shared_dynamic() {
-#ifdef AIRA_CUDA_ON_HOST
-  return static_cast<T*>(cuda_on_host::dynamic_shared_memory());
-#else
   extern __shared__ uint4 aira_dynamic_shared[];
   return reinterpret_cast<T*>(aira_dynamic_shared);
-#endif
 }
 
-/// Starts copying 16 bytes to shared memory past the L1 cache; both addresses on 16-byte
-/// boundaries. The bytes may arrive at any time until a wait, and are there after it for the
-/// thread that copied; for others after a barrier as well.
-__device__ __forceinline__ void copy_async_16(void* shared, const void* global) {
-#ifdef AIRA_CUDA_ON_HOST
-  cuda_on_host::copy_async_16(shared, global);
-#elif !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;"
-               :
-               : "r"(static_cast<unsigned>(__cvta_generic_to_shared(shared))), "l"(global)
-               : "memory");
-#else
-  *static_cast<uint4*>(shared) = *static_cast<const uint4*>(global);
-#endif
-}
-
-/// The same where `there`; else starts writing zeros, and `global` is not read.
-__device__ __forceinline__ void copy_async_16_or_zeros(void* shared, const void* global,
-                                                       bool there) {
-#ifdef AIRA_CUDA_ON_HOST
-  alignas(16) static const unsigned char zeros[16] = {};
-  cuda_on_host::copy_async_16(shared, there ? global : zeros);
-#elif !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800
+/// Starts copying 16 bytes to shared memory past the L1 cache, or, unless `there`, starts writing
+/// zeros without reading `global`. Both addresses are on 16-byte boundaries. The bytes may arrive
+/// at any time until a wait; after it the thread that copied sees them, others after a barrier as
+/// well.
+__device__ __forceinline__ void copy_async_16(void* shared, const void* global, bool there = true) {
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;"
                :
                : "r"(static_cast<unsigned>(__cvta_generic_to_shared(shared))), "l"(global),
@@ -75,19 +63,15 @@ __device__ __forceinline__ void copy_async_16_or_zeros(void* shared, const void*
 
 /// Closes the group of copies that this thread started since the last commit.
 __device__ __forceinline__ void copy_async_commit() {
-#ifdef AIRA_CUDA_ON_HOST
-  cuda_on_host::copy_async_commit();
-#elif !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800
   asm volatile("cp.async.commit_group;" ::: "memory");
 #endif
 }
 
-/// Waits until at most the last `groups` groups of this thread's are still on their way.
+/// Waits until at most the last `groups` groups of this thread are incomplete.
 template <int groups>
 __device__ __forceinline__ void copy_async_wait() {
-#ifdef AIRA_CUDA_ON_HOST
-  cuda_on_host::copy_async_wait(groups);
-#elif !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800
   asm volatile("cp.async.wait_group %0;" ::"n"(groups) : "memory");
 #endif
 }
@@ -95,9 +79,7 @@ __device__ __forceinline__ void copy_async_wait() {
 /// In a kernel launched as dependent: waits until the kernels before it are done and their results
 /// can be read. Does nothing in other kernels.
 __device__ __forceinline__ void grid_dependency_wait() {
-#ifdef AIRA_CUDA_ON_HOST
-  cuda_on_host::grid_dependency_wait();
-#elif defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
   asm volatile("griddepcontrol.wait;" ::: "memory");
 #endif
 }
@@ -110,25 +92,51 @@ __device__ __forceinline__ void grid_dependency_trigger() {
 #endif
 }
 
-constexpr unsigned kWholeWarp = 0xffffffffU;
+// Tensor cores: all 32 lanes must call together. Fragments, as PTX lays them out, for lane L with
+// g = L / 4 and t = L % 4; two halves a word, the lower index in the low bits:
+//   a: 16x16, rows m, columns k   a[0] (g, 2t..)  a[1] (g + 8, 2t..)  a[2] (g, 2t + 8..)
+//                                 a[3] (g + 8, 2t + 8..)
+//   b: 16x8, rows k, columns n    b[0] (2t.., g)  b[1] (2t + 8.., g)
+//   d: 16x8 floats                d[0..1] (g, 2t..)  d[2..3] (g + 8, 2t..)
 
-// The host build tells collectives apart by where they are called from; one in a function here must
-// pass on where that was called from.
-#ifdef AIRA_CUDA_ON_HOST
-#define AIRA_CALLED_FROM , std::source_location where = std::source_location::current()
-#define AIRA_CALLER , 32, where
+/// d += a b.
+__device__ __forceinline__ void mma_m16n8k16(float (&d)[4], const std::uint32_t (&a)[4],
+                                             const std::uint32_t (&b)[2]) {
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800
+  asm volatile(
+      "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
+      "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 #else
-#define AIRA_CALLED_FROM
-#define AIRA_CALLER
-#endif
-
-/// The sum over the warp, the same bits in every lane. All 32 lanes must call.
-__device__ __forceinline__ float warp_sum(float value AIRA_CALLED_FROM) {
-#pragma unroll
-  for (int distance = 16; distance > 0; distance /= 2) {
-    value += __shfl_xor_sync(kWholeWarp, value, distance AIRA_CALLER);
+  for (int half_of_k = 0; half_of_k < 2; ++half_of_k) {
+    asm volatile(
+        "mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 "
+        "{%0, %1, %2, %3}, {%4, %5}, {%6}, {%0, %1, %2, %3};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "r"(a[2 * half_of_k]), "r"(a[2 * half_of_k + 1]), "r"(b[half_of_k]));
   }
-  return value;
+#endif
+}
+
+/// Four 8x8 tiles of halves: lane 8i + j gives the address of row j of tile i (16 bytes, aligned);
+/// r[i] becomes the lane's two neighbours of tile i, row L / 4, columns 2 (L % 4)...
+__device__ __forceinline__ void load_matrix_x4(std::uint32_t (&r)[4], const void* shared_row) {
+  const auto address = static_cast<std::uint32_t>(__cvta_generic_to_shared(shared_row));
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+               : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+               : "r"(address)
+               : "memory");
+}
+
+/// The same of the transposed tiles: r[i] becomes rows 2 (L % 4).. of column L / 4.
+__device__ __forceinline__ void load_matrix_x4_transposed(std::uint32_t (&r)[4],
+                                                          const void* shared_row) {
+  const auto address = static_cast<std::uint32_t>(__cvta_generic_to_shared(shared_row));
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+               : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+               : "r"(address)
+               : "memory");
 }
 
 }  // namespace aira::cuda

@@ -32,8 +32,7 @@ __global__ void __launch_bounds__(kThreads) embed_block_per_row(EmbedJob job) {
 void embed_rows(const EmbedJob& job, Stream stream) {
   const Launch how = {.grid = static_cast<unsigned>(job.count),
                       .block = kThreads,
-                      .stream = stream.stream,
-                      .dependent = stream.dependent,
+                      .stream = stream,
                       .name = "embed_block_per_row"};
   if (job.dtype == DType::kF32) {
     launch(how, embed_block_per_row<float>, job);

@@ -9,7 +9,7 @@
 
 #include <cstdint>
 
-#include "kernels/check.h"
+#include "kernels/launch.h"
 #include "model/backend.h"
 
 namespace aira::cuda {
@@ -39,11 +39,22 @@ struct RowGroup {
 };
 constexpr int kGroupRows = 64;
 
-/// The stream of a launch, and whether it may start before the kernel before it has ended.
-struct Stream {
-  cudaStream_t stream = nullptr;
-  bool dependent = false;
+// -- convert.cu --
+
+/// Rows of a stored matrix, [rows, cols], to their place in [out, stride].
+struct ConvertJob {
+  const void* source = nullptr;
+  DType stored = DType::kF32;  // kF32, kF16 or kBF16
+  bool out_major = false;      // a row is an output's weights; else those of an input
+  std::int64_t first_row = 0;
+  std::int64_t rows = 0;
+  std::int64_t cols = 0;
+  void* to = nullptr;
+  DType dtype = DType::kF32;  // kF32 or kF16
+  std::int64_t stride = 0;
+  std::int32_t* overflows = nullptr;  // set to 1 when a finite number becomes infinite
 };
+void convert(const ConvertJob& job, Stream stream);
 
 // -- embed.cu --
 
@@ -76,7 +87,7 @@ struct LayerNormJob {
 };
 void layernorm(const LayerNormJob& job, Stream stream);
 
-// -- linear_skinny.cu --
+// -- linear_few.cu --
 
 /// y = residual + activation(norm(x) W + bias).
 struct LinearJob {
@@ -95,13 +106,6 @@ struct LinearJob {
   float* y = nullptr;                  // [rows, out]
   void* halves = nullptr;              // [rows, stride], for linear_tile
 };
-/// For weights in f32 and few rows, without `from`. The longest `in` that the kernel's shared
-/// memory holds.
-constexpr std::int64_t kSkinnyInputs = 12288;
-void linear_skinny(const LinearJob& job, Stream stream);
-
-// -- linear_few.cu --
-
 /// For weights in f16, on tensor cores, for few rows; x, after the LayerNorm, is rounded to f16.
 /// Whether that kernel and linear_tile can include the LayerNorm of rows of this width.
 constexpr bool linear_can_normalise(std::int64_t in) { return in % 4 == 0 && in <= 3072; }

@@ -1,31 +1,50 @@
-// Starting a kernel: the one way it is done, `<<<>>>` is never written. Every launch is checked,
-// and a failure names the kernel. `dependent` asks for programmatic dependent launch: the kernel
-// may start while the one before it in the stream still runs, and must call grid_dependency_wait()
-// before it touches anything that an earlier kernel writes.
+// Calling CUDA: errors become exceptions. Kernels are launched through launch(), never by `<<<>>>`.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <mutex>
 #include <string>
 #include <tuple>
-#include <unordered_map>
 #include <utility>
 
-#include "kernels/check.h"
+#include "aira/error.h"
+
+// The CUDA runtime's declarations: for nvcc, for g++ beside the toolkit (host code of src/cuda),
+// and for g++ with the stand-in of tests/cuda_on_host.
+#ifdef AIRA_CUDA_ON_HOST
+#include <cuda_on_host.h>
+#else
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+#include <cuda_runtime_api.h>
+#endif
 
 namespace aira::cuda {
+
+/// Throws Error when `status` is a failure; `what` says what was being done: "allocating 3 MB".
+inline void check(cudaError_t status, const char* what) {
+  if (status == cudaSuccess) return;
+  static_cast<void>(cudaGetLastError());  // an error that was reported is not reported again
+  throw Error(std::string("The GPU failed while ") + what + ": " + cudaGetErrorString(status) +
+              " (" + cudaGetErrorName(status) + ").");
+}
+
+/// Where a kernel is launched. `dependent` asks for programmatic dependent launch: the kernel may
+/// start while its predecessor in the stream is running, and must call grid_dependency_wait()
+/// before it touches anything that an earlier kernel writes.
+struct Stream {
+  cudaStream_t stream = nullptr;
+  bool dependent = false;
+};
 
 struct Launch {
   dim3 grid = {1, 1, 1};
   dim3 block = {1, 1, 1};
   std::size_t shared_bytes = 0;  // of block_shared_dynamic
-  cudaStream_t stream = nullptr;
-  bool dependent = false;
+  Stream stream = {};
   const char* name = "a kernel";  // for messages; a string literal
 };
 
-/// Of the current device.
 inline int device_attribute(cudaDeviceAttr attribute) {
   int device = 0;
   int value = 0;
@@ -58,8 +77,8 @@ void allow_shared(void (*kernel)(P...), std::int64_t bytes) {
 template <typename... P, typename... A>
 void launch(const Launch& how, void (*kernel)(P...), A&&... arguments) {
   static_assert(sizeof...(P) == sizeof...(A), "a kernel has no default arguments");
-  const cuda_on_host::LaunchShape shape = {how.grid,   how.block,     how.shared_bytes,
-                                           how.stream, how.dependent, how.name};
+  const cuda_on_host::LaunchShape shape = {
+      how.grid, how.block, how.shared_bytes, how.stream.stream, how.stream.dependent, how.name};
   check(cuda_on_host::launch(shape, reinterpret_cast<const void*>(kernel),
                              [kernel, copies = std::tuple<P...>(std::forward<A>(arguments)...)] {
                                std::apply(kernel, copies);
@@ -69,17 +88,15 @@ void launch(const Launch& how, void (*kernel)(P...), A&&... arguments) {
 
 #elif defined(__CUDACC__)
 
-/// Whether `kernel`'s code contains the wait (compiled for sm_90 or later) and the GPU knows it;
-/// without it an early start would be a race.
+/// Whether the module's code for this GPU contains the wait (sm_90 or later), which `kernel`, like
+/// every other, tells; without it an early start would be a race.
 inline bool may_start_early(const void* kernel) {
-  static std::mutex mutex;
-  static std::unordered_map<const void*, bool> known;
-  const std::lock_guard lock(mutex);
-  const auto found = known.find(kernel);
-  if (found != known.end()) return found->second;
-  cudaFuncAttributes attributes = {};
-  check(cudaFuncGetAttributes(&attributes, kernel), "asking for a kernel's attributes");
-  return known[kernel] = attributes.ptxVersion >= 90 && attributes.binaryVersion >= 90;
+  static const bool may = [&] {
+    cudaFuncAttributes attributes = {};
+    check(cudaFuncGetAttributes(&attributes, kernel), "asking for a kernel's attributes");
+    return attributes.ptxVersion >= 90 && attributes.binaryVersion >= 90;
+  }();
+  return may;
 }
 
 template <typename... P, typename... A>
@@ -92,10 +109,10 @@ void launch(const Launch& how, void (*kernel)(P...), A&&... arguments) {
   config.gridDim = how.grid;
   config.blockDim = how.block;
   config.dynamicSmemBytes = how.shared_bytes;
-  config.stream = how.stream;
+  config.stream = how.stream.stream;
   config.attrs = &attribute;
-  const bool early = how.dependent && may_start_early(reinterpret_cast<const void*>(kernel));
-  config.numAttrs = early ? 1 : 0;
+  config.numAttrs =
+      how.stream.dependent && may_start_early(reinterpret_cast<const void*>(kernel)) ? 1 : 0;
   const cudaError_t status =
       cudaLaunchKernelEx(&config, kernel, static_cast<P>(std::forward<A>(arguments))...);
   if (status != cudaSuccess) check(status, (std::string("starting ") + how.name).c_str());

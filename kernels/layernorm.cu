@@ -37,8 +37,7 @@ __global__ void __launch_bounds__(kRows * 32) layernorm_warp_per_row(LayerNormJo
 void layernorm(const LayerNormJob& job, Stream stream) {
   launch({.grid = static_cast<unsigned>((job.rows + kRows - 1) / kRows),
           .block = kRows * 32,
-          .stream = stream.stream,
-          .dependent = stream.dependent,
+          .stream = stream,
           .name = "layernorm_warp_per_row"},
          layernorm_warp_per_row, job);
 }

@@ -23,8 +23,7 @@ __global__ void __launch_bounds__(kThreads)
 void linear_epilogue(const LinearJob& job, const float* product, Stream stream) {
   launch({.grid = static_cast<unsigned>((job.rows * job.out + kThreads - 1) / kThreads),
           .block = kThreads,
-          .stream = stream.stream,
-          .dependent = stream.dependent,
+          .stream = stream,
           .name = "epilogue_thread_per_number"},
          epilogue_thread_per_number, job, product);
 }

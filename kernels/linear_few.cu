@@ -219,8 +219,7 @@ void launch_few(const LinearJob& job, Plan plan, Stream stream) {
                    static_cast<unsigned>((job.rows + kRows - 1) / kRows)},
           .block = static_cast<unsigned>(plan.warps * 32),
           .shared_bytes = static_cast<std::size_t>(bytes),
-          .stream = stream.stream,
-          .dependent = stream.dependent,
+          .stream = stream,
           .name = "linear_few_block_per_outputs"},
          kernel, job, plan);
 }

@@ -15,8 +15,6 @@
 #include "kernels/kernels.h"
 #include "kernels/storage.h"
 
-#if defined(__CUDACC__) || defined(AIRA_CUDA_ON_HOST)
-
 namespace aira::cuda {
 
 constexpr int kChunkInputs = 32;
@@ -182,5 +180,3 @@ __device__ __forceinline__ void to_halves(const PartInputs& inputs, uint4 (&word
 }
 
 }  // namespace aira::cuda
-
-#endif

@@ -90,8 +90,8 @@ __device__ __forceinline__ void fetch_part(const void* matrix, std::int64_t firs
   for (int r = 0; r < kCount; r += kStep) {
 #pragma unroll
     for (int c = 0; c < kPartChunks; ++c) {
-      copy_async_16_or_zeros(&to[row + r][c * 4 + piece], from + c * kChunkInputs,
-                             r < left && k + c * kChunkInputs < stride);
+      copy_async_16(&to[row + r][c * 4 + piece], from + c * kChunkInputs,
+                    r < left && k + c * kChunkInputs < stride);
     }
     from += kStep * stride;
   }
@@ -222,8 +222,7 @@ void launch_stages(const LinearJob& job, Stream stream) {
                    static_cast<unsigned>((job.out + kUnits * 32 - 1) / (kUnits * 32))},
           .block = kTileWarps * 32,
           .shared_bytes = kBytes,
-          .stream = stream.stream,
-          .dependent = stream.dependent,
+          .stream = stream,
           .name = "linear_tile_block_per_tile"},
          kernel, job, slices_of(job.stride).parts);
 }
@@ -248,8 +247,7 @@ void linear_tile(const LinearJob& job, Stream stream) {
   launch({.grid = static_cast<unsigned>((job.rows + kInputRows - 1) / kInputRows),
           .block = kInputWarps * 32,
           .shared_bytes = bytes,
-          .stream = stream.stream,
-          .dependent = stream.dependent,
+          .stream = stream,
           .name = "inputs_block_per_rows"},
          inputs_block_per_rows, job, parts);
   // As large a tile as leaves work for every multiprocessor.

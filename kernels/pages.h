@@ -4,8 +4,6 @@
 #include "kernels/device.h"
 #include "kernels/kernels.h"
 
-#if defined(__CUDACC__) || defined(AIRA_CUDA_ON_HOST)
-
 namespace aira::cuda {
 
 /// The page that holds `position` of a slot.
@@ -35,5 +33,3 @@ __device__ __forceinline__ std::int64_t cell_in(const AttentionJob& job, std::in
 }
 
 }  // namespace aira::cuda
-
-#endif

@@ -6,8 +6,6 @@
 
 #include "kernels/device.h"
 
-#if defined(__CUDACC__) || defined(AIRA_CUDA_ON_HOST)
-
 namespace aira::cuda {
 
 using Wide = unsigned long long;
@@ -76,5 +74,3 @@ __device__ __forceinline__ void sort_ranks(const Wide* from, unsigned n, Wide* t
 }
 
 }  // namespace aira::cuda
-
-#endif

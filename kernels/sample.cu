@@ -276,16 +276,14 @@ void draw_tokens(const DrawJob& job, Stream stream) {
   launch({.grid = {static_cast<unsigned>((job.vocab + kChunk - 1) / kChunk),
                    static_cast<unsigned>(job.count)},
           .block = kPenaltyThreads,
-          .stream = stream.stream,
-          .dependent = stream.dependent,
+          .stream = stream,
           .name = "penalise_block_per_chunk"},
          penalise_block_per_chunk, job);
   allow_shared(draw_block_per_row, sizeof(DrawShared));
   launch({.grid = static_cast<unsigned>(job.count),
           .block = kDrawThreads,
           .shared_bytes = sizeof(DrawShared),
-          .stream = stream.stream,
-          .dependent = stream.dependent,
+          .stream = stream,
           .name = "draw_block_per_row"},
          draw_block_per_row, job);
 }

@@ -5,8 +5,6 @@
 
 #include "kernels/device.h"
 
-#if defined(__CUDACC__) || defined(AIRA_CUDA_ON_HOST)
-
 namespace aira::cuda {
 
 __device__ __forceinline__ float to_float(float x) { return x; }
@@ -101,5 +99,3 @@ __device__ __forceinline__ void pack(const float (&x)[8], Piece<float>& out) {
 }
 
 }  // namespace aira::cuda
-
-#endif

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "cuda/device.h"
-#include "cuda/device_memory.h"
 #include "cuda/drawing.h"
 #include "cuda/gemm.h"
 #include "cuda/kv_cache.h"
@@ -21,15 +20,13 @@ using namespace cuda;  // NOLINT(google-build-using-namespace): this file is whe
 
 /// Rows up to which linear_few is used, beyond it linear_tile; the results are the same.
 constexpr std::int64_t kFewRows = 32;
-/// In f32: rows up to which linear_skinny is used, beyond it cuBLAS.
-constexpr std::int64_t kSkinnyRows = 8;
 
 class CudaBackend final : public Backend {
  public:
   explicit CudaBackend(std::unique_ptr<Device> device)
       : Backend(device->description()),
         device_(std::move(device)),
-        uploader_(device_->stream()),
+        loader_(device_->stream()),
         gemm_(device_->stream()),
         step_(device_->stream()),
         drawing_(device_->stream(), step_) {}
@@ -38,12 +35,12 @@ class CudaBackend final : public Backend {
   Matrix load_matrix(const HostMatrix& source, DType dtype) override {
     step_.forget();
     full_precision_ = full_precision_ || dtype == DType::kF32;
-    return upload_matrix(uploader_, source, dtype);
+    return loader_.matrix(source, dtype);
   }
   Vector load_vector(const std::shared_ptr<const std::byte>& source, DType dtype,
                      std::int64_t size) override {
     step_.forget();
-    return upload_vector(uploader_, source, dtype, size);
+    return loader_.vector(source, dtype, size);
   }
   StepRows reserve(const StepLimits& limits) override;
   KvCache make_cache(KvCache shape) override {
@@ -83,7 +80,7 @@ class CudaBackend final : public Backend {
   void product(const LinearJob& job);
 
   std::unique_ptr<Device> device_;
-  Uploader uploader_;
+  WeightLoader loader_;
   Gemm gemm_;
   Step step_;
   Drawing drawing_;
@@ -117,7 +114,7 @@ StepRows CudaBackend::reserve(const StepLimits& limits) {
   const std::int64_t outputs = Step::bucket(limits.output_rows);
   const std::int64_t most = std::max(rows, outputs);
   if (most > kFewRows) halves_.reserve(most * matrix_stride(limits.inputs, DType::kF16));
-  if (full_precision_ && (most > kSkinnyRows || limits.inputs > kSkinnyInputs)) {
+  if (full_precision_) {
     gemm_.prepare();
     products_.reserve(std::max(rows * limits.outputs, outputs * limits.vocab));
   }
@@ -196,19 +193,15 @@ void CudaBackend::linear(Tensor x, const Matrix& weights, const Epilogue& epilog
                 .norm = {},
                 .y = out.data};
   const bool half = job.dtype == DType::kF16;
-  const bool ours = half || (job.rows <= kSkinnyRows && job.stride <= kSkinnyInputs);
-  const bool can_norm = half ? linear_can_normalise(job.in) : ours && norm_.from == nullptr;
-  if (norm_waits_ && norm_.out == x.data && can_norm) {
+  if (half && norm_waits_ && norm_.out == x.data && linear_can_normalise(job.in)) {
     job.x = norm_.x;
     job.norm = norm_.norm;
     job.from = norm_.from;
     norm_waits_ = false;
   }
   run_norm();
-  if (!ours) {
+  if (!half) {
     product(job);
-  } else if (!half) {
-    linear_skinny(job, stream());
   } else if (job.rows <= kFewRows) {
     linear_few(job, stream());
   } else {
@@ -280,3 +273,8 @@ std::unique_ptr<Backend> make_cuda_backend() {
 }
 
 }  // namespace aira
+
+/// The entry point of libaira_cuda.so, looked up by src/device.
+extern "C" __attribute__((visibility("default"))) aira::Backend* aira_make_cuda_backend() {
+  return aira::make_cuda_backend().release();
+}

@@ -1,18 +1,20 @@
 #include "cuda/device.h"
 
+#include <algorithm>
+
 #include "aira/error.h"
 
 namespace aira::cuda {
 namespace {
 
-/// Compute capability 7.5 (Turing) is the oldest that the kernels are built for.
-constexpr int kOldestMajor = 7;
-constexpr int kOldestMinor = 5;
+constexpr int kOldest = 75;  // compute capability; the oldest that the kernels are built for
 
 /// CUDA's version numbers are 1000 major + 10 minor.
 std::string version(int number) {
   return std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10);
 }
+
+std::string megabytes(std::size_t bytes) { return std::to_string((bytes + 999999) / 1000000); }
 
 [[noreturn]] void no_device(cudaError_t status) {
   static_cast<void>(cudaGetLastError());
@@ -42,7 +44,7 @@ Device::Device() {
   if (status != cudaSuccess || count == 0) no_device(status);
   cudaDeviceProp properties = {};
   check(cudaGetDeviceProperties(&properties, 0), "asking for the device's properties");
-  if (properties.major * 10 + properties.minor < kOldestMajor * 10 + kOldestMinor) {
+  if (properties.major * 10 + properties.minor < kOldest) {
     throw Error(std::string("The GPU ") + properties.name + " has compute capability " +
                 std::to_string(properties.major) + "." + std::to_string(properties.minor) +
                 "; 7.5 or later is needed. Use --device cpu.");
@@ -55,6 +57,38 @@ Device::Device() {
 Device::~Device() {
   static_cast<void>(cudaStreamSynchronize(stream_));
   static_cast<void>(cudaStreamDestroy(stream_));
+}
+
+Buffer allocate_device(std::int64_t bytes) {
+  void* memory = nullptr;
+  const auto size = static_cast<std::size_t>(std::max<std::int64_t>(bytes, 1));
+  const cudaError_t status = cudaMalloc(&memory, size);
+  if (status == cudaErrorMemoryAllocation) {
+    static_cast<void>(cudaGetLastError());
+    std::size_t free = 0;
+    std::size_t total = 0;
+    check(cudaMemGetInfo(&free, &total), "asking for the free memory");
+    throw Error("The GPU has too little memory: " + megabytes(size) + " MB more are needed and " +
+                megabytes(free) + " of " + megabytes(total) +
+                " MB are free; use --device cpu or a smaller model.");
+  }
+  check(status, "allocating memory");
+  return {memory, [](void* p) { static_cast<void>(cudaFree(p)); }};
+}
+
+Buffer allocate_zeroed(std::int64_t bytes) {
+  Buffer memory = allocate_device(bytes);
+  check(cudaMemset(memory.get(), 0, static_cast<std::size_t>(bytes)), "clearing memory");
+  // The default stream cleared it, which ours does not wait for.
+  check(cudaDeviceSynchronize(), "clearing memory");
+  return memory;
+}
+
+Buffer allocate_pinned(std::int64_t bytes) {
+  void* memory = nullptr;
+  check(cudaMallocHost(&memory, static_cast<std::size_t>(std::max<std::int64_t>(bytes, 1))),
+        "allocating host memory");
+  return {memory, [](void* p) { static_cast<void>(cudaFreeHost(p)); }};
 }
 
 }  // namespace aira::cuda

@@ -1,9 +1,12 @@
-// The GPU that is used, and the one stream that everything runs on.
+// The GPU, the one stream that everything runs on, device memory and pinned host memory.
 #pragma once
 
+#include <cassert>
+#include <cstdint>
 #include <string>
 
-#include "kernels/check.h"
+#include "kernels/launch.h"
+#include "model/tensor.h"
 
 namespace aira::cuda {
 
@@ -23,6 +26,35 @@ class Device {
  private:
   cudaStream_t stream_ = nullptr;
   std::string description_;
+};
+
+/// Device memory, uninitialised, on a 256-byte boundary. Throws Error with both sizes when there is
+/// not enough.
+Buffer allocate_device(std::int64_t bytes);
+/// The same, all zero.
+Buffer allocate_zeroed(std::int64_t bytes);
+/// Page-locked host memory, which the device copies to and from, and writes, directly.
+Buffer allocate_pinned(std::int64_t bytes);
+
+/// Device memory that is allocated in advance for a use that varies.
+template <typename T>
+class Scratch {
+ public:
+  /// Room for `count` numbers, zero when `zeroed`; a larger one that is there stays.
+  void reserve(std::int64_t count, bool zeroed = false) {
+    if (count <= count_) return;
+    const std::int64_t bytes = count * static_cast<std::int64_t>(sizeof(T));
+    memory_ = zeroed ? allocate_zeroed(bytes) : allocate_device(bytes);
+    count_ = count;
+  }
+  T* get([[maybe_unused]] std::int64_t count) const {
+    assert(count <= count_);
+    return static_cast<T*>(memory_.get());
+  }
+
+ private:
+  Buffer memory_;
+  std::int64_t count_ = 0;
 };
 
 }  // namespace aira::cuda

@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "cuda/device_memory.h"
+#include "cuda/device.h"
 #include "cuda/step.h"
 #include "kernels/kernels.h"
 #include "model/backend.h"

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <memory>
 
-#include "kernels/check.h"
+#include "kernels/launch.h"
 #include "model/tensor.h"
 
 namespace aira::cuda {

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "aira/error.h"
-#include "cuda/device_memory.h"
+#include "cuda/device.h"
 
 namespace aira::cuda {
 namespace {

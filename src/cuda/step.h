@@ -12,7 +12,7 @@
 #include <tuple>
 #include <vector>
 
-#include "cuda/device_memory.h"
+#include "cuda/device.h"
 #include "kernels/kernels.h"
 #include "model/backend.h"
 

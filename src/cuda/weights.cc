@@ -1,73 +1,69 @@
 #include "cuda/weights.h"
 
-#include <cmath>
-#include <cstring>
+#include <algorithm>
 
 #include "aira/error.h"
-#include "base/half.h"
+#include "kernels/kernels.h"
 
 namespace aira::cuda {
 namespace {
 
-/// Number `i` of a stored array, at any alignment.
-float number(const std::byte* data, DType dtype, std::int64_t i) {
-  if (dtype == DType::kF32) {
-    float value = 0;
-    std::memcpy(&value, data + i * 4, sizeof value);
-    return value;
-  }
-  std::uint16_t bits = 0;
-  std::memcpy(&bits, data + i * 2, sizeof bits);
-  return dtype == DType::kF16 ? half_to_float(bits) : bfloat_to_float(bits);
-}
-
-void put(float value, DType dtype, std::int64_t at, void* out) {
-  if (dtype == DType::kF32) {
-    static_cast<float*>(out)[at] = value;
-    return;
-  }
-  const std::uint16_t half = float_to_half(value);
-  if ((half & 0x7fffU) == 0x7c00U && std::isfinite(value)) {
-    throw Error("a weight is too large for half precision (beyond 65504); use --dtype f32.");
-  }
-  static_cast<std::uint16_t*>(out)[at] = half;
-}
+constexpr std::int64_t kPartBytes = std::int64_t{8} << 20;
 
 }  // namespace
 
-Matrix upload_matrix(Uploader& uploader, const HostMatrix& source, DType dtype) {
+void WeightLoader::load(const HostMatrix& source, DType dtype, std::int64_t stride, void* to) {
+  const std::int64_t rows = source.out_major ? source.out : source.in;
+  const std::int64_t cols = source.out_major ? source.in : source.out;
+  const std::int64_t row_bytes = cols * size_of(source.dtype);
+  const std::int64_t part_rows = std::max<std::int64_t>(kPartBytes / row_bytes, 1);
+  part_.reserve(std::max(kPartBytes, row_bytes));
+  overflows_.reserve(1);
+  check(cudaMemsetAsync(overflows_.get(1), 0, sizeof(std::int32_t), stream_), "clearing memory");
+  for (std::int64_t first = 0; first < rows; first += part_rows) {
+    const std::int64_t count = std::min(part_rows, rows - first);
+    std::byte* part = part_.get(count * row_bytes);
+    check(cudaMemcpyAsync(part, source.data.get() + first * row_bytes,
+                          static_cast<std::size_t>(count * row_bytes), cudaMemcpyHostToDevice,
+                          stream_),
+          "uploading weights");
+    convert({.source = part,
+             .stored = source.dtype,
+             .out_major = source.out_major,
+             .first_row = first,
+             .rows = count,
+             .cols = cols,
+             .to = to,
+             .dtype = dtype,
+             .stride = stride,
+             .overflows = overflows_.get(1)},
+            {stream_});
+  }
+  std::int32_t overflows = 0;
+  check(cudaMemcpyAsync(&overflows, overflows_.get(1), sizeof overflows, cudaMemcpyDeviceToHost,
+                        stream_),
+        "uploading weights");
+  check(cudaStreamSynchronize(stream_), "uploading weights");
+  if (overflows != 0) {
+    throw Error("a weight is too large for half precision (beyond 65504); use --dtype f32.");
+  }
+}
+
+Matrix WeightLoader::matrix(const HostMatrix& source, DType dtype) {
   if (dtype == DType::kI8) throw Error("int8 weights run on the CPU; use --device cpu.");
   const std::int64_t stride = matrix_stride(source.in, dtype);
-  const std::int64_t row_bytes = stride * size_of(dtype);
-  const Buffer memory = allocate_device(source.out * row_bytes);
-  uploader.upload(
-      memory.get(), source.out, row_bytes, [&](void* part, std::int64_t begin, std::int64_t end) {
-        std::memset(part, 0, static_cast<std::size_t>((end - begin) * row_bytes));
-        // In the order of the source, so that it is read once, front to back.
-        const std::int64_t outer = source.out_major ? end - begin : source.in;
-        const std::int64_t inner = source.out_major ? source.in : end - begin;
-        for (std::int64_t a = 0; a < outer; ++a) {
-          for (std::int64_t b = 0; b < inner; ++b) {
-            const std::int64_t o = source.out_major ? a : b;
-            const std::int64_t k = source.out_major ? b : a;
-            const std::int64_t from =
-                source.out_major ? (begin + o) * source.in + k : k * source.out + begin + o;
-            put(number(source.data.get(), source.dtype, from), dtype, o * stride + k, part);
-          }
-        }
-      });
+  const std::int64_t bytes = source.out * stride * size_of(dtype);
+  const Buffer memory = allocate_device(bytes);
+  check(cudaMemsetAsync(memory.get(), 0, static_cast<std::size_t>(bytes), stream_),
+        "clearing memory");
+  load(source, dtype, stride, memory.get());
   return {memory, dtype, source.in, source.out};
 }
 
-Vector upload_vector(Uploader& uploader, const std::shared_ptr<const std::byte>& source,
-                     DType dtype, std::int64_t size) {
+Vector WeightLoader::vector(const std::shared_ptr<const std::byte>& source, DType dtype,
+                            std::int64_t size) {
   const Buffer memory = allocate_device(size * size_of(DType::kF32));
-  uploader.upload(memory.get(), size, size_of(DType::kF32),
-                  [&](void* part, std::int64_t begin, std::int64_t end) {
-                    for (std::int64_t i = begin; i < end; ++i) {
-                      put(number(source.get(), dtype, i), DType::kF32, i - begin, part);
-                    }
-                  });
+  load({source, dtype, size, 1, true}, DType::kF32, size, memory.get());
   return {std::shared_ptr<const float>(memory, static_cast<const float*>(memory.get())), size};
 }
 

@@ -2,8 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
-#include "cuda/device_memory.h"
+#include "cuda/device.h"
 #include "model/tensor.h"
 
 namespace aira::cuda {
@@ -14,10 +15,23 @@ constexpr std::int64_t matrix_stride(std::int64_t in, DType dtype) {
   return (in + piece - 1) / piece * piece;
 }
 
-/// [out, stride] in `dtype` (kF32 or kF16). Throws Error when a weight is too large for kF16.
-Matrix upload_matrix(Uploader& uploader, const HostMatrix& source, DType dtype);
-/// f32.
-Vector upload_vector(Uploader& uploader, const std::shared_ptr<const std::byte>& source,
-                     DType dtype, std::int64_t size);
+/// Copies stored weights to the device part by part, and converts them there.
+class WeightLoader {
+ public:
+  explicit WeightLoader(cudaStream_t stream) : stream_(stream) {}
+
+  /// [out, stride] in `dtype` (kF32 or kF16). Throws Error when a weight is too large for kF16.
+  Matrix matrix(const HostMatrix& source, DType dtype);
+  /// f32.
+  Vector vector(const std::shared_ptr<const std::byte>& source, DType dtype, std::int64_t size);
+
+ private:
+  /// To [out, stride] of `dtype`, but not the padding. Returns when all is there.
+  void load(const HostMatrix& source, DType dtype, std::int64_t stride, void* to);
+
+  cudaStream_t stream_;
+  Scratch<std::byte> part_;
+  Scratch<std::int32_t> overflows_;
+};
 
 }  // namespace aira::cuda

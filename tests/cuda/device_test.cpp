@@ -7,7 +7,6 @@
 #include "byte_model.h"
 #include "control.h"
 #include "cuda/cuda_backend.h"
-#include "cuda/device_memory.h"
 #include "model/model.h"
 
 namespace aira::cuda {

@@ -37,7 +37,7 @@ void Gemm::run(const GemmJob& job) {
   const Launch how = {.grid = {static_cast<unsigned>((job.out + kThreads - 1) / kThreads),
                                static_cast<unsigned>(job.rows)},
                       .block = kThreads,
-                      .stream = stream_,
+                      .stream = {stream_},
                       .name = "gemm_thread_per_output"};
   if (job.dtype == DType::kF32) {
     launch(how, gemm_thread_per_output<float>, job);

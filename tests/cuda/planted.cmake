@@ -81,7 +81,7 @@ function(planted_kernel name)
 endfunction()
 
 set(layernorm KERNEL layernorm TESTS Every/Ops.LayerNorm*/cuda_on_host_1_*)
-set(linear KERNEL linear_skinny TESTS Every/Ops.Linear/cuda_on_host_1_*)
+set(convert KERNEL convert TESTS Every/Ops.Linear/cuda_on_host_1_*)
 set(few KERNEL linear_few TESTS Every/Ops.Linear*/cuda_on_host_1_*)
 set(tile KERNEL linear_tile TESTS Every/Ops.Linear*/cuda_on_host_1_*)
 set(decode KERNEL attention_decode TESTS Every/Ops.Attention/cuda_on_host_1_*)
@@ -107,29 +107,22 @@ planted_kernel(sum-of-two-lanes ${layernorm} REFERENCE
 planted_kernel(missing-grid-wait KERNEL layernorm ${model} RACES
   REPLACE "  grid_dependency_wait();\n" BY "")
 
-# -- linear_skinny --
-planted_kernel(missing-barrier ${linear} REFERENCE RACES
-  REPLACE "0.0F;\n  }\n  __syncthreads();\n" BY "0.0F;\n  }\n")
-planted_kernel(divergent-barrier ${linear} GUARDS "linear_warp_per_outputs: .*__syncthreads at"
-  REPLACE "0.0F;\n  }\n  __syncthreads();\n"
-  BY "0.0F;\n  }\n  if (threadIdx.x % 32 < 16) __syncthreads();\n")
-planted_kernel(wrong-padding ${linear} REFERENCE
-  REPLACE "row < job.rows && k < job.in;" BY "row < job.rows;")
-planted_kernel(outputs-off-by-one ${linear} REFERENCE ADDRESS
-  REPLACE "output >= job.out) continue;" BY "output > job.out) continue;")
-planted_kernel(weights-past-end ${linear} ADDRESS
-  REPLACE "first_output + o >= job.out || k >= job.stride" BY "k >= job.stride")
-planted_kernel(too-few-blocks ${linear} REFERENCE
-  REPLACE "(job.out + kBlockOutputs - 1) / kBlockOutputs)"
-  BY "(job.out + kBlockOutputs - 2) / kBlockOutputs + (job.out == 1))")
-planted_kernel(shared-past-end ${linear} ADDRESS
-  GUARDS "linear_warp_per_outputs: .*wrote outside its shared memory"
-  REPLACE "static_cast<std::size_t>(kRows * padded)"
-  BY "static_cast<std::size_t>(kRows * padded - 8)")
-planted_kernel(missing-grid-wait KERNEL linear_skinny ${model} RACES
-  REPLACE "  grid_dependency_wait();\n" BY "")
+# -- convert --
+planted_kernel(transposed ${convert} REFERENCE
+  REPLACE "job.out_major ? row" BY "!job.out_major ? row")
+planted_kernel(numbers-off-by-one ${convert} REFERENCE
+  REPLACE "i >= job.rows * job.cols" BY "i + 1 >= job.rows * job.cols")
+planted_kernel(first-row-forgotten ${convert} REFERENCE
+  REPLACE "job.first_row + i" BY "i")
 
 # -- linear_few --
+planted_kernel(divergent-barrier ${few} GUARDS "linear_few_block_per_outputs: .*__syncthreads at"
+  REPLACE "__syncthreads();\n    const RowNorm norm"
+  BY "if (lane < 16) __syncthreads();\n    const RowNorm norm")
+planted_kernel(shared-past-end ${few} ADDRESS
+  GUARDS "linear_few_block_per_outputs: .*wrote outside its shared memory"
+  REPLACE ".shared_bytes = static_cast<std::size_t>(bytes)"
+  BY ".shared_bytes = static_cast<std::size_t>(bytes - 64)")
 planted_kernel(missing-barrier-of-moments ${few} REFERENCE RACES
   REPLACE "__syncthreads();\n    const RowNorm norm" BY "const RowNorm norm")
 planted_kernel(missing-barrier-of-sums ${few} REFERENCE RACES
@@ -149,7 +142,7 @@ planted_kernel(missing-barrier ${tile} REFERENCE RACES
 planted_kernel(missing-copy-wait ${tile} REFERENCE
   REPLACE "    copy_async_wait<kStages - 2>();\n" BY "")
 planted_kernel(rows-off-by-one ${tile} ADDRESS
-  REPLACE "if (row >= job.rows) continue;" BY "if (row > job.rows) continue;")
+  REPLACE "if (row < job.rows) x =" BY "if (row <= job.rows) x =")
 planted_kernel(last-slice-lost ${tile} REFERENCE
   REPLACE "++in_slice < slice_parts && part + 1 < parts" BY "++in_slice < slice_parts || part + 1 == parts")
 planted_kernel(missing-grid-wait KERNEL linear_tile ${half_model} RACES

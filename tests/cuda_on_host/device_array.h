@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <vector>
 
-#include "kernels/check.h"
+#include "kernels/launch.h"
 
 namespace aira::cuda::sample {
 

@@ -140,13 +140,10 @@ void grid_sum(Plant plant, float* out, float* partial, unsigned* counter, const 
 }
 
 void add_one_then_double(Plant plant, float* out, const float* in, int n, cudaStream_t stream) {
-  launch({.grid = blocks_for(n, 64), .block = 64, .stream = stream, .name = "add_one"},
+  launch({.grid = blocks_for(n, 64), .block = 64, .stream = {stream}, .name = "add_one"},
          add_one_kernel, out, in, n);
-  const Launch how = {.grid = blocks_for(n, 64),
-                      .block = 64,
-                      .stream = stream,
-                      .dependent = true,
-                      .name = "double"};
+  const Launch how = {
+      .grid = blocks_for(n, 64), .block = 64, .stream = {stream, true}, .name = "double"};
   if (plant == Plant::kMissingGridWait) {
     launch(how, double_kernel<Plant::kMissingGridWait>, out, n);
   } else {
@@ -155,7 +152,7 @@ void add_one_then_double(Plant plant, float* out, const float* in, int n, cudaSt
 }
 
 void step(int* token, int* position, int* history, const int* next, cudaStream_t stream) {
-  launch({.block = 32, .stream = stream, .name = "step"}, step_kernel, token, position, history,
+  launch({.block = 32, .stream = {stream}, .name = "step"}, step_kernel, token, position, history,
          next);
 }
 

@@ -169,7 +169,7 @@ __global__ void block_votes_kernel(int* out) {
 
 void row_sums(Plant plant, float* out, const float* in, int rows, int n, cudaStream_t stream) {
   const Launch how = {
-      .grid = static_cast<unsigned>(rows), .block = 256, .stream = stream, .name = "row_sums"};
+      .grid = static_cast<unsigned>(rows), .block = 256, .stream = {stream}, .name = "row_sums"};
   switch (plant) {
     case Plant::kMissingBarrier:
       return launch(how, row_sums_kernel<Plant::kMissingBarrier>, out, in, n);

@@ -1,5 +1,5 @@
 // The warp's matrix instructions; the fragments' layouts are those of PTX (see
-// kernels/tensor_core.h).
+// kernels/device.h).
 #pragma once
 
 #include <cstdint>

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "base/half.h"
-#include "cuda/device_memory.h"
+#include "cuda/device.h"
 #include "kernels/kernels.h"
 
 namespace aira::cuda {

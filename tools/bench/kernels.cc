@@ -98,8 +98,6 @@ LinearTimes bench_linear(KernelTimer& bench, Gemm& gemm, std::int64_t rows, std:
   if (half) {
     times.few = time("linear_few", linear_few);
     times.tile = time("linear_tile", linear_tile);
-  } else {
-    times.few = time("linear_skinny", linear_skinny);
   }
   GemmJob product = {.x = half ? job.halves : static_cast<const void*>(job.x),
                      .rows = rows,
