@@ -1,13 +1,13 @@
-// softmax(q k^T * scale) v for single rows, the keys of each row and head split over blocks
-// (grid x) so that a dozen heads fill a large GPU at long context.
+// softmax(q k^T * scale) v for single rows. The keys of each row and head are split over blocks
+// (grid x), so that a dozen heads fill a large GPU at long context.
 //
-// Within a block, kGroup lanes share a key, eight features each. Keys and values of earlier steps
-// are fetched before the wait for the kernel that computes the queries, several keys of a lane at a
-// time; the row's own come with the query. A warp keeps a running maximum, sum and weighted value
-// (online softmax: Milakov and Gimelshein, arXiv 1805.02867). The warps of a block are merged in
-// shared memory; the blocks of a row and head by the one that comes last, through global memory
-// (the split-K scheme of Flash-Decoding). Which blocks take part depends on the row's position
-// alone, and parts are merged in order, so a result does not depend on timing.
+// Within a block, kGroup lanes share a key, eight features each. Cached keys and values are loaded,
+// several per lane at a time, before the wait for the kernel that computes the queries; the row's
+// own come with the query. A warp keeps a running maximum, sum and weighted value (online softmax:
+// Milakov and Gimelshein, arXiv 1805.02867). The warps of a block are merged in shared memory, the
+// blocks of a row and head in global memory by the last to finish (the split-K scheme of
+// Flash-Decoding). Which blocks take part depends on the row's position alone, and they are merged
+// in order, so timing does not change the result.
 #include "kernels/device.h"
 #include "kernels/kernels.h"
 #include "kernels/pages.h"
@@ -18,18 +18,18 @@ namespace {
 
 constexpr unsigned kThreads = 128;
 constexpr int kWarps = static_cast<int>(kThreads) / 32;
-constexpr int kFeatures = 8;        // of a lane
-constexpr int kMostPasses = 4;      // keys of a lane that are fetched at a time
+constexpr int kFeatures = 8;        // per lane
+constexpr int kMostPasses = 4;      // keys per lane that are loaded at a time
 constexpr float kNothing = -1e30F;  // maximum of no scores; e^(kNothing - anything) is 0
 
 static_assert(kSplitKeys % kPagePositions == 0);
 
-/// Of a multiprocessor: how many registers a thread gets.
+/// Per multiprocessor; limits the registers of a thread.
 template <typename Storage>
 constexpr int kLeastBlocks = sizeof(Storage) == 2 ? 5 : 4;
 
-/// A softmax in the making: the greatest score, and relative to it the sum of exponentials and
-/// (kept elsewhere) the values weighted with them.
+/// A partial softmax: the greatest score and the sum of exponentials relative to it. The values
+/// weighted with these exponentials are kept elsewhere.
 struct Running {
   float maximum = kNothing;
   float sum = 0;
@@ -42,28 +42,29 @@ struct DecodeShared {
   bool last;
 };
 
-/// Eight numbers of a head from `from` on, the first of them its feature number `feature`; zeros
-/// beyond the head. kWhole: heads are multiples of eight features, and begin on 16-byte boundaries.
+/// Eight features of a head from `feature` on, which is at `from`; zeros beyond the head. kWhole:
+/// the head size is a multiple of eight, and heads begin on 16-byte boundaries.
 template <bool kWhole>
 __device__ __forceinline__ void load_features(const float* from, int feature, int head_size,
                                               float (&out)[kFeatures]) {
   if constexpr (kWhole) {
 #pragma unroll
     for (float& x : out) x = 0;
-    if (feature < head_size) load_8(from, out);
+    if (feature < head_size) unpack(load_piece(from), out);
   } else {
 #pragma unroll
     for (int i = 0; i < kFeatures; ++i) out[i] = feature + i < head_size ? from[i] : 0.0F;
   }
 }
-/// What a lane has fetched of its next keys.
+
+/// A lane's share of the keys and values loaded at a time.
 template <typename Storage, int kPasses>
 struct Fetched {
   Piece<Storage> key[kPasses];
   Piece<Storage> value[kPasses];
 };
 
-/// Merges `parts` softmaxes, feature by feature: writes through `finish(feature, state, value)`.
+/// Merges `parts` partial softmaxes; calls finish(feature, state, value) for each feature.
 template <typename Part, typename Value, typename Finish>
 __device__ __forceinline__ void merge(int parts, int features, const Part& part,
                                       const Value& value_of, const Finish& finish) {
@@ -84,11 +85,11 @@ __device__ __forceinline__ void merge(int parts, int features, const Part& part,
   }
 }
 
-/// kAppend: the row's own key and value come from qkv, and are written into the cache.
+/// kAppend: takes the row's own key and value from qkv and writes them to the cache.
 template <typename Storage, int kGroup, bool kAppend, bool kWhole>
 __global__ void __launch_bounds__(kThreads, kLeastBlocks<Storage>)
     decode_block_per_split(AttentionJob job) {
-  constexpr int kKeys = static_cast<int>(kThreads) / kGroup;  // of a pass
+  constexpr int kKeys = static_cast<int>(kThreads) / kGroup;  // per pass
   constexpr int kPasses = (kSplitKeys + kKeys - 1) / kKeys < kMostPasses
                               ? (kSplitKeys + kKeys - 1) / kKeys
                               : kMostPasses;
@@ -96,7 +97,7 @@ __global__ void __launch_bounds__(kThreads, kLeastBlocks<Storage>)
   const int head = static_cast<int>(blockIdx.y);
   const int number = static_cast<int>(blockIdx.z);
   const int row = job.only == nullptr ? number : job.only[number];
-  // Rows, slots and pages were there before the step began.
+  // Rows, slots and pages were written before the step began.
   const std::int64_t slot = job.rows.slot[row];
   if (slot < 0) return;
   const int position = job.rows.position[row];
@@ -134,7 +135,7 @@ __global__ void __launch_bounds__(kThreads, kLeastBlocks<Storage>)
   const float* query = job.qkv + static_cast<std::int64_t>(row) * 3 * width + head * head_size;
   float q[kFeatures];
   load_features<kWhole>(query + feature, feature, head_size, q);
-  Fetched<Storage, 1> mine = {};  // the row's own, rounded as the cache's
+  Fetched<Storage, 1> mine = {};  // the row's own, as stored in the cache
   if (kAppend && end == position + 1 && (position - begin) % kKeys == group && feature < padded) {
     float numbers[kFeatures];
     load_features<kWhole>(query + width + feature, feature, head_size, numbers);
@@ -194,7 +195,7 @@ __global__ void __launch_bounds__(kThreads, kLeastBlocks<Storage>)
     if (first >= end) break;
     fetch(first);
   }
-  // The groups of the warp; each has its own share of the sum and of the values.
+  // Each group of the warp has a share of the sum and of the values.
 #pragma unroll
   for (int distance = 16; distance >= kGroup; distance /= 2) {
     state.sum += __shfl_xor_sync(kWholeWarp, state.sum, distance);
@@ -221,7 +222,7 @@ __global__ void __launch_bounds__(kThreads, kLeastBlocks<Storage>)
           [&](int f, Running total, float v) { out[f] = v / total.sum; });
     return;
   }
-  // A part in global memory: its features, then maximum and sum.
+  // A part in global memory: features, maximum, sum.
   float* parts = job.partial +
                  (static_cast<std::int64_t>(number) * job.heads + head) * gridDim.x * (padded + 2);
   float* part = parts + split * (padded + 2);

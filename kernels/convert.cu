@@ -1,5 +1,5 @@
-// Weights as a checkpoint stores them, into the layout of kernels.h: a thread per number, in the
-// order of the source. Once at loading, so plain: the copy over the bus takes longer.
+// Converts weights from a checkpoint's layout to that of kernels.h, a thread per number of the
+// source. Kept plain: the copy over the bus takes longer.
 #include "kernels/device.h"
 #include "kernels/kernels.h"
 #include "kernels/storage.h"

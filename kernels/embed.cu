@@ -1,6 +1,6 @@
 // out[t] = tokens[token of t] + positions[position of t].
 //
-// One block per row, threads along the width: a row is read and written once, in order.
+// One block per row, threads along the width.
 #include "kernels/device.h"
 #include "kernels/kernels.h"
 #include "kernels/pages.h"

@@ -106,14 +106,14 @@ struct LinearJob {
   float* y = nullptr;                  // [rows, out]
   void* halves = nullptr;              // [rows, stride], for linear_tile
 };
-/// For weights in f16, on tensor cores, for few rows; x, after the LayerNorm, is rounded to f16.
-/// Whether that kernel and linear_tile can include the LayerNorm of rows of this width.
+/// Whether linear_few and linear_tile can include the LayerNorm of rows of this width.
 constexpr bool linear_can_normalise(std::int64_t in) { return in % 4 == 0 && in <= 3072; }
+/// For f16 weights and few rows; x, after the LayerNorm, is rounded to f16.
 void linear_few(const LinearJob& job, Stream stream);
 
 // -- linear_tile.cu --
 
-/// The results of linear_few, for many rows; x goes through job.halves.
+/// The same for many rows; needs job.halves.
 void linear_tile(const LinearJob& job, Stream stream);
 
 // -- linear_epilogue.cu: after cuBLAS's matrix product --
@@ -137,7 +137,7 @@ struct AttentionJob {
   DType dtype = DType::kF32;       // of the cache
   std::int64_t heads = 0;
   std::int64_t head_size = 0;
-  std::int64_t positions = 0;  // no row's position is beyond this many
+  std::int64_t positions = 0;  // greater than every row's position
   float scale = 1;
   float* out = nullptr;         // [T, C]
   float* partial = nullptr;     // attention_partial_floats()
@@ -149,7 +149,7 @@ constexpr std::int64_t padded_head(std::int64_t head_size) { return (head_size +
 constexpr std::int64_t page_bytes(std::int64_t heads, std::int64_t head_size, DType dtype) {
   return heads * kPagePositions * padded_head(head_size) * size_of(dtype);
 }
-/// Positions that one block of attention_decode goes through.
+/// Positions per block of attention_decode.
 constexpr std::int64_t kSplitKeys = 128;
 constexpr std::int64_t attention_partial_floats(std::int64_t rows, std::int64_t heads,
                                                 std::int64_t head_size, std::int64_t context) {
@@ -165,7 +165,7 @@ void attention_prefill(const AttentionJob& job, Stream stream);
 
 // -- copy_pages.cu --
 
-/// A few pages to copy, of all the arrays [pages, page_bytes] that lie one behind the other.
+/// Pages to copy in each of `arrays` consecutive arrays [pages, page_bytes].
 struct CopyPagesJob {
   static constexpr std::int64_t kMost = 64;
   void* data = nullptr;
@@ -193,9 +193,9 @@ struct DrawJob {
   const DeviceDraw* options = nullptr;   // [count]; top_k is 1..kDrawTopK unless greedy; 0: no draw
   unsigned* maxima = nullptr;            // [count, draw_groups(V)]
   std::int32_t* last = nullptr;          // [slots], the rows' `drawn`
-  std::int32_t* out = nullptr;           // [..., room]; tokens or kNotDrawn, host memory may do
+  std::int32_t* out = nullptr;  // [..., room] tokens or kNotDrawn; may be pinned host memory
   std::int64_t room = 0;
-  const std::int32_t* flight = nullptr;  // which of out's rows to write
+  const std::int32_t* flight = nullptr;  // the row of `out` to write
 };
 constexpr std::int64_t draw_groups(std::int64_t vocab) { return (vocab + 31) / 32; }
 void draw_tokens(const DrawJob& job, Stream stream);

@@ -14,7 +14,6 @@
 #ifdef AIRA_CUDA_ON_HOST
 #include <cuda_on_host.h>
 #else
-#include <cuda_bf16.h>
 #include <cuda_fp16.h>
 #include <cuda_runtime_api.h>
 #endif

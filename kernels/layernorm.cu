@@ -1,8 +1,8 @@
 // out = (x - mean) / sqrt(variance + epsilon) * gain + bias, for each row, or each of given rows.
 //
-// One warp per row, lanes along the width, four rows in a block. A row of GPT-2 (768 to 1600
-// floats) is 24 to 50 numbers a lane, so a warp's shuffles are all the cooperation that is needed.
-// The variance is of what is left after the mean (second pass, from cache): nothing cancels.
+// One warp per row, lanes along the width, four rows per block. A row of GPT-2 (768 to 1600 floats)
+// is 24 to 50 numbers per lane, so a warp's shuffles suffice. The variance is computed from
+// deviations in a second pass, from the cache, to avoid cancellation.
 #include "kernels/device.h"
 #include "kernels/kernels.h"
 

@@ -1,5 +1,4 @@
-// What is left to do after a matrix product of cuBLAS: bias, activation and residual. One pass over
-// memory, a thread per number.
+// Bias, activation and residual after a matrix product by cuBLAS; a thread per number.
 #include "kernels/activation.h"
 #include "kernels/device.h"
 #include "kernels/kernels.h"

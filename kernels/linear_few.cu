@@ -1,12 +1,12 @@
-// y = residual + activation(norm(x) W + bias) for few rows and weights in f16, on tensor cores;
-// limited by reading W, and for a row or two by the way from kernel to kernel.
+// y = residual + activation(norm(x) W + bias) for few rows and f16 weights, on tensor cores. Bound
+// by the bandwidth of W; for a row or two, by the latency between kernels.
 //
-// A block computes 8, 16 or 32 outputs of 8 rows; its warps share the inputs, whole slices each.
-// All that does not depend on the kernel before is on its way to registers before the wait for it:
-// weights, bias, gains. Then each warp needs its own slices of x only. The warps meet twice: for
-// the moments of a LayerNorm, and to add up the slices. With many more outputs than blocks (the
-// vocabulary), a block goes through several tiles with the same x and fetches the next weights
-// while it multiplies. More rows are more blocks (grid y), which find W in the L2 cache.
+// A block computes 8, 16 or 32 outputs of 8 rows. Its warps split the inputs by whole slices.
+// Everything that does not depend on the previous kernel (weights, bias, gains) is loaded before
+// the wait for it; after the wait, a warp only needs its own slices of x. The warps synchronise
+// twice: for the moments of a LayerNorm, and to add up the slices. If there are many more outputs
+// than blocks (the vocabulary), a block loops over tiles with the same x and prefetches the next
+// weights while it multiplies. More rows take more blocks (grid y), which find W in the L2 cache.
 #include "kernels/activation.h"
 #include "kernels/linear_slices.h"
 
@@ -15,17 +15,17 @@ namespace {
 
 constexpr int kRows = 8;
 constexpr int kMostWarps = 16;
-constexpr int kLoopBlocks = 2;  // of a multiprocessor, that go through many outputs
+constexpr int kLoopBlocks = 2;  // per multiprocessor, when blocks loop over tiles
 
-/// How the work is divided.
+/// How the work is split.
 struct Plan {
   Slices slices;
   int warps = 0;
-  int parts = 0;  // of a warp
+  int parts = 0;  // per warp
   int tiles = 0;  // of outputs
 };
 
-/// What a lane multiplies of one part, for kEights x 8 outputs.
+/// A lane's weights of one part, for kEights x 8 outputs.
 template <int kEights>
 struct Weights {
   uint4 piece[kPartChunks][kEights];
@@ -52,16 +52,16 @@ __device__ __forceinline__ Weights<kEights> fetch(const LinearJob& job, int tile
   return weights;
 }
 
-/// kParts: of a warp, when that is few: then each is a slice, and its inputs stay in registers; or
-/// 0, for any number, and `in` that is no multiple of four. kLoops: over the outputs; then a warp
-/// has one part.
+/// kParts: parts per warp if that is a small number, each of them a slice whose inputs stay in
+/// registers; 0 for any number, and for an `in` that is not a multiple of four. kLoops: blocks loop
+/// over tiles, with one part per warp.
 template <int kEights, int kParts, bool kNorm, bool kLoops>
 __global__ void __launch_bounds__(kMostWarps * 32, 1)
     linear_few_block_per_outputs(LinearJob job, Plan plan) {
   static_assert((!kNorm || kParts > 0) && (!kLoops || kParts == 1));
   constexpr int kOutputs = kEights * 8;
-  constexpr int kTiles = (kEights + 1) / 2;  // of a tensor core's 16
-  constexpr int kPitch = kOutputs + 4;       // between rows of sums: stores touch every bank once
+  constexpr int kTiles = (kEights + 1) / 2;  // of 16 outputs
+  constexpr int kPitch = kOutputs + 4;       // of a row of sums: stores hit each bank once
   constexpr int kKept = kParts > 0 ? kParts : 1;
   const int lane = static_cast<int>(threadIdx.x % 32);
   const int first_row = static_cast<int>(blockIdx.y) * kRows;
@@ -82,7 +82,7 @@ __global__ void __launch_bounds__(kMostWarps * 32, 1)
   for (int p = 0; p < kKept; ++p) {
     weights[p] = fetch<kEights>(job, static_cast<int>(blockIdx.x), first_part + p);
   }
-  // Each thread finishes the same output of a tile for one row, or every few rows.
+  // A thread finishes one output of each tile, for every row_step-th row.
   const int own_output = static_cast<int>(threadIdx.x) % kOutputs;
   const int own_row = static_cast<int>(threadIdx.x) / kOutputs;
   const int row_step = static_cast<int>(blockDim.x) / kOutputs;
@@ -142,7 +142,7 @@ __global__ void __launch_bounds__(kMostWarps * 32, 1)
        tile += static_cast<int>(gridDim.x)) {
     float* const to = sums + buffer * sums_size;
     float acc[kTiles][4] = {};
-    // Adds a part's products, and leaves the sums of a slice that is complete.
+    // Accumulates a part's products and stores the sums of a completed slice.
     const auto multiply = [&](int p, const Weights<kEights>& w, const uint4(&halves)[kPartChunks]) {
 #pragma unroll
       for (int c = 0; c < kPartChunks; ++c) {
@@ -224,8 +224,8 @@ void launch_few(const LinearJob& job, Plan plan, Stream stream) {
          kernel, job, plan);
 }
 
-/// Chooses how many outputs a block computes: as many as leave work for a quarter of the
-/// multiprocessors. A block more costs more than its work (measured on an H100).
+/// Chooses the outputs per block: as many as leave work for a quarter of the multiprocessors,
+/// because a block costs more than the work it takes off the others (measured on an H100).
 template <bool kNorm>
 void launch_parts(const LinearJob& job, const Plan& plan, Stream stream) {
   const std::int64_t most = multiprocessors();

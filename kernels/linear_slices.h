@@ -1,14 +1,13 @@
-// The arithmetic that the linear maps with f16 weights share, so that a row's result has the same
-// bits whichever kernel computes it and whatever other rows there are.
+// The arithmetic shared by the linear kernels for f16 weights, so that a row's result has the same
+// bits whichever kernel computes it, and whatever other rows there are.
 //
-// Inputs are cut into parts of kPartInputs, and parts make slices. Tensor cores sum a slice's
-// products into one accumulator, step by step; slices are then added in order, in f32. Which input
-// is which column of a tensor core's step is free as long as both sides agree: lane L
-// (g = L / 4, t = L % 4) holds inputs 8 t .. 8 t + 7 of each chunk of 32, which is one 16-byte
-// piece of a row of weights, and a chunk is two steps: of each piece the first four halves, then
-// the rest.
+// Inputs are cut into parts of kPartInputs; one or more parts form a slice. Tensor cores accumulate
+// a slice's products; the slices are added in order, in f32. The order of inputs within a
+// tensor-core step is free as long as both operands agree: lane L (g = L / 4, t = L % 4) holds
+// inputs 8 t .. 8 t + 7 of each chunk of 32, which is one 16-byte piece of a row of weights. A
+// chunk takes two steps: the first four halves of each piece, then the other four.
 //
-// A LayerNorm's moments are taken part by part and combined in order.
+// The moments of a LayerNorm are computed part by part and combined in order.
 #pragma once
 
 #include "kernels/device.h"
@@ -22,9 +21,9 @@ constexpr int kPartChunks = 3;
 constexpr int kPartInputs = kPartChunks * kChunkInputs;
 constexpr int kMostSlices = 32;
 
-/// How a row of inputs is cut; a function of the weights' stride alone.
+/// How a row of inputs is cut; depends on the weights' stride alone.
 struct Slices {
-  int parts = 1;  // in a slice
+  int parts = 1;  // per slice
   int count = 1;
 };
 inline Slices slices_of(std::int64_t stride) {
@@ -33,8 +32,8 @@ inline Slices slices_of(std::int64_t stride) {
   return {in_slice, (parts + in_slice - 1) / in_slice};
 }
 
-/// acc += weights x inputs over one chunk, which is two steps: 16 outputs (`low` is row g, `high`
-/// row g + 8) by 8 rows.
+/// acc += weights x inputs, the two steps of a chunk: 16 outputs (`low` is row g, `high` row g + 8)
+/// by 8 rows.
 __device__ __forceinline__ void multiply_first(float (&acc)[4], const uint4& low, const uint4& high,
                                                const uint4& x) {
   mma_m16n8k16(acc, {low.x, high.x, low.y, high.y}, {x.x, x.y});
@@ -44,16 +43,16 @@ __device__ __forceinline__ void multiply_second(float (&acc)[4], const uint4& lo
   mma_m16n8k16(acc, {low.z, high.z, low.w, high.w}, {x.z, x.w});
 }
 
-/// A lane's inputs of one part of its row: of chunk c, eight from 32 c + 8 t.
+/// A lane's inputs of one part of its row: eight of each chunk c, from 32 c + 8 t on.
 struct PartInputs {
   float4 x[kPartChunks][2];
 };
-/// The first of a chunk's inputs that the lane holds.
+/// The first of the lane's inputs in a chunk.
 __device__ __forceinline__ int own_input(int part, int chunk) {
   return part * kPartInputs + chunk * kChunkInputs + static_cast<int>(threadIdx.x % 4) * 8;
 }
-/// Zeros beyond the row's `in`, and for no row (null). kFours: `in` is a multiple of four, and rows
-/// begin on 16-byte boundaries.
+/// Zeros beyond `in`, and for a null row. kFours: `in` is a multiple of four and rows begin on
+/// 16-byte boundaries.
 template <bool kFours>
 __device__ __forceinline__ PartInputs load_part(const float* row, int part, int in) {
   PartInputs inputs;
@@ -78,9 +77,8 @@ __device__ __forceinline__ PartInputs load_part(const float* row, int part, int 
   return inputs;
 }
 
-/// The mean of a part's inputs, and the sum of the squares of what is left of them: the same in the
-/// four lanes of a row. Sums are of differences to the part's first input, so that little cancels
-/// where little varies.
+/// The mean of a part's inputs and the sum of their squared deviations, the same in the four lanes
+/// of a row. Computed from differences to the part's first input, to avoid cancellation.
 struct Moments {
   float mean = 0;
   float squares = 0;
@@ -119,12 +117,12 @@ __device__ __forceinline__ Moments moments_of(const PartInputs& inputs, int part
   return {first + mean, fmaxf(squares - mean * sum, 0.0F)};
 }
 
-/// What LayerNorm subtracts from a row and multiplies it with.
+/// LayerNorm of a row: (x - mean) factor.
 struct RowNorm {
   float mean = 0;
   float factor = 0;
 };
-/// From the moments of all `parts` of a row, part p's at moments[p * pitch] (Chan, Golub and
+/// Combines the moments of a row's `parts`, part p's at moments[p * pitch] (Chan, Golub and
 /// LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances").
 __device__ __forceinline__ RowNorm combine_moments(const Moments* moments, int pitch, int parts,
                                                    int in, float epsilon) {
@@ -146,8 +144,8 @@ __device__ __forceinline__ RowNorm combine_moments(const Moments* moments, int p
   return {mean, 1.0F / sqrtf(squares * inverse + epsilon)};
 }
 
-/// x = (x - mean) factor gain + bias; beyond `in`, a multiple of four, zeros. gain and bias, from
-/// input 0 on, begin on 16-byte boundaries.
+/// x = (x - mean) factor gain + bias; zeros beyond `in`, a multiple of four. gain and bias begin at
+/// input 0, on 16-byte boundaries.
 __device__ __forceinline__ void normalise(PartInputs& inputs, int part, int in, const RowNorm& norm,
                                           const float* gain, const float* bias) {
   const float factor = norm.factor;
@@ -168,7 +166,7 @@ __device__ __forceinline__ void normalise(PartInputs& inputs, int part, int in, 
   }
 }
 
-/// A lane's side of the products, a chunk each.
+/// A lane's operand of each chunk.
 __device__ __forceinline__ void to_halves(const PartInputs& inputs, uint4 (&words)[kPartChunks]) {
 #pragma unroll
   for (int c = 0; c < kPartChunks; ++c) {

@@ -1,10 +1,10 @@
-// y = residual + activation(norm(x) W + bias) for many rows and weights in f16, on tensor cores:
-// the results of linear_few, bit by bit (linear_slices.h).
+// y = residual + activation(norm(x) W + bias) for many rows and f16 weights, on tensor cores; bit
+// for bit the results of linear_few (linear_slices.h).
 //
-// First x, normalised, is rounded to halves in a buffer. Then a block computes a tile of outputs
-// and 64 rows from parts of both that come to shared memory by asynchronous copies, several ahead.
-// Its warps share the tile, two by four. A row of a part is an odd multiple of 64 bytes, so that a
-// warp's 16-byte loads of eight rows touch every bank once without padding.
+// A first kernel normalises x and rounds it to halves. The second computes a tile of outputs and 64
+// rows per block, from parts of both that asynchronous copies bring to shared memory several parts
+// ahead; the warps split the tile two by four. A row of a part is an odd multiple of 64 bytes, so a
+// warp's 16-byte loads of eight rows hit each bank once without padding.
 #include "kernels/activation.h"
 #include "kernels/linear_slices.h"
 
@@ -14,7 +14,7 @@ namespace {
 // -- Inputs --
 
 constexpr int kInputWarps = 16;
-constexpr int kInputRows = 8;  // of a block
+constexpr int kInputRows = 8;  // per block
 
 __global__ void __launch_bounds__(kInputWarps * 32)
     inputs_block_per_rows(LinearJob job, int parts) {
@@ -66,15 +66,15 @@ constexpr int kTileWarps = 8;
 constexpr int kTileRows = 64;
 constexpr int kPartPieces = kPartInputs / 8;  // of 16 bytes
 
-/// One part of the tile's rows. kUnits: of 32 outputs in a tile.
+/// One part of the tile's rows. A tile has kUnits x 32 outputs.
 template <int kUnits>
 struct Stage {
   uint4 weights[kUnits * 32][kPartPieces];
   uint4 x[kTileRows][kPartPieces];
 };
 
-/// Starts copying one part of `kCount` rows from row `first` of a matrix in halves; zeros beyond. A
-/// thread copies the same piece of each chunk, in every kStep-th row.
+/// Starts copying one part of `kCount` rows from row `first` on of a matrix of halves; zeros beyond
+/// its end. A thread copies one piece of each chunk of every kStep-th row.
 template <int kCount>
 __device__ __forceinline__ void fetch_part(const void* matrix, std::int64_t first,
                                            std::int64_t rows, int stride, int part,
@@ -101,7 +101,7 @@ template <int kUnits, int kStages>
 __global__ void __launch_bounds__(kTileWarps * 32)
     linear_tile_block_per_tile(LinearJob job, int slice_parts) {
   constexpr int kRowWarps = kTileWarps / 2;
-  constexpr int kColumns = kTileRows / 8 / kRowWarps;  // of eight rows, a warp's
+  constexpr int kColumns = kTileRows / 8 / kRowWarps;  // of eight rows, per warp
   constexpr int kOutputs = kUnits * 32;
   auto* const stages = block_shared_dynamic<Stage<kUnits>>();
   const std::int64_t first_row = static_cast<std::int64_t>(blockIdx.x) * kTileRows;
@@ -154,7 +154,7 @@ __global__ void __launch_bounds__(kTileWarps * 32)
         low[m] = stage.weights[own_outputs + m * 16 + lane / 4][piece];
         high[m] = stage.weights[own_outputs + m * 16 + 8 + lane / 4][piece];
       }
-      // Step by step, so that no product waits for the one before it.
+      // All first steps, then all second steps: consecutive products do not depend on each other.
 #pragma unroll
       for (int m = 0; m < kUnits; ++m) {
 #pragma unroll
@@ -180,8 +180,8 @@ __global__ void __launch_bounds__(kTileWarps * 32)
       }
     }
   }
-  // Through shared memory, where a warp finds outputs side by side.
-  constexpr int kPitch = kOutputs + 4;  // the warp's stores touch every bank once
+  // Through shared memory, so that a warp stores consecutive outputs.
+  constexpr int kPitch = kOutputs + 4;  // a warp's stores hit each bank once
   static_assert(kTileRows * kPitch * sizeof(float) <= kStages * sizeof(Stage<kUnits>));
   auto* const sums = block_shared_dynamic<float>();
   copy_async_wait<0>();
@@ -250,7 +250,7 @@ void linear_tile(const LinearJob& job, Stream stream) {
           .stream = stream,
           .name = "inputs_block_per_rows"},
          inputs_block_per_rows, job, parts);
-  // As large a tile as leaves work for every multiprocessor.
+  // The largest tile that leaves work for every multiprocessor.
   const std::int64_t rows = (job.rows + kTileRows - 1) / kTileRows;
   const auto tiles = [&](std::int64_t outputs) {
     return rows * ((job.out + outputs - 1) / outputs);

@@ -1,4 +1,4 @@
-// Finding things by a row: its token, its cells in the paged cache.
+// Where a row's token and its cells in the paged cache are.
 #pragma once
 
 #include "kernels/device.h"
@@ -12,13 +12,13 @@ __device__ __forceinline__ std::int64_t page_of(const PageArray& pages, std::int
   return pages.page[slot * pages.width + position / kPagePositions];
 }
 
-/// The token of a row that is no filler.
+/// The token of a row that is not a filler.
 __device__ __forceinline__ std::int32_t token_of(const RowArrays& rows, std::int64_t t) {
   const std::int32_t token = rows.token[t];
   return token >= 0 ? token : rows.drawn[rows.slot[t]];
 }
 
-/// Keeps row t's token where its page is.
+/// Stores row t's token beside its page.
 __device__ __forceinline__ void keep_token(const AttentionJob& job, std::int64_t t,
                                            std::int64_t page) {
   if (job.tokens == nullptr) return;

@@ -1,5 +1,5 @@
-// Scores in an order of their own: as integers that compare like them, and with the number of the
-// token, so that no two are equal.
+// Scores as integers that compare in the same order; together with a token's number, no two are
+// equal.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@ namespace aira::cuda {
 
 using Wide = unsigned long long;
 
-/// Floats as integers of the same order; both zeros are one, NaN is above all.
+/// Floats as integers in the same order; both zeros are equal, NaN is the greatest.
 constexpr unsigned kKeyOfNan = 0xffffffffU;
 constexpr unsigned kKeyOfInfinity = 0xff800000U;
 constexpr unsigned kKeyOfMinusInfinity = 0x007fffffU;
@@ -31,8 +31,8 @@ __device__ __forceinline__ std::int32_t number_in(Wide rank) {
   return static_cast<std::int32_t>(0xffffffffU - static_cast<unsigned>(rank & 0xffffffffU));
 }
 
-/// How many of the keys of the block, kOwn a thread in kWarps warps, are at least `least`.
-/// `counts` is shared memory, and not the same in two calls that follow each other.
+/// The number of the block's keys (kOwn per thread, kWarps warps) that are at least `least`.
+/// `counts` is shared memory; consecutive calls must alternate between two arrays.
 template <int kOwn, int kWarps>
 __device__ __forceinline__ unsigned count_from(const unsigned (&keys)[kOwn], unsigned least,
                                                unsigned (&counts)[kWarps]) {
@@ -47,7 +47,7 @@ __device__ __forceinline__ unsigned count_from(const unsigned (&keys)[kOwn], uns
   return all;
 }
 
-/// The k-th greatest key, or one below it that no other key of the block separates from it.
+/// The k-th greatest key, or a lower number with no key in between.
 template <int kOwn, int kWarps>
 __device__ __forceinline__ unsigned find_least(const unsigned (&keys)[kOwn], unsigned k,
                                                unsigned (&counts)[2][kWarps]) {
@@ -61,7 +61,7 @@ __device__ __forceinline__ unsigned find_least(const unsigned (&keys)[kOwn], uns
   return least;
 }
 
-/// Puts `n` different ranks in descending order: each goes where as many are above it.
+/// Sorts `n` distinct ranks in descending order: the place of each is the number of greater ones.
 __device__ __forceinline__ void sort_ranks(const Wide* from, unsigned n, Wide* to) {
   for (unsigned i = threadIdx.x; i < n; i += blockDim.x) {
     const Wide mine = from[i];

@@ -1,10 +1,10 @@
 // Draws the next token of each row by the rules of src/run/sampler.cc: repetition penalty,
 // temperature, top-k with ties, top-p.
 //
-// The first kernel reads the logits once, many blocks per row: it applies the penalty in place and
-// stores the maximum of every 32. The second, one block per row, finds a score that the maxima of k
-// groups or more reach, but no more scores than it can hold: the k best are among those, and it
-// sorts them alone. The rest is in double precision, summed in the sampler's order.
+// The first kernel, many blocks per row, reads the logits once: it applies the penalty in place and
+// stores the maximum of each group of 32. The second, one block per row, finds a threshold that at
+// least k groups' maxima reach, and sorts only the scores above it: the k best are among them. The
+// rest is in double precision and summed in the sampler's order.
 #include "kernels/device.h"
 #include "kernels/kernels.h"
 #include "kernels/pages.h"
@@ -16,7 +16,7 @@ namespace {
 constexpr unsigned kPenaltyThreads = 256;
 constexpr unsigned kDrawThreads = 512;
 constexpr std::int64_t kGroup = 32;
-constexpr std::int64_t kChunk = 2048;  // logits of a block of the first kernel
+constexpr std::int64_t kChunk = 2048;  // logits per block of the first kernel
 constexpr std::int64_t kMostKeys = 2048;
 static_assert(kDrawTopK * kGroup <= kMostKeys && kDrawVocab <= kGroup * kMostKeys);
 
@@ -49,7 +49,7 @@ __global__ void __launch_bounds__(kPenaltyThreads) penalise_block_per_chunk(Draw
       const std::int64_t at = page_of(job.pages, slot, p) * kPagePositions + p % kPagePositions;
       const std::int64_t id = job.tokens[at] - base;
       if (id < 0 || id >= count) continue;
-      // From the logit: a token that occurs again gets the same score again.
+      // Computed from the logit, so that a token that occurs twice is penalised once.
       const float logit = logits[id];
       atomicExch(&shared.score[id], logit < 0.0F ? logit * penalty : __fdiv_rn(logit, penalty));
     }
@@ -75,22 +75,22 @@ struct DrawShared {
     Wide tied[kMostKeys];
     double probability[kMostKeys];
   };
-  std::int32_t group[kMostKeys];  // those that are looked through
+  std::int32_t group[kMostKeys];  // with scores to list
   double sum;
   unsigned count[2][kDrawThreads / 32];
   unsigned best;
   unsigned groups;
-  unsigned above;  // scores above the least
+  unsigned above;  // scores above the threshold
   unsigned ties;   // scores equal to it
   unsigned kept;   // in `rank` and `probability`
-  unsigned loose;  // ties that follow these, too many to be listed
+  unsigned loose;  // ties that follow these and are too many to list
 };
 
-/// The maxima that a thread looks at.
+/// Maxima per thread.
 constexpr int kOwnGroups = static_cast<int>(kMostKeys / kDrawThreads);
 
-/// Ranks the scores above `least` and, as far as there is room, those equal to it, but no minus
-/// infinity. Returns how many; shared.loose is the number of ties that are not among them.
+/// Lists and sorts the scores above `least`, and those equal to it if there is room for all; minus
+/// infinity is never listed. Returns their number; shared.loose counts the ties left out.
 __device__ __forceinline__ std::int64_t list_from(const DrawJob& job, std::int64_t draw,
                                                   const unsigned (&keys)[kOwnGroups],
                                                   unsigned least, DrawShared& shared) {
@@ -129,9 +129,9 @@ __device__ __forceinline__ std::int64_t list_from(const DrawJob& job, std::int64
   return listed;
 }
 
-/// top-p by one thread, in the sampler's order: drops from the improbable end while what is dropped
-/// stays within 1 - top_p of the sum. `loose_share` is e^ of each loose tie. Leaves the sum of what
-/// is kept.
+/// top-p by one thread, in the sampler's order: drops the least probable tokens while their sum
+/// stays within 1 - top_p of the total. `loose_share` is the exponential of each loose tie. Stores
+/// the sum of what is kept.
 __device__ __forceinline__ void drop_improbable(double top_p, double loose_share,
                                                 DrawShared& shared) {
   unsigned kept = shared.kept;
@@ -159,7 +159,7 @@ __device__ __forceinline__ void drop_improbable(double top_p, double loose_share
   shared.sum = sum;
 }
 
-/// The id of the score number `index` among those with this key.
+/// The id of the `index`-th score with this key.
 __device__ __forceinline__ std::int32_t find_tie(const float* scores, unsigned key,
                                                  unsigned index) {
   std::int32_t id = 0;
@@ -168,7 +168,7 @@ __device__ __forceinline__ std::int32_t find_tie(const float* scores, unsigned k
   }
 }
 
-/// Where the random number falls, by one thread.
+/// The token that the random number selects, by one thread.
 __device__ __forceinline__ std::int32_t pick(const DrawJob& job, std::int64_t draw, unsigned least,
                                              double loose_share, const DrawShared& shared) {
   const float* scores = job.logits + draw * job.vocab;
@@ -181,13 +181,13 @@ __device__ __forceinline__ std::int32_t pick(const DrawJob& job, std::int64_t dr
     left -= loose_share / shared.sum;
     if (left < 0) return find_tie(scores, least, i);
   }
-  // Rounding left a remainder.
+  // Rounding left a remainder: the last one.
   return shared.loose > 0 ? find_tie(scores, least, shared.loose - 1)
                           : number_in(shared.rank[shared.kept - 1]);
 }
 
-// The bound of one block: without it ptxas saves registers for more blocks than a step has rows,
-// and spills some on sm_100 and sm_120.
+// One block per multiprocessor: without this bound ptxas saves registers for more, and spills on
+// sm_100 and sm_120.
 __global__ void __launch_bounds__(kDrawThreads, 1) draw_block_per_row(DrawJob job) {
   grid_dependency_trigger();
   grid_dependency_wait();
@@ -228,7 +228,7 @@ __global__ void __launch_bounds__(kDrawThreads, 1) draw_block_per_row(DrawJob jo
                                        : kKeyOfMinusInfinity;
   const std::int64_t listed = list_from(job, draw, keys, least, shared);
 
-  // The k best and what ties with the k-th. Fewer than k are listed when the rest is loose, or
+  // The k best and the ties of the k-th. Fewer than k are listed if the others are loose ties or
   // minus infinity.
   if (listed < k) {
     if (threadIdx.x == 0) shared.kept = static_cast<unsigned>(listed);

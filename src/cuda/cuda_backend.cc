@@ -1,4 +1,4 @@
-// The kernel and its arguments for each operation. The kernels are in kernels/.
+// Chooses the kernel for each operation and fills in its arguments.
 #include "cuda/cuda_backend.h"
 
 #include <algorithm>
@@ -18,7 +18,7 @@ namespace {
 
 using namespace cuda;  // NOLINT(google-build-using-namespace): this file is where both meet
 
-/// Rows up to which linear_few is used, beyond it linear_tile; the results are the same.
+/// Up to this number of rows linear_few is used, above it linear_tile; the results are the same.
 constexpr std::int64_t kFewRows = 32;
 
 class CudaBackend final : public Backend {
@@ -72,8 +72,7 @@ class CudaBackend final : public Backend {
   DeviceSampler* device_sampler() override { return &drawing_; }
 
  private:
-  /// Kernels of a step may start before the one in front of them has ended (they wait where they
-  /// must); others may not.
+  /// Kernels of a step may start before their predecessor has ended; they wait where they must.
   Stream stream() const { return {device_->stream(), step_.in_progress()}; }
   void reserve_host(std::int64_t bytes);
   void run_norm();
@@ -90,7 +89,7 @@ class CudaBackend final : public Backend {
   bool full_precision_ = false;  // some matrix is in f32
   Buffer host_;                  // what read() returns
   std::int64_t host_bytes_ = 0;
-  LayerNormJob norm_;  // not launched yet: the next linear may include it
+  LayerNormJob norm_;  // pending: the next linear may include it
   bool norm_waits_ = false;
 };
 
@@ -171,7 +170,7 @@ void CudaBackend::layernorm(Tensor x, const Vector& gain, const Vector& bias, fl
   norm_waits_ = true;
 }
 
-/// Launches a LayerNorm that no linear has included.
+/// Launches a pending LayerNorm.
 void CudaBackend::run_norm() {
   if (!norm_waits_) return;
   norm_waits_ = false;
@@ -210,7 +209,7 @@ void CudaBackend::linear(Tensor x, const Matrix& weights, const Epilogue& epilog
   }
 }
 
-/// The same by cuBLAS, and what is left to do after it.
+/// The linear map by cuBLAS, with its epilogue.
 void CudaBackend::product(const LinearJob& job) {
   float* const product = products_.get(job.rows * job.out);
   gemm_.run({.x = job.x,
@@ -222,7 +221,7 @@ void CudaBackend::product(const LinearJob& job) {
              .out = job.out,
              .stride = job.stride,
              .product = product});
-  // cuBLAS's kernels do not let the next one start early.
+  // cuBLAS's kernels do not trigger an early start.
   linear_epilogue(job, product, {device_->stream(), false});
 }
 

@@ -7,8 +7,8 @@
 
 namespace aira {
 
-/// A backend on the first GPU that the process sees (CUDA_VISIBLE_DEVICES chooses). Throws Error
-/// with a sentence for people when there is no driver, no device, or one that is too old.
+/// A backend on the first visible GPU (CUDA_VISIBLE_DEVICES chooses). Throws Error if there is no
+/// driver, no device, or one that is too old.
 std::unique_ptr<Backend> make_cuda_backend();
 
 }  // namespace aira

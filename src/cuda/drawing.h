@@ -1,5 +1,4 @@
-// The DeviceSampler of CUDA: what uncollected draws need on the device, and where their tokens
-// arrive.
+// The DeviceSampler of CUDA: memory for uncollected draws and their tokens.
 #pragma once
 
 #include <cstdint>
@@ -23,9 +22,9 @@ class Drawing final : public DeviceSampler {
 
   /// Allocates memory for up to `count` draws at a time from `vocab` logits each.
   void reserve(std::int64_t count, std::int64_t vocab);
-  /// The token ids in the cache of the step that is computed (tokens_of).
+  /// The token ids in the cache of the current step (tokens_of).
   void use_tokens(const std::int32_t* tokens) { tokens_ = tokens; }
-  /// What prepare() was given, for the step that begins; the next step gets nothing.
+  /// The draws of prepare(), for the step that begins; takes them only once.
   std::span<const DeviceDraw> take_draws();
   /// Where the tokens of the step that begins arrive.
   int flight() const { return (first_ + flying_) % kDrawsAhead; }
@@ -51,10 +50,10 @@ class Drawing final : public DeviceSampler {
   Scratch<unsigned> maxima_;
   Buffer drawn_;  // pinned, [kDrawsAhead, room_] tokens, written by the kernel
   Flight flights_[kDrawsAhead];
-  std::int64_t room_ = 0;  // of a flight, in draws
+  std::int64_t room_ = 0;  // draws per flight
   int first_ = 0;          // the earliest uncollected
   int flying_ = 0;
-  bool starting_ = false;  // the step that is computed draws
+  bool starting_ = false;  // the current step draws
   std::vector<DeviceDraw> prepared_, draws_;
 };
 

@@ -25,13 +25,13 @@ struct GemmJob {
 
 class Gemm {
  public:
-  /// Cheap: prepare() sets the library up.
+  /// Cheap; prepare() initialises the library.
   explicit Gemm(cudaStream_t stream);
   ~Gemm();
   Gemm(const Gemm&) = delete;
   Gemm& operator=(const Gemm&) = delete;
 
-  /// To be called before the first run, and not while a step is recorded.
+  /// Must be called before the first run, and not while a step is recorded.
   void prepare();
   /// Enqueues the product on the stream.
   void run(const GemmJob& job);

@@ -1,6 +1,5 @@
-// The KV cache on the device: of each layer its keys and then its values, pages of each; behind all
-// layers the tokens of the positions, [pages, kPagePositions] ids, which the repetition penalty of
-// a draw counts.
+// The KV cache on the device: the pages of each layer's keys, then of its values; after all layers
+// the token ids of the positions, [pages, kPagePositions], for the repetition penalty of draws.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +10,7 @@
 
 namespace aira::cuda {
 
-/// Bytes of a layer's keys, and of its values.
+/// Bytes of a layer's keys, or of its values.
 std::int64_t keys_bytes(const KvCache& cache);
 std::int32_t* tokens_of(const KvCache& cache);
 

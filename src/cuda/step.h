@@ -1,9 +1,9 @@
 // One step's rows on the device, and the recording of decode steps as CUDA graphs.
 //
-// A decode step (one row for each sequence) launches the same kernels with the same arguments each
-// time: what changes (ids, slots, positions and pages) is in device memory. So the second step of a
-// size is recorded, and later ones are replayed by a single launch. Sizes are rounded up to
-// buckets; the extra rows touch no cache.
+// A decode step (one row per sequence) launches the same kernels with the same arguments each time:
+// what changes (ids, slots, positions, pages) is in device memory. The second step of a size is
+// recorded and later ones are replayed by a single launch. Sizes are rounded up to buckets; the
+// extra rows touch no cache.
 #pragma once
 
 #include <cstdint>
@@ -33,47 +33,46 @@ class Step {
   /// Allocates memory for steps within `limits`, and within those reserved before. There must be no
   /// recordings and no unfinished steps.
   void reserve(const StepLimits& limits);
-  /// Sends rows, output rows, draws and the page table to the device.
-  /// With `draws`, one for each output row, the step draws tokens, which arrive as number `flight`.
+  /// Sends rows, output rows, draws and the page table to the device. With `draws`, one per output
+  /// row, the step draws tokens, which arrive as number `flight`.
   void begin(std::span<const Row> rows, std::span<const std::int32_t> output_rows,
              const PageTable& table, std::span<const DeviceDraw> draws, int flight);
-  /// Called by the first operation with an address that identifies the model and its memory. True
-  /// when the whole step is replayed, so that the operations have nothing to do.
+  /// Called by the first operation with an address that identifies the model and its memory. If
+  /// true, the whole step is replayed and the operations have nothing to do.
   bool replays(const void* memory);
   /// Launches a recorded step; ends recording.
   void end();
-  /// Ends a step that an exception cut short; without one, does nothing.
+  /// Ends a step that an exception interrupted, if there is one.
   void abandon();
-  /// Abandons the step and drops all recordings. Must be called between steps whenever memory is
-  /// allocated: recordings are identified by addresses, which new memory may have in common with
-  /// freed memory.
+  /// Abandons the step and drops all recordings. Must be called whenever memory is allocated:
+  /// recordings are identified by addresses, which new memory may reuse.
   void forget();
 
   /// Between begin() and end().
   bool in_progress() const { return in_progress_; }
   bool replaying() const { return mode_ == Mode::kReplaying; }
-  /// Whether each row belongs to a different sequence.
+  /// Whether every row belongs to a different sequence.
   bool decodes() const { return decodes_; }
-  /// How many of a tensor's `rows` to compute, padding included.
+  /// The number of a tensor's `rows` to compute, padding included.
   std::int64_t padded(std::int64_t rows) const { return recordable_ ? bucket(rows) : rows; }
   RowArrays arrays() const;
   const std::int32_t* output_rows() const { return device_ints() + 3 * rows_; }
-  /// The token drawn last for each slot.
+  /// The last token drawn for each slot.
   std::int32_t* drawn() const { return static_cast<std::int32_t*>(drawn_.get()); }
   PageArray pages() const { return {device_ints() + pages_at(), table_.width}; }
   /// The number that begin() was given.
   const std::int32_t* flight() const { return device_ints() + 3 * rows_ + outputs_; }
-  /// How to draw for each output row; top_k is 0 where a row only fills a bucket.
+  /// Options per output row; top_k is 0 for fillers.
   const DeviceDraw* draws() const {
     return reinterpret_cast<const DeviceDraw*>(device_ints() + draws_at());
   }
   std::int64_t output_count() const { return outputs_; }
-  /// No row's position is beyond this many; a bucket.
+  /// Greater than every row's position; a bucket.
   std::int64_t positions() const { return positions_; }
-  /// Rows of no prompt that neither follow nor are followed by another of their sequence; how many.
+  /// Generated rows without a neighbour of the same sequence.
   const std::int32_t* singles() const { return device_ints() + singles_at(); }
   std::int64_t single_count() const { return static_cast<std::int64_t>(singles_.size()); }
-  /// Groups of consecutive rows, but no singles.
+  /// Groups of consecutive rows, without the singles.
   const RowGroup* groups() const;
   std::int64_t group_count() const { return static_cast<std::int64_t>(groups_.size()); }
 
@@ -94,7 +93,7 @@ class Step {
   void group(std::span<const Row> rows);
   void send(std::span<const Row> rows, std::span<const std::int32_t> output_rows,
             std::span<const DeviceDraw> draws, int flight);
-  /// Offsets in the ints that are sent; the Key determines those that a recorded step uses.
+  /// Offsets in the ints that are sent. The Key determines those that a recorded step uses.
   std::int64_t draws_at() const { return aligned(3 * rows_ + outputs_ + 1); }
   std::int64_t pages_at() const { return draws_at() + (draws_ ? kDrawInts * outputs_ : 0); }
   std::int64_t groups_at() const {

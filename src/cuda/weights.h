@@ -26,7 +26,7 @@ class WeightLoader {
   Vector vector(const std::shared_ptr<const std::byte>& source, DType dtype, std::int64_t size);
 
  private:
-  /// To [out, stride] of `dtype`, but not the padding. Returns when all is there.
+  /// Writes [out, stride] in `dtype`, but not the padding. Returns when done.
   void load(const HostMatrix& source, DType dtype, std::int64_t stride, void* to);
 
   cudaStream_t stream_;
