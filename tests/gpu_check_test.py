@@ -143,7 +143,11 @@ class WholeRun(unittest.TestCase):
         (self.folder / "tools").mkdir()
         for name in ("run.py", "report.py"):
             shutil.copy(ROOT / "tools" / "gpu" / name, self.folder / "tools")
-        (self.folder / "tools" / "random_model.py").write_text("")
+        (self.folder / "tools" / "driver.py").write_text("print('{\"init_ms\": 7.0, \"context_ms\": 8.0}')")
+        write_script(self.tools / "ldd", "echo '\tlibc.so.6 => /lib/libc.so.6 (0x1)'\n")
+        write_script(self.tools / "ncu", "echo '==PROF== 3 kernels'\n")
+        (self.folder / "tools" / "random_model.py").write_text(
+            "import pathlib, sys; pathlib.Path(sys.argv[1], 'config.json').touch()")  # fmt: skip
         (self.folder / "tools" / "transformers_speed.py").write_text(
             "print('[{\"batch\": 1, \"tokens_per_second\": 20.0}]')")  # fmt: skip
         (self.folder / "built.json").write_text(json.dumps(sample()["built"]))
@@ -161,6 +165,32 @@ class WholeRun(unittest.TestCase):
         self.assertIn("| operations, models, drawing | passed |", text)
         self.assertIn("| compute-sanitizer racecheck | passed |", text)
         self.assertIn("| 1 | 30 | 20 (1.50x) | 20 (1.50x) |", text)
+        self.assertIn("The driver alone takes 7 ms to start and 8 ms for its context.", text)
+        self.assertIn("| built-in | ", text)
+        self.assertRegex(text, r"\| --batch 256 \| [0-9]+ \| 0\.1% \|")  # the stand-in answers one line of 1,000
+        self.assertIn("| ncu linear_tile | passed |", text)
+
+    def test_a_missing_library_is_named(self):
+        write_script(self.tools / "ldd", "echo '\tlibcublas.so.13 => not found'\n")
+        code, _, text = self.check("--only", "libraries")
+        self.assertEqual(code, 1)
+        self.assertIn("| libraries of kernel-bench | failed | 0.0 | missing: libcublas.so.13 |", text)
+
+    def test_names_the_operation_that_fails(self):
+        write_script(self.folder / "bin" / "aira-gpu-tests",
+                     'case "$CUDA_LAUNCH_BLOCKING$*" in 1*Linear*|"") exit 1 ;; esac\n')  # fmt: skip
+        code, result, _ = self.check("--only", "tests")
+        self.assertEqual(code, 1)
+        failed = [step["name"] for step in result["steps"] if step["status"] == "failed"]
+        self.assertEqual(failed, ["operations, models, drawing", "operation Linear alone"])
+
+    def test_a_device_that_no_longer_works_ends_the_run(self):
+        write_script(self.folder / "bin" / "aira-gpu-tests", "exit 1\n")
+        code, result, _ = self.check("--from", "tests")
+        self.assertEqual(code, 1)
+        self.assertEqual([step["name"] for step in result["steps"][-2:]],
+                         ["the device after a failure", "tests and later stages"])  # fmt: skip
+        self.assertFalse(result.get("aira"))
 
     def test_one_stage_and_later_ones(self):
         _, result, _ = self.check("--only", "answers")
@@ -171,7 +201,7 @@ class WholeRun(unittest.TestCase):
     def test_a_hang_costs_no_more_than_the_time_there_is(self):
         write_script(self.folder / "bin" / "aira-gpu-tests", "sleep 60\n")
         start = time.monotonic()
-        code, result, text = self.check("--seconds", "3")
+        code, result, text = self.check("--from", "tests", "--seconds", "3")
         self.assertLess(time.monotonic() - start, 20)
         self.assertEqual(code, 1)
         self.assertIn("still running after 3 seconds", text)
@@ -190,7 +220,7 @@ class WholeRun(unittest.TestCase):
         [written] = (self.folder / "results").glob("big-gpu-*.md")
         text = written.read_text()
         self.assertIn("| operations, models, drawing | passed |", text)
-        self.assertIn("| tokens and what follows it | skipped |", text)
+        self.assertIn("| tokens and later stages | skipped |", text)
 
     def test_another_answer_on_the_gpu_is_a_failure(self):
         write_script(self.folder / "bin" / "aira-cli", 'case "$*" in *cuda*) echo x ;; *) echo y ;; esac\n')

@@ -57,6 +57,21 @@ def tokens(result: dict[str, Any]) -> str:
     return text
 
 
+def whole_programs(result: dict[str, Any]) -> str:
+    text = ""
+    if result.get("start"):
+        driver = result.get("driver") or {}
+        known = f" The driver alone takes {driver['init_ms']:.0f} ms to start and {driver['context_ms']:.0f} ms for its context." if driver else ""
+        text += f"\n## Starting\n\nWhole processes, one question and up to 20 tokens, medians.{known}\n\n" + table(
+            ["model", "milliseconds"], [[entry["model"], f"{entry['milliseconds']:.0f}"] for entry in result["start"]])  # fmt: skip
+    if result.get("pipes"):
+        text += "\n## Questions from a file\n\nWhole processes, 1,000 questions, 32 tokens each.\n\n" + table(
+            ["options", "questions/s", "answers as with --batch 1"],
+            [[entry["options"], f"{entry['questions_per_second']:.0f}", f"{entry['same_answers']:.1%}" if "same_answers" in entry else ""]
+             for entry in result["pipes"]])  # fmt: skip
+    return text
+
+
 def kernels(result: dict[str, Any]) -> str:
     measured = result.get("kernels")
     if not measured:
@@ -80,5 +95,5 @@ def markdown(result: dict[str, Any]) -> str:
     return (
         f"# {device['name']}, {result['date']}\n\nDriver {device['driver_version']}, compute capability "
         f"{device['compute_cap']}, {device['memory.total']}; commit {built['commit']}, CUDA {built['nvcc']}, built for "
-        f"{built['architecture']}.\n\n" + checks(result) + tokens(result) + kernels(result)
+        f"{built['architecture']}.\n\n" + checks(result) + tokens(result) + whole_programs(result) + kernels(result)
     )  # fmt: skip

@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -26,7 +27,12 @@ BATCHES = ("1", "8", "64", "256")
 # Every kernel, but not every model and shape: the sanitizers slow a GPU down a hundredfold.
 SHORT = ("Every/Ops.LayerNorm/*:Every/Ops.Embed/*:Every/Ops.Attention/*:Every/Ops.SequencesShareAndCopyPages/*:"
          "Every/ModelGoldens.GreedyIds/*_a:Every/Drawing.SaysWhen*")  # fmt: skip
+OPERATIONS = ("Embed", "LayerNorm", "Linear", "Attention", "SequencesShareAndCopyPages")
 QUESTION = "Qual a capital do Brasil?"
+QUESTIONS = [f"{QUESTION[:-1]} {number}, e por quê?" for number in range(1000)]
+ROUNDS = 5
+# One kernel of each kind, in steps of decoding.
+PROFILED = ("linear_few", "linear_tile", "decode_block", "prefill_block", "penalise", "draw_block")
 
 
 def missing_libraries(listing: str) -> set[str]:
@@ -44,7 +50,7 @@ def cuda_folders() -> list[str]:
 
 
 class Ended(Exception):
-    """SIGTERM."""
+    """SIGTERM, or a device that no longer works."""
 
 
 class Runner:
@@ -53,6 +59,7 @@ class Runner:
         self.save = save
         self.end = time.monotonic() + seconds
         self.steps: list[dict[str, object]] = []
+        self.elapsed = 0.0  # seconds of the last step
         (folder / "logs").mkdir(exist_ok=True)
         # The machine's own libraries where it has them: others may need them newer than the carried ones.
         for program in (folder / "bin").iterdir():
@@ -63,15 +70,16 @@ class Runner:
         paths = [str(libraries), os.environ.get("LD_LIBRARY_PATH", ""), *cuda_folders()]
         self.environment = {**os.environ, "LD_LIBRARY_PATH": ":".join(filter(None, paths))}
 
-    def step(self, name: str, command: list[str], seconds: float, python: bool = False) -> str | None:
-        """Runs a command in the folder, at most `seconds` or what is left of the run; its stdout, or None when it
-        failed. All of its processes end with it. Python gets no carried libraries."""
+    def step(self, name: str, command: list[str], seconds: float, python: bool = False,
+             **variables: str) -> str | None:  # fmt: skip
+        """Runs a command in the folder for at most `seconds` or the rest of the run; its stdout, or None if it failed.
+        All of its processes end with it. Python gets no carried libraries."""
         left = self.end - time.monotonic()
         if left < 1:
             self.skip(name, "no time was left")
             return None
         seconds = min(seconds, left)
-        environment = dict(os.environ) if python else self.environment
+        environment = {**(os.environ if python else self.environment), **variables}
         log = self.folder / "logs" / (re.sub(r"\W+", "-", name) + ".log")
         start = time.monotonic()
         with tempfile.TemporaryFile("w+", errors="replace") as out, open(log, "w+", errors="replace") as err:
@@ -96,8 +104,9 @@ class Runner:
             err.seek(0)
             said = text + err.read() + problem
             err.write(text + problem)
+        self.elapsed = time.monotonic() - start
         step: dict[str, object] = {"name": name, "status": "passed" if code == 0 else "failed",
-                                   "seconds": round(time.monotonic() - start, 1), "detail": report.detail_of(said)}  # fmt: skip
+                                   "seconds": round(self.elapsed, 1), "detail": report.detail_of(said)}  # fmt: skip
         if code != 0:
             step["output"] = said[-3000:]
         self.note(step)
@@ -140,8 +149,27 @@ class Check:
         script = str(self.runner.folder / "tools" / "random_model.py")
         return self.runner.step("a random model of 124M parameters", [sys.executable, script, str(self.model)], 60, True) is not None
 
+    def libraries(self) -> None:
+        """Which libraries each program finds, and how long the driver takes."""
+        script = str(self.runner.folder / "tools" / "driver.py")
+        self.result["driver"] = self.runner.read_json("driver and context", [sys.executable, script], 60, True)
+        for program in sorted(self.bin.iterdir()):
+            listing = self.runner.step(f"libraries of {program.name}", ["ldd", str(program)], 10)
+            if missing := missing_libraries(listing or ""):
+                self.runner.steps[-1].update(status="failed", detail=f"missing: {', '.join(sorted(missing))}")
+
     def tests(self) -> None:
-        self.runner.step("operations, models, drawing", [str(self.bin / "aira-gpu-tests")], 120)
+        tests = str(self.bin / "aira-gpu-tests")
+        if self.runner.step("operations, models, drawing", [tests], 120) is not None:
+            return
+        for operation in OPERATIONS:  # which kernel it is
+            self.runner.step(f"operation {operation} alone", [tests, f"--gtest_filter=Every/Ops.{operation}/*"], 30,
+                             CUDA_LAUNCH_BLOCKING="1")  # fmt: skip
+
+    def healthy(self) -> bool:
+        """Whether the device still computes, asked after a failure."""
+        command = [str(self.bin / "aira-gpu-tests"), "--gtest_filter=Every/Ops.Embed/*"]
+        return self.runner.step("the device after a failure", command, 30) is not None
 
     def answers(self) -> None:
         program = str(self.bin / "aira-cli")
@@ -160,6 +188,54 @@ class Check:
             "tokens/s behind 512 positions, aira-cli f16", [*bench, "--from", "512", *BATCHES], 60)  # fmt: skip
         self.result["aira_prompts"] = self.runner.read_json(
             "prompts of 512 tokens, aira-cli f16", [*bench, "--prompt", "512", "1", "8"], 60)  # fmt: skip
+
+    def start(self) -> None:
+        """Whole processes with one question each: the built-in model, and one of Aira's size."""
+        if not self.random_model():
+            return
+        times: dict[str, list[float]] = {}
+        for _ in range(ROUNDS):
+            for name, model in (("built-in", []), ("124M", ["-m", str(self.model)])):
+                command = [str(self.bin / "aira-cli"), *model, "--device", "cuda", "--greedy", "--max-new-tokens", "20",
+                           "--stats", QUESTION]  # fmt: skip
+                if self.runner.step(f"a start with the {name} model", command, 60) is not None:
+                    times.setdefault(name, []).append(self.runner.elapsed * 1000)
+        self.result["start"] = [{"model": name, "milliseconds": round(statistics.median(all_times), 1)}
+                                for name, all_times in times.items()]  # fmt: skip
+
+    def pipes(self) -> None:
+        """A thousand questions through the whole program, and whether the batch changes their answers."""
+        if not self.random_model():
+            return
+        questions = self.model / "questions.txt"
+        questions.write_text("".join(f"{question}\n" for question in QUESTIONS))
+        measured, first = [], None
+        for name, options in (("--batch 1", ["--batch", "1"]), ("--batch 32", ["--batch", "32"]), ("--batch 256", ["--batch", "256"]),
+                              ("--batch 256 --jsonl", ["--batch", "256", "--jsonl"])):  # fmt: skip
+            command = [str(self.bin / "aira-cli"), "-m", str(self.model), "--device", "cuda", "--seed", "1", "--max-new-tokens", "32",
+                       "-q", *options, "-f", str(questions)]  # fmt: skip
+            out = self.runner.step(f"{len(QUESTIONS)} questions, {name}", command, 60)
+            if out is None:
+                continue
+            entry: dict[str, object] = {"options": name, "questions_per_second": len(QUESTIONS) / self.runner.elapsed}
+            lines = out.splitlines()
+            if "--jsonl" not in options:
+                first = first or lines
+                entry["same_answers"] = sum(ours == theirs for ours, theirs in zip(lines, first)) / len(QUESTIONS)
+            measured.append(entry)
+        self.result["pipes"] = measured
+
+    def profile(self) -> None:
+        profiler = shutil.which("ncu", path=f"{os.environ['PATH']}:/usr/local/cuda/bin")
+        if profiler is None or not self.random_model():
+            self.runner.skip("ncu", "there is no ncu on this machine")
+            return
+        for kernel in PROFILED:
+            rows = ["--prompt", "512", "1"] if kernel == "prefill_block" else ["256" if kernel == "linear_tile" else "1"]
+            self.runner.step(f"ncu {kernel}", [
+                profiler, "--set", "basic", "--section", "MemoryWorkloadAnalysis", "--section", "WarpStateStats",
+                "--kernel-name", f"regex:{kernel}", "--launch-skip", "20", "--launch-count", "3",
+                str(self.bin / "batch-bench"), str(self.model), *rows], 60)  # fmt: skip
 
     def transformers(self) -> None:
         if not self.random_model():
@@ -182,7 +258,7 @@ class Check:
                 self.runner.step(f"compute-sanitizer {tool}", command, 120)
 
 
-STAGES = ("tests", "answers", "tokens", "transformers", "kernels", "sanitizers")
+STAGES = ("libraries", "tests", "answers", "tokens", "start", "pipes", "transformers", "kernels", "profile", "sanitizers")
 
 
 def check(folder: Path, results: Path, seconds: float, stages: tuple[str, ...]) -> int:
@@ -207,10 +283,13 @@ def check(folder: Path, results: Path, seconds: float, stages: tuple[str, ...]) 
         one = Check(runner, result, Path(model))
         try:
             for stage in stages:
+                before = len(runner.steps)
                 getattr(one, stage)()
+                if any(step["status"] == "failed" for step in runner.steps[before:]) and not one.healthy():
+                    raise Ended
                 save()
         except Ended:
-            runner.skip(f"{stage} and what follows it", "the run was ended")
+            runner.skip(f"{stage} and later stages", "the run ended early")
     save()
     print(results / f"{name}-{today}.md")
     return 1 if any(step["status"] == "failed" for step in runner.steps) else 0
