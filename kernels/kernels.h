@@ -177,13 +177,22 @@ struct CopyPagesJob {
 };
 void copy_pages(const CopyPagesJob& job, Stream stream);
 
-// -- sample.cu --
+// -- scan_logits.cu, draw_tokens.cu --
 
 constexpr std::int64_t kDrawTopK = 64;      // the largest top-k
 constexpr std::int64_t kDrawVocab = 65536;  // the largest V
+constexpr std::int64_t kDrawChunk = 2048;   // logits that one block scans
+constexpr std::int64_t kDrawGroup = 32;     // logits whose maximum is kept
+
+/// The greatest of some logits, and the sum of their exponentials relative to it. -infinity and 0
+/// if all are -infinity.
+struct ExpSum {
+  float maximum;
+  float sum;
+};
 
 struct DrawJob {
-  float* logits = nullptr;  // [count, V]; the penalty is applied to them
+  const float* logits = nullptr;  // [count, V]
   std::int64_t count = 0;
   std::int64_t vocab = 0;
   RowArrays rows;
@@ -192,12 +201,20 @@ struct DrawJob {
   const std::int32_t* tokens = nullptr;  // [pages, 32], of the cache
   const DeviceDraw* options = nullptr;   // [count]; top_k is 1..kDrawTopK unless greedy; 0: no draw
   unsigned* maxima = nullptr;            // [count, draw_groups(V)]
+  ExpSum* sums = nullptr;                // [count, draw_chunks(V)]
   std::int32_t* last = nullptr;          // [slots], the rows' `drawn`
-  std::int32_t* out = nullptr;  // [..., room] tokens or kNotDrawn; may be pinned host memory
+  DrawnToken* out = nullptr;             // [..., room]; may be pinned host memory
   std::int64_t room = 0;
   const std::int32_t* flight = nullptr;  // the row of `out` to write
 };
-constexpr std::int64_t draw_groups(std::int64_t vocab) { return (vocab + 31) / 32; }
+constexpr std::int64_t draw_groups(std::int64_t vocab) {
+  return (vocab + kDrawGroup - 1) / kDrawGroup;
+}
+constexpr std::int64_t draw_chunks(std::int64_t vocab) {
+  return (vocab + kDrawChunk - 1) / kDrawChunk;
+}
+/// Maxima and sums of the logits; the first step of draw_tokens.
+void scan_logits(const DrawJob& job, Stream stream);
 void draw_tokens(const DrawJob& job, Stream stream);
 
 }  // namespace aira::cuda

@@ -19,10 +19,11 @@ Drawing::~Drawing() {
 void Drawing::reserve(std::int64_t count, std::int64_t vocab) {
   if (vocab > kDrawVocab) return;
   maxima_.reserve(count * draw_groups(vocab));
+  sums_.reserve(count * draw_chunks(vocab));
   prepared_.reserve(static_cast<std::size_t>(count));
   draws_.reserve(static_cast<std::size_t>(count));
   if (count <= room_) return;
-  drawn_ = allocate_pinned(kDrawsAhead * count * static_cast<std::int64_t>(sizeof(std::int32_t)));
+  drawn_ = allocate_pinned(kDrawsAhead * count * static_cast<std::int64_t>(sizeof(DrawnToken)));
   room_ = count;
 }
 
@@ -53,8 +54,9 @@ void Drawing::draw(Tensor logits) {
                .tokens = tokens_,
                .options = step_.draws(),
                .maxima = maxima_.get(count * draw_groups(logits.cols)),
+               .sums = sums_.get(count * draw_chunks(logits.cols)),
                .last = step_.drawn(),
-               .out = static_cast<std::int32_t*>(drawn_.get()),
+               .out = static_cast<DrawnToken*>(drawn_.get()),
                .room = room_,
                .flight = step_.flight()},
               {stream_, true});
@@ -67,7 +69,7 @@ void Drawing::started() {
   ++flying_;
 }
 
-std::span<const std::int32_t> Drawing::drawn() {
+std::span<const DrawnToken> Drawing::drawn() {
   assert(flying_ > 0);
   step_.abandon();
   const Flight& flight = flights_[first_];
@@ -76,7 +78,7 @@ std::span<const std::int32_t> Drawing::drawn() {
   --flying_;
   if (flight.count == 0) return {};
   check(cudaEventSynchronize(flight.arrived), "computing a step");
-  return {static_cast<const std::int32_t*>(drawn_.get()) + at,
+  return {static_cast<const DrawnToken*>(drawn_.get()) + at,
           static_cast<std::size_t>(flight.count)};
 }
 

@@ -36,7 +36,7 @@ class Drawing final : public DeviceSampler {
     prepared_.assign(draws.begin(), draws.end());
   }
   void draw(Tensor logits) override;
-  std::span<const std::int32_t> drawn() override;
+  std::span<const DrawnToken> drawn() override;
 
  private:
   struct Flight {
@@ -48,6 +48,7 @@ class Drawing final : public DeviceSampler {
   Step& step_;
   const std::int32_t* tokens_ = nullptr;
   Scratch<unsigned> maxima_;
+  Scratch<ExpSum> sums_;
   Buffer drawn_;  // pinned, [kDrawsAhead, room_] tokens, written by the kernel
   Flight flights_[kDrawsAhead];
   std::int64_t room_ = 0;  // draws per flight

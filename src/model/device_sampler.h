@@ -22,6 +22,12 @@ struct DeviceDraw {
   float penalty = 1;   // repetition penalty over the slot's positions 0..the row's own
   std::int32_t top_k = 1;
   bool greedy = false;
+  bool log_probability = false;  // wanted as well
+};
+
+struct DrawnToken {
+  std::int32_t id = 0;        // or kNotDrawn
+  float log_probability = 0;  // of the model, before penalty, temperature and the rest; if wanted
 };
 
 class DeviceSampler {
@@ -33,12 +39,11 @@ class DeviceSampler {
   virtual bool can_draw(const DeviceDraw& draw, std::int64_t vocab) const = 0;
   /// The step that begins next draws a token for each of its output rows like this.
   virtual void prepare(std::span<const DeviceDraw> draws) = 0;
-  /// The last operation of that step. Overwrites `logits` [output rows, V]. The next step may
-  /// begin, with kDrawnToken in its rows, before the tokens are collected.
+  /// The last operation of that step; logits is [output rows, V]. The next step may begin, with
+  /// kDrawnToken in its rows, before the tokens are collected.
   virtual void draw(Tensor logits) = 0;
-  /// Waits for the earliest uncollected draw and returns its tokens, or kNotDrawn; valid until the
-  /// next draw().
-  virtual std::span<const std::int32_t> drawn() = 0;
+  /// Waits for the earliest uncollected draw and returns its tokens, valid until the next draw().
+  virtual std::span<const DrawnToken> drawn() = 0;
 
  protected:
   ~DeviceSampler() = default;

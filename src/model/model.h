@@ -70,7 +70,7 @@ class Session {
   void launch(std::span<const Row> rows, std::span<const std::int32_t> output_rows,
               const PageTable& table, std::span<const DeviceDraw> draws);
   /// The tokens of the earliest launch not collected yet (DeviceSampler::drawn).
-  std::span<const std::int32_t> drawn() { return sampler_->drawn(); }
+  std::span<const DrawnToken> drawn() { return sampler_->drawn(); }
 
   void copy_pages(std::span<const PageCopy> copies) { backend_.copy_pages(cache_, copies); }
 

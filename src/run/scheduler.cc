@@ -27,8 +27,10 @@ Session::Limits limits(const Model& model, std::int64_t slots) {
 
 /// The draw as a device does it; nothing when it takes the host's Sampler.
 std::optional<DeviceDraw> device_draw(const Want& want) {
-  if (want.sampling == nullptr || want.logprobs >= 0) return std::nullopt;
-  return device_draw(*want.sampling, uniform(want.place));
+  if (want.sampling == nullptr || want.logprobs > 0) return std::nullopt;
+  std::optional<DeviceDraw> draw = device_draw(*want.sampling, uniform(want.place));
+  if (draw) draw->log_probability = want.logprobs == 0;
+  return draw;
 }
 
 /// Calls work(); what it throws as an Error.
@@ -225,15 +227,16 @@ void Scheduler::launch() {
 void Scheduler::land() {
   Flight flight = std::move(flights_.front());
   flights_.pop_front();
-  std::span<const std::int32_t> tokens;
+  std::span<const DrawnToken> tokens;
   const std::optional<Error> problem = error_of([&] { tokens = session_.drawn(); });
   if (problem) return fail_parts(flight.parts, *problem);
   for (std::size_t i = 0; i < flight.outputs.size(); ++i) {
     Output& output = flight.outputs[i];
     const auto next = static_cast<std::size_t>(output.position) + 1;
-    if (tokens[i] == kNotDrawn) output.problem = error_of(throw_not_a_number);
-    if (next < output.sequence->ids.size()) output.sequence->ids[next] = tokens[i];
-    output.outcome.token = tokens[i];
+    const auto& [id, log_probability] = tokens[i];
+    if (id == kNotDrawn) output.problem = error_of(throw_not_a_number);
+    if (next < output.sequence->ids.size()) output.sequence->ids[next] = id;
+    output.outcome = {id, {.chosen = {id, log_probability}, .top = {}}};
   }
   for (const Part& part : flight.parts) {
     if (part.sequence->owner != nullptr) sequences_.publish(*part.sequence, part.end);

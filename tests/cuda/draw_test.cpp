@@ -13,6 +13,7 @@
 #include "aira/error.h"
 #include "backends.h"
 #include "model/model.h"
+#include "run/log_softmax.h"
 #include "run/sampler.h"
 
 namespace aira {
@@ -113,6 +114,7 @@ TEST_P(Drawing, TheSamplersTokens) {
         wanted.push_back(static_cast<std::int32_t>(rows.size()) - 1);
         places.push_back({random_(), static_cast<std::uint32_t>(s), 7});
         draws.push_back(device_draw(options[s], uniform(places.back())).value());
+        draws.back().log_probability = s % 3 != 0;
         ASSERT_TRUE(sampler_->can_draw(draws.back(), vocab));
       }
       const auto count = static_cast<std::int64_t>(rows.size());
@@ -137,10 +139,17 @@ TEST_P(Drawing, TheSamplersTokens) {
       Sampler sampler(vocab);
       for (std::size_t s = 0; s < options.size(); ++s) {
         const auto size = static_cast<std::size_t>(vocab);
-        EXPECT_EQ(drawn[s], sampler.sample(std::span(logits).subspan(s * size, size), {history[s]},
-                                           options[s], places[s]))
-            << "penalty " << options[s].repetition_penalty << ", top-k " << options[s].top_k
-            << ", top-p " << options[s].top_p << (options[s].greedy ? ", greedy" : "");
+        const auto row = std::span<const float>(logits).subspan(s * size, size);
+        SCOPED_TRACE(testing::Message() << "penalty " << options[s].repetition_penalty << ", top-k "
+                                        << options[s].top_k << ", top-p " << options[s].top_p
+                                        << (options[s].greedy ? ", greedy" : ""));
+        EXPECT_EQ(drawn[s].id, sampler.sample(row, {history[s]}, options[s], places[s]));
+        if (!draws[s].log_probability) continue;
+        // Two roundings of numbers as large as the logits; float sums of positive numbers.
+        const double expected = log_probability(row, drawn[s].id);
+        const double largest = std::abs(row[static_cast<std::size_t>(drawn[s].id)]);
+        EXPECT_NEAR(drawn[s].log_probability, expected,
+                    1e-5 + 2.4e-7 * (largest + std::abs(expected)));
       }
     }
   }
@@ -178,7 +187,7 @@ TEST_P(Drawing, SaysWhenNoLogitIsANumber) {
     backend_->attention(qkv, cache, 0, 1, {qkv.data + 8, 1, 1});
     sampler_->draw({static_cast<float*>(scores.get()), 1, 77});
     backend_->end();
-    const std::int32_t token = sampler_->drawn()[0];
+    const std::int32_t token = sampler_->drawn()[0].id;
     Sampler sampler(77);
     if (kind == std::string("normal")) {
       EXPECT_GE(token, 0);
@@ -308,7 +317,7 @@ TEST_P(Drawing, StepsLaunchedAheadGiveTheSamplersTokens) {
   std::vector<Ids> got(Generation::kSequences);
   const auto collect = [&] {
     const auto tokens = generation.session_.drawn();
-    for (std::size_t s = 0; s < Generation::kSequences; ++s) got[s].push_back(tokens[s]);
+    for (std::size_t s = 0; s < Generation::kSequences; ++s) got[s].push_back(tokens[s].id);
   };
   for (std::size_t i = 0; i < steps; ++i) {
     std::vector<DeviceDraw> draws;

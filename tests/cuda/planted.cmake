@@ -89,7 +89,8 @@ set(prefill KERNEL attention_prefill TESTS Every/Ops.Attention/cuda_on_host_1_*)
 set(append KERNEL attention_append TESTS Every/Ops.Attention/cuda_on_host_1_*)
 set(embed KERNEL embed TESTS Every/Ops.Embed/cuda_on_host_1_*)
 set(copy KERNEL copy_pages TESTS Every/Ops.SequencesShareAndCopyPages/cuda_on_host_1_*)
-set(sample KERNEL sample TESTS Every/Drawing.TheSamplersTokens/cuda_on_host_1)
+set(draw KERNEL draw_tokens TESTS Every/Drawing.TheSamplersTokens/cuda_on_host_1)
+set(scan KERNEL scan_logits TESTS Every/Drawing.TheSamplersTokens/cuda_on_host_1)
 set(epilogue KERNEL linear_epilogue TESTS Every/Ops.Linear/cuda_on_host_1_*)
 # Whole steps: their kernels may overlap.
 set(model TESTS Every/ModelGoldens.LogitsInF32/cuda_on_host_1_a)
@@ -203,12 +204,18 @@ planted_kernel(wrong-position ${embed} REFERENCE
 planted_kernel(half-a-page ${copy} REFERENCE
   REPLACE "i < words;" BY "i < words / 2;")
 
-# -- sample --
-planted_kernel(missing-barrier ${sample} RACES
+# -- scan_logits, draw_tokens --
+planted_kernel(missing-barrier ${scan} RACES
   REPLACE "kKeyOfMinusInfinity);\n  }\n  __syncthreads();\n" BY "kKeyOfMinusInfinity);\n  }\n")
-planted_kernel(penalty-counts-twice ${sample} REFERENCE
-  REPLACE "const float logit = logits[id];" BY "const float logit = shared.score[id];")
-planted_kernel(one-too-few ${sample} REFERENCE
+planted_kernel(penalty-counts-twice ${scan} REFERENCE
+  REPLACE "penalised(logits[id]," BY "penalised(shared.score[id],")
+planted_kernel(first-chunk-not-summed ${scan} REFERENCE
+  REPLACE "  if (options.log_probability) {" BY "  if (options.log_probability && base > 0) {")
+planted_kernel(history-forgotten ${draw} REFERENCE
+  REPLACE "return repeats ? penalised" BY "return repeats && id < 9 ? penalised")
+planted_kernel(missing-barrier-of-history ${draw} REFERENCE RACES
+  REPLACE "shared.in_history[i] = 0;\n    __syncthreads();" BY "shared.in_history[i] = 0;")
+planted_kernel(one-too-few ${draw} REFERENCE
   REPLACE "const unsigned last = key_in(shared.rank[k - 1]);"
   BY "const unsigned last = key_in(shared.rank[k > 1 ? k - 2 : 0]);")
 

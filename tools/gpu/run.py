@@ -32,7 +32,7 @@ QUESTION = "Qual a capital do Brasil?"
 QUESTIONS = [f"{QUESTION[:-1]} {number}, e por quê?" for number in range(1000)]
 ROUNDS = 5
 # One kernel of each kind, in steps of decoding.
-PROFILED = ("linear_few", "linear_tile", "decode_block", "prefill_block", "penalise", "draw_block")
+PROFILED = ("linear_few", "linear_tile", "decode_block", "prefill_block", "scan_block", "draw_block")
 
 
 def missing_libraries(listing: str) -> set[str]:

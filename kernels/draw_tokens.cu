@@ -1,72 +1,22 @@
 // Draws the next token of each row by the rules of src/run/sampler.cc: repetition penalty,
 // temperature, top-k with ties, top-p.
 //
-// The first kernel, many blocks per row, reads the logits once: it applies the penalty in place and
-// stores the maximum of each group of 32. The second, one block per row, finds a threshold that at
-// least k groups' maxima reach, and sorts only the scores above it: the k best are among them. The
-// rest is in double precision and summed in the sampler's order.
+// After scan_logits, one block per row finds a threshold that the maxima of at least k groups
+// reach, and sorts only the scores above it: the k best are among them. The rest is in double
+// precision and summed in the sampler's order.
 #include "kernels/device.h"
+#include "kernels/history.h"
 #include "kernels/kernels.h"
-#include "kernels/pages.h"
+#include "kernels/log_sum.h"
 #include "kernels/ranks.h"
 
 namespace aira::cuda {
 namespace {
 
-constexpr unsigned kPenaltyThreads = 256;
 constexpr unsigned kDrawThreads = 512;
-constexpr std::int64_t kGroup = 32;
-constexpr std::int64_t kChunk = 2048;  // logits per block of the first kernel
 constexpr std::int64_t kMostKeys = 2048;
-static_assert(kDrawTopK * kGroup <= kMostKeys && kDrawVocab <= kGroup * kMostKeys);
-
-__device__ __forceinline__ bool fills_bucket(const DeviceDraw& options) {
-  return options.top_k == 0 && !options.greedy;
-}
-
-struct PenaltyShared {
-  float score[kChunk];
-};
-
-__global__ void __launch_bounds__(kPenaltyThreads) penalise_block_per_chunk(DrawJob job) {
-  grid_dependency_trigger();
-  grid_dependency_wait();
-  auto& shared = block_shared<PenaltyShared>();
-  const auto draw = static_cast<std::int64_t>(blockIdx.y);
-  if (fills_bucket(job.options[draw])) return;
-  const std::int64_t base = blockIdx.x * kChunk;
-  const std::int64_t count = min(kChunk, job.vocab - base);
-  float* logits = job.logits + draw * job.vocab + base;
-  for (std::int64_t i = threadIdx.x; i < kChunk; i += kPenaltyThreads) {
-    shared.score[i] = i < count ? logits[i] : score_of(kKeyOfMinusInfinity);
-  }
-  __syncthreads();
-  const float penalty = job.options[draw].penalty;
-  if (penalty != 1.0F) {
-    const std::int32_t row = job.output_rows[draw];
-    const std::int64_t slot = job.rows.slot[row];
-    for (std::int64_t p = threadIdx.x; p <= job.rows.position[row]; p += kPenaltyThreads) {
-      const std::int64_t at = page_of(job.pages, slot, p) * kPagePositions + p % kPagePositions;
-      const std::int64_t id = job.tokens[at] - base;
-      if (id < 0 || id >= count) continue;
-      // Computed from the logit, so that a token that occurs twice is penalised once.
-      const float logit = logits[id];
-      atomicExch(&shared.score[id], logit < 0.0F ? logit * penalty : __fdiv_rn(logit, penalty));
-    }
-    __syncthreads();
-  }
-  const std::int64_t groups = draw_groups(job.vocab);
-  const unsigned lane = threadIdx.x % 32;
-  for (std::int64_t i = threadIdx.x; i - lane < count; i += kPenaltyThreads) {
-    unsigned greatest = key_of(shared.score[i]);
-#pragma unroll
-    for (int distance = 16; distance > 0; distance /= 2) {
-      greatest = max(greatest, __shfl_xor_sync(kWholeWarp, greatest, distance));
-    }
-    if (lane == 0) job.maxima[draw * groups + (base + i) / kGroup] = greatest;
-    if (i < count) logits[i] = shared.score[i];
-  }
-}
+static_assert(kDrawGroup == 32 && kDrawTopK * kDrawGroup <= kMostKeys &&
+              kDrawVocab <= kDrawGroup * kMostKeys);
 
 struct DrawShared {
   Wide listed[kMostKeys];  // in any order
@@ -75,7 +25,8 @@ struct DrawShared {
     Wide tied[kMostKeys];
     double probability[kMostKeys];
   };
-  std::int32_t group[kMostKeys];  // with scores to list
+  std::uint16_t group[kMostKeys];                // with scores to list
+  unsigned in_history[kDrawVocab / kDrawGroup];  // a word for each group, a bit for each id
   double sum;
   unsigned count[2][kDrawThreads / 32];
   unsigned best;
@@ -86,6 +37,14 @@ struct DrawShared {
   unsigned loose;  // ties that follow these and are too many to list
 };
 
+/// The penalised logit of a token.
+__device__ __forceinline__ float score_at(const DrawJob& job, std::int64_t draw, std::int64_t id,
+                                          float penalty, const DrawShared& shared) {
+  const float logit = job.logits[draw * job.vocab + id];
+  const bool repeats = penalty != 1.0F && (shared.in_history[id / 32] >> id % 32 & 1U) != 0;
+  return repeats ? penalised(logit, penalty) : logit;
+}
+
 /// Maxima per thread.
 constexpr int kOwnGroups = static_cast<int>(kMostKeys / kDrawThreads);
 
@@ -93,10 +52,11 @@ constexpr int kOwnGroups = static_cast<int>(kMostKeys / kDrawThreads);
 /// infinity is never listed. Returns their number; shared.loose counts the ties left out.
 __device__ __forceinline__ std::int64_t list_from(const DrawJob& job, std::int64_t draw,
                                                   const unsigned (&keys)[kOwnGroups],
-                                                  unsigned least, DrawShared& shared) {
+                                                  unsigned least, float penalty,
+                                                  DrawShared& shared) {
 #pragma unroll
   for (int i = 0; i < kOwnGroups; ++i) {
-    const auto group = static_cast<std::int32_t>(threadIdx.x + i * kDrawThreads);
+    const auto group = static_cast<std::uint16_t>(threadIdx.x + i * kDrawThreads);
     if (keys[i] >= least && group < draw_groups(job.vocab)) {
       shared.group[atomicAdd(&shared.groups, 1U)] = group;
     }
@@ -105,9 +65,9 @@ __device__ __forceinline__ std::int64_t list_from(const DrawJob& job, std::int64
   constexpr unsigned kWarps = kDrawThreads / 32;
 #pragma unroll 4
   for (unsigned g = threadIdx.x / 32; g < shared.groups; g += kWarps) {
-    const std::int64_t id = shared.group[g] * kGroup + threadIdx.x % 32;
+    const std::int64_t id = shared.group[g] * kDrawGroup + threadIdx.x % 32;
     if (id >= job.vocab) continue;
-    const unsigned key = key_of(job.logits[draw * job.vocab + id]);
+    const unsigned key = key_of(score_at(job, draw, id, penalty, shared));
     if (key > least) {
       shared.listed[atomicAdd(&shared.above, 1U)] = ranked(key, id);
     } else if (key == least && least != kKeyOfMinusInfinity) {
@@ -160,18 +120,18 @@ __device__ __forceinline__ void drop_improbable(double top_p, double loose_share
 }
 
 /// The id of the `index`-th score with this key.
-__device__ __forceinline__ std::int32_t find_tie(const float* scores, unsigned key,
-                                                 unsigned index) {
-  std::int32_t id = 0;
-  for (;; ++id) {
-    if (key_of(scores[id]) == key && index-- == 0) return id;
+__device__ __forceinline__ std::int32_t find_tie(const DrawJob& job, std::int64_t draw,
+                                                 unsigned key, unsigned index,
+                                                 const DrawShared& shared) {
+  for (std::int32_t id = 0;; ++id) {
+    const float score = score_at(job, draw, id, job.options[draw].penalty, shared);
+    if (key_of(score) == key && index-- == 0) return id;
   }
 }
 
 /// The token that the random number selects, by one thread.
 __device__ __forceinline__ std::int32_t pick(const DrawJob& job, std::int64_t draw, unsigned least,
                                              double loose_share, const DrawShared& shared) {
-  const float* scores = job.logits + draw * job.vocab;
   double left = job.options[draw].uniform;
   for (unsigned i = 0; i < shared.kept; ++i) {
     left -= shared.probability[i];
@@ -179,10 +139,10 @@ __device__ __forceinline__ std::int32_t pick(const DrawJob& job, std::int64_t dr
   }
   for (unsigned i = 0; i < shared.loose; ++i) {
     left -= loose_share / shared.sum;
-    if (left < 0) return find_tie(scores, least, i);
+    if (left < 0) return find_tie(job, draw, least, i, shared);
   }
   // Rounding left a remainder: the last one.
-  return shared.loose > 0 ? find_tie(scores, least, shared.loose - 1)
+  return shared.loose > 0 ? find_tie(job, draw, least, shared.loose - 1, shared)
                           : number_in(shared.rank[shared.kept - 1]);
 }
 
@@ -202,8 +162,18 @@ __global__ void __launch_bounds__(kDrawThreads, 1) draw_block_per_row(DrawJob jo
     const std::int64_t group = threadIdx.x + i * static_cast<std::int64_t>(kDrawThreads);
     keys[i] = group < groups ? job.maxima[draw * groups + group] : 0;
   }
-  if (threadIdx.x == 0) shared.groups = shared.above = shared.ties = 0;
-  if (threadIdx.x == 0) shared.best = 0;
+  const float log_total =
+      options.log_probability
+          ? log_sum(job.sums + draw * draw_chunks(job.vocab), draw_chunks(job.vocab))
+          : 0;
+  if (threadIdx.x == 0) shared.groups = shared.above = shared.ties = shared.best = 0;
+  if (options.penalty != 1.0F) {
+    for (std::int64_t i = threadIdx.x; i < groups; i += kDrawThreads) shared.in_history[i] = 0;
+    __syncthreads();
+    visit_history(job, draw, [&](std::int64_t id) {
+      if (id >= 0 && id < job.vocab) atomicOr(&shared.in_history[id / 32], 1U << id % 32);
+    });
+  }
   __syncthreads();
   unsigned greatest = 0;
   for (const unsigned key : keys) greatest = max(greatest, key);
@@ -215,9 +185,9 @@ __global__ void __launch_bounds__(kDrawThreads, 1) draw_block_per_row(DrawJob jo
   __syncthreads();
   const unsigned best = shared.best;
   const std::int32_t slot = job.rows.slot[job.output_rows[draw]];
-  std::int32_t* const out = job.out + *job.flight * job.room;
+  DrawnToken* const out = job.out + *job.flight * job.room;
   if (best >= kKeyOfInfinity || best == kKeyOfMinusInfinity) {
-    if (threadIdx.x == 0) out[draw] = kNotDrawn;
+    if (threadIdx.x == 0) out[draw] = {kNotDrawn, 0};
     if (threadIdx.x == 0) job.last[slot] = 0;
     return;
   }
@@ -226,7 +196,7 @@ __global__ void __launch_bounds__(kDrawThreads, 1) draw_block_per_row(DrawJob jo
   const unsigned least = k == 1        ? best
                          : k <= groups ? find_least(keys, static_cast<unsigned>(k), shared.count)
                                        : kKeyOfMinusInfinity;
-  const std::int64_t listed = list_from(job, draw, keys, least, shared);
+  const std::int64_t listed = list_from(job, draw, keys, least, options.penalty, shared);
 
   // The k best and the ties of the k-th. Fewer than k are listed if the others are loose ties or
   // minus infinity.
@@ -265,20 +235,16 @@ __global__ void __launch_bounds__(kDrawThreads, 1) draw_block_per_row(DrawJob jo
   __syncthreads();
   if (threadIdx.x != 0) return;
   const std::int32_t token = pick(job, draw, least, loose_share, shared);
-  out[draw] = token;
   job.last[slot] = token;
+  out[draw] = {token,
+               options.log_probability ? job.logits[draw * job.vocab + token] - log_total : 0};
 }
 
 }  // namespace
 
 void draw_tokens(const DrawJob& job, Stream stream) {
   if (job.vocab > kDrawVocab) throw Error("draw_tokens: the vocabulary is too large.");
-  launch({.grid = {static_cast<unsigned>((job.vocab + kChunk - 1) / kChunk),
-                   static_cast<unsigned>(job.count)},
-          .block = kPenaltyThreads,
-          .stream = stream,
-          .name = "penalise_block_per_chunk"},
-         penalise_block_per_chunk, job);
+  scan_logits(job, stream);
   allow_shared(draw_block_per_row, sizeof(DrawShared));
   launch({.grid = static_cast<unsigned>(job.count),
           .block = kDrawThreads,
