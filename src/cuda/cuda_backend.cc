@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "cuda/device.h"
@@ -27,14 +28,13 @@ class CudaBackend final : public Backend {
       : Backend(device->description()),
         device_(std::move(device)),
         loader_(device_->stream()),
-        gemm_(device_->stream()),
         step_(device_->stream()),
         drawing_(device_->stream(), step_) {}
 
   Buffer alloc(std::int64_t bytes, const void* contents) override;
   Matrix load_matrix(const HostMatrix& source, DType dtype) override {
     step_.forget();
-    full_precision_ = full_precision_ || dtype == DType::kF32;
+    if (dtype == DType::kF32 && !gemm_) gemm_.emplace(device_->stream());
     return loader_.matrix(source, dtype);
   }
   Vector load_vector(const std::shared_ptr<const std::byte>& source, DType dtype,
@@ -76,18 +76,16 @@ class CudaBackend final : public Backend {
   Stream stream() const { return {device_->stream(), step_.in_progress()}; }
   void reserve_host(std::int64_t bytes);
   void run_norm();
-  void product(const LinearJob& job);
 
   std::unique_ptr<Device> device_;
   WeightLoader loader_;
-  Gemm gemm_;
+  std::optional<Gemm> gemm_;  // if any matrix is in f32
   Step step_;
   Drawing drawing_;
   Scratch<std::uint16_t> halves_;
   Scratch<float> products_, partial_;
   Scratch<unsigned> arrived_;
-  bool full_precision_ = false;  // some matrix is in f32
-  Buffer host_;                  // what read() returns
+  Buffer host_;  // what read() returns
   std::int64_t host_bytes_ = 0;
   LayerNormJob norm_;  // pending: the next linear may include it
   bool norm_waits_ = false;
@@ -113,10 +111,7 @@ StepRows CudaBackend::reserve(const StepLimits& limits) {
   const std::int64_t outputs = Step::bucket(limits.output_rows);
   const std::int64_t most = std::max(rows, outputs);
   if (most > kFewRows) halves_.reserve(most * matrix_stride(limits.inputs, DType::kF16));
-  if (full_precision_) {
-    gemm_.prepare();
-    products_.reserve(std::max(rows * limits.outputs, outputs * limits.vocab));
-  }
+  if (gemm_) products_.reserve(std::max(rows * limits.outputs, outputs * limits.vocab));
   partial_.reserve(attention_partial_floats(rows, limits.heads, limits.head_size, limits.context));
   arrived_.reserve(rows * limits.heads, true);
   drawing_.reserve(outputs, limits.vocab);
@@ -200,29 +195,16 @@ void CudaBackend::linear(Tensor x, const Matrix& weights, const Epilogue& epilog
   }
   run_norm();
   if (!half) {
-    product(job);
+    float* const product = products_.get(job.rows * job.out);
+    gemm_->run(job, product);
+    // cuBLAS's kernels do not trigger an early start.
+    linear_epilogue(job, product, {device_->stream(), false});
   } else if (job.rows <= kFewRows) {
     linear_few(job, stream());
   } else {
     job.halves = halves_.get(job.rows * job.stride);
     linear_tile(job, stream());
   }
-}
-
-/// The linear map by cuBLAS, with its epilogue.
-void CudaBackend::product(const LinearJob& job) {
-  float* const product = products_.get(job.rows * job.out);
-  gemm_.run({.x = job.x,
-             .rows = job.rows,
-             .x_stride = job.in,
-             .weights = job.weights,
-             .dtype = job.dtype,
-             .in = job.in,
-             .out = job.out,
-             .stride = job.stride,
-             .product = product});
-  // cuBLAS's kernels do not trigger an early start.
-  linear_epilogue(job, product, {device_->stream(), false});
 }
 
 void CudaBackend::attention(Tensor qkv, const KvCache& cache, std::int64_t layer, float scale,

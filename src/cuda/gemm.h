@@ -2,44 +2,27 @@
 // (tests/cuda/gemm_on_host.cu).
 #pragma once
 
-#include <cstdint>
-#include <memory>
+#include "kernels/kernels.h"
 
-#include "kernels/launch.h"
-#include "model/tensor.h"
+struct cublasContext;
 
 namespace aira::cuda {
 
-/// product[t][o] = sum over k < in of x[t][k] weights[o][k], accumulated in f32.
-struct GemmJob {
-  const void* x = nullptr;  // [rows, x_stride], of the weights' type
-  std::int64_t rows = 0;
-  std::int64_t x_stride = 0;
-  const void* weights = nullptr;  // [out, stride]
-  DType dtype = DType::kF32;      // kF32: true f32, no TF32
-  std::int64_t in = 0;
-  std::int64_t out = 0;
-  std::int64_t stride = 0;
-  float* product = nullptr;  // [rows, out]
-};
-
 class Gemm {
  public:
-  /// Cheap; prepare() initialises the library.
+  /// Initialises the library, which takes a while and must not happen while a step is recorded.
   explicit Gemm(cudaStream_t stream);
   ~Gemm();
   Gemm(const Gemm&) = delete;
   Gemm& operator=(const Gemm&) = delete;
 
-  /// Must be called before the first run, and not while a step is recorded.
-  void prepare();
-  /// Enqueues the product on the stream.
-  void run(const GemmJob& job);
+  /// Enqueues product[t][o] = sum over k of x[t][k] weights[o][k], [rows, out], accumulated in f32
+  /// (no TF32). x is job.x for weights in f32, job.halves for f16; the job's epilogue is left out.
+  void run(const LinearJob& job, float* product);
 
  private:
-  struct Library;
   cudaStream_t stream_;
-  std::unique_ptr<Library> library_;
+  cublasContext* library_ = nullptr;
 };
 
 }  // namespace aira::cuda

@@ -99,17 +99,9 @@ LinearTimes bench_linear(KernelTimer& bench, Gemm& gemm, std::int64_t rows, std:
     times.few = time("linear_few", linear_few);
     times.tile = time("linear_tile", linear_tile);
   }
-  GemmJob product = {.x = half ? job.halves : static_cast<const void*>(job.x),
-                     .rows = rows,
-                     .x_stride = half ? stride : in,
-                     .dtype = dtype,
-                     .in = half ? stride : in,
-                     .out = out,
-                     .stride = stride,
-                     .product = job.y};
   times.cublas = bench.add("cuBLAS", shape, bytes, [&](std::int64_t n) {
-    product.weights = bench.weights(n, weight_bytes);
-    gemm.run(product);
+    job.weights = bench.weights(n, weight_bytes);
+    gemm.run(job, job.y);
   });
   bench.add("linear_epilogue", text({rows, out}), rows * out * 8,
             [&](std::int64_t) { linear_epilogue(job, job.y, bench.stream()); });
@@ -119,7 +111,6 @@ LinearTimes bench_linear(KernelTimer& bench, Gemm& gemm, std::int64_t rows, std:
 
 void bench_linears(KernelTimer& bench) {
   Gemm gemm(bench.stream().stream);
-  gemm.prepare();
   const Shape& s = bench.tiny() ? kOdd : kGpt2Small;
   const std::vector<std::int64_t> rows =
       bench.tiny() ? std::vector<std::int64_t>{1, 3}
