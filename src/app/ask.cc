@@ -47,9 +47,8 @@ Commands:)";
 /// The most memory this process has had, in MB (VmHWM); 0 where the system does not say.
 double peak_megabytes() {
   std::ifstream status("/proc/self/status");
-  std::string word;
-  while (status >> word) {
-    double kilobytes = 0;
+  double kilobytes = 0;
+  for (std::string word; status >> word;) {
     if (word == "VmHWM:" && status >> kilobytes) return kilobytes * 1024 / 1e6;
   }
   return 0;
@@ -151,14 +150,6 @@ Answering::Answering(const AskOptions& options, bool any_prompt)
       max_sequences_(sequences_of(options)),
       engine_(engine_options(options, model_, max_sequences_, options.question ? 1 : 0)) {
   if (!options.raw && !any_prompt) static_cast<void>(engine_.prompts().question(""));
-}
-
-std::vector<std::int32_t> Answering::prompt(std::string_view text) const {
-  return options_.raw ? engine_.prompts().raw(text) : engine_.prompts().question(text);
-}
-
-std::string Answering::numbering(std::size_t answer) const {
-  return options_.numbered ? "Response " + std::to_string(answer + 1) + ": " : "";
 }
 
 std::vector<Answer> Answering::stream(std::vector<std::int32_t> prompt,

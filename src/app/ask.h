@@ -32,17 +32,20 @@ class Answering {
 
   const AskOptions& options() const { return options_; }
   Engine& engine() { return engine_; }
-  const Engine& engine() const { return engine_; }
   const std::string& model_name() const { return model_.name; }
   std::int64_t max_sequences() const { return max_sequences_; }
 
   /// The prompt of a question, or of a text with --raw.
-  std::vector<std::int32_t> prompt(std::string_view text) const;
+  std::vector<std::int32_t> prompt(std::string_view text) const {
+    return options_.raw ? engine_.prompts().raw(text) : engine_.prompts().question(text);
+  }
   /// Answers and prints the answers while they are written, one after the other. After Ctrl-C the
   /// last one is FinishReason::kInterrupted, and those after it are missing.
   std::vector<Answer> stream(std::vector<std::int32_t> prompt, const GenerateOptions& options);
   /// "Response 1: " with --numbered, else nothing.
-  std::string numbering(std::size_t answer) const;
+  std::string numbering(std::size_t answer) const {
+    return options_.numbered ? "Response " + std::to_string(answer + 1) + ": " : "";
+  }
   /// The lines of --stats; with the first answer also a line about the start.
   void print_stats(const Answer& answer, std::uint64_t seed);
 

@@ -212,7 +212,7 @@ class Chat {
   }
 
   /// All of them, or the one that was set.
-  void show_params(const std::string& only) const {
+  void show_params(const std::string& only) {
     const GenerateOptions options = in_use();
     for (const RequestOption& row : request_options()) {
       const nlohmann::json value = row.value(options);
@@ -233,7 +233,7 @@ class Chat {
     if (answers.back().finish == FinishReason::kInterrupted) clear_interrupt();
   }
 
-  GenerateOptions in_use() const { return request_.over(answering_.engine().defaults()); }
+  GenerateOptions in_use() { return request_.over(answering_.engine().defaults()); }
 
   const AskOptions& options_;
   Answering answering_;

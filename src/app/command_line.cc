@@ -26,7 +26,6 @@ constexpr auto kCommands = std::to_array<Command>({
     {"help", "Print the help of a command, or a table of the request options", set_up_help},
     {"version", "Print the version", set_up_version},
 });
-constexpr std::array<std::string_view, 2> kLaterCommands = {"pull", "serve"};
 
 class HelpText : public CLI::Formatter {
  public:
@@ -71,13 +70,12 @@ const Command& take_command(std::vector<const char*>& words) {
     return kCommands.front();  // which will say what is wrong
   }
   const std::vector<std::string> rest = app->remaining();
-  if (rest.empty() || rest.front().empty()) return kCommands.front();
-  if (std::find(kLaterCommands.begin(), kLaterCommands.end(), rest.front()) !=
-      kLaterCommands.end()) {
+  if (rest.empty()) return kCommands.front();
+  if (rest.front() == "pull" || rest.front() == "serve") {
     throw UsageError("The command " + rest.front() + " is not part of this program.");
   }
   const Command* command = find_command(rest.front());
-  if (command == nullptr) return kCommands.front();
+  if (command == nullptr || rest.front().empty()) return kCommands.front();
   words.erase(words.end() - static_cast<std::ptrdiff_t>(rest.size()));
   return *command;
 }
@@ -249,9 +247,7 @@ CLI::Option* add_text(CLI::App& app, const char* names, std::optional<std::strin
 void add_value(CLI::App& app, const std::string& names, const char* placeholder, const char* help,
                const std::string& words, const std::function<bool(const std::string&)>& read) {
   const auto take = [flag = names.substr(names.find("--")), words, read](const std::string& text) {
-    if (!read(text)) {
-      throw UsageError(flag + " must be " + words + ", not " + quote(text) + ".");
-    }
+    if (!read(text)) throw UsageError(flag + " must be " + words + ", not " + quote(text) + ".");
   };
   app.add_option_function<std::string>(names, take, help)->option_text(placeholder);
 }

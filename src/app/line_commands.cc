@@ -85,7 +85,7 @@ ordered_json to_json(const Answer& answer, bool choices) {
 }
 
 /// The key of the prompt, and the prompt's ids.
-std::pair<std::string, std::vector<std::int32_t>> prompt_of(const Answering& answering,
+std::pair<std::string, std::vector<std::int32_t>> prompt_of(Answering& answering,
                                                             const json& line) {
   const JsonObject object(line, "The line");
   const std::optional<std::string> question = object.text("question");
@@ -101,7 +101,7 @@ std::pair<std::string, std::vector<std::int32_t>> prompt_of(const Answering& ans
   return {"prompt_ids", std::move(ids)};
 }
 
-GenerateOptions options_of(const Answering& answering, const json& line) {
+GenerateOptions options_of(Answering& answering, const json& line) {
   RequestChanges request = answering.options().request;
   for (const auto& [key, value] : line.items()) {
     if (key != "id" && key != "question" && key != "prompt" && key != "prompt_ids") {

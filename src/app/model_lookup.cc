@@ -53,10 +53,10 @@ bool is_hub_id(const std::string& text) {
          text.back() != '/' && text.front() != '.' && text.find("..") == std::string::npos;
 }
 
-/// The snapshot of hub model `id` in the cache, if it is there.
+/// The snapshot of hub model `id` ("org/name") in the cache, if it is there.
 std::optional<FoundModel> find_in_cache(const std::string& id) {
   const std::optional<fs::path> cache = hub_cache();
-  if (!cache || !is_hub_id(id)) return std::nullopt;
+  if (!cache) return std::nullopt;
   std::string folder = "models--" + id;
   if (const auto slash = folder.find('/'); slash != std::string::npos) {
     folder.replace(slash, 1, "--");
@@ -97,15 +97,13 @@ std::optional<ModelFiles> builtin_model() {
 FoundModel find_asked(const std::string& asked, const std::string& origin) {
   if (asked.empty()) throw Error(origin + " names no model.");
   std::error_code problem;
-  const bool exists = fs::exists(asked, problem) || problem;
-  if (!exists && is_hub_id(asked)) {
-    if (auto model = find_in_cache(asked)) return *std::move(model);
-    const std::optional<fs::path> cache = hub_cache();
-    throw Error("The model " + quote(asked) + " (" + origin + ") is neither a folder nor in the " +
-                "Hugging Face cache" +
-                (cache ? " at " + printable(cache->string()) : std::string()) + ".");
+  if (!is_hub_id(asked) || fs::exists(asked, problem) || problem) {
+    return {ModelFiles::from_folder(asked), asked, "folder"};
   }
-  return {ModelFiles::from_folder(asked), asked, "folder"};
+  if (auto model = find_in_cache(asked)) return *std::move(model);
+  const std::optional<fs::path> cache = hub_cache();
+  throw Error("The model " + quote(asked) + " (" + origin + ") is neither a folder nor in the " +
+              "Hugging Face cache" + (cache ? " at " + printable(cache->string()) : "") + ".");
 }
 
 /// Writes to stderr; nothing with --quiet.
