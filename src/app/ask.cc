@@ -1,12 +1,17 @@
-// Asking, with and without the command `chat`: the options, and which way of asking they mean.
+// Asking, with and without the command `chat`: the options, which way of asking they mean, and one
+// question on the command line.
+#include "app/ask.h"
+
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <array>
+#include <ctime>
+#include <fstream>
 #include <random>
+#include <utility>
 
-#include "aira/error.h"
-#include "app/answering.h"
 #include "app/interrupt.h"
 #include "app/output.h"
 
@@ -34,94 +39,49 @@ aira-cli COMMAND [options]        see aira-cli help COMMAND
 Commands:)";
   for (const Command& command : commands()) {
     if (*command.name == '\0') continue;
-    std::string name = "\n  " + std::string(command.name);
-    name.resize(13, ' ');
-    text += name + command.summary;
+    text += format("\n  %-10s%s", command.name, command.summary);
   }
   return text;
 }
 
-/// Flags and options that the chat has too.
-void add_answering(CLI::App& app, AskOptions& options) {
-  // One seed for the whole run, short enough to be typed again; --seed overrides it.
-  const std::array<std::string, 1> seed = {std::to_string(std::random_device()())};
-  options.request.set_words(request_option("seed"), seed);
-  add_request_options(app, options.request);
-  app.option_defaults()->group("Asking");
-  app.add_flag("--raw", options.raw, "Complete the text as it is, without question markers");
-  app.add_flag("--history", options.history, "Chat: keep earlier turns in the prompt");
-  app.add_flag("--numbered", options.numbered, "\"Response 1: \" before each answer");
-  add_batch(app, options.batch);
+/// The most memory this process has had, in MB (VmHWM); 0 where the system does not say.
+double peak_megabytes() {
+  std::ifstream status("/proc/self/status");
+  double kilobytes = 0;
+  for (std::string word; status >> word;) {
+    if (word == "VmHWM:" && status >> kilobytes) return kilobytes * 1024 / 1e6;
+  }
+  return 0;
 }
 
-void add_output(CLI::App& app, AskOptions& options) {
-  app.option_defaults()->group("Output");
-  app.add_flag("--stats", options.stats, "Tokens, speed, memory and seed of each answer on stderr");
-  add_quiet(app, options);
+/// --batch, or what a single question can use of it; in any case its beams.
+std::int64_t sequences_of(const AskOptions& options) {
+  const GenerateOptions request = options.request.over({});
+  const std::int64_t answers = std::max(request.answers, request.best_of);
+  return std::max(options.question ? std::min(options.batch, answers) : options.batch,
+                  request.num_beams);
 }
 
 /// Refuses options that are fine alone and mean nothing together.
 void check(const AskOptions& options, bool chat) {
-  if (options.history && options.raw) {
-    throw UsageError("--history needs the question markers that --raw leaves out.");
-  }
+  const auto refuse_if = [](bool wrong, const char* sentence) {
+    if (wrong) throw UsageError(sentence);
+  };
+  refuse_if(options.history && options.raw,
+            "--history needs the question markers that --raw leaves out.");
   const GenerateOptions request = options.request.over({});
-  if (options.numbered && options.jsonl) {
-    throw UsageError("--numbered is for lines of text; --jsonl lists the answers of a question.");
-  }
-  if (request.logprobs >= 0 && !options.jsonl) {
-    throw UsageError("--logprobs needs --jsonl, where they are printed.");
-  }
-  if (options.question && options.file) {
-    throw UsageError("Give a question or a file of questions, not both.");
-  }
-  if (options.question && options.jsonl) {
-    throw UsageError("--jsonl reads from stdin or -f FILE; it takes no question.");
-  }
-  if (options.question && options.question->empty() && !options.raw) {
-    throw UsageError("The question is empty.");
-  }
-  if (options.history && !chat) {
-    throw UsageError("--history is for the chat, which needs a terminal as stdin.");
-  }
-}
-
-}  // namespace
-
-Action set_up_ask(CLI::App& app) {
-  const auto options = std::make_shared<AskOptions>();
-  app.description(usage());
-  app.footer(kExamples);
-  add_model_options(app, *options, true);
-  add_text(app, "QUESTION", options->question, "", "");
-  add_file(app, options->file, "One question per line; - is stdin");
-  app.add_flag("--jsonl", options->jsonl, "JSON lines in and out");
-  add_answering(app, *options);
-  add_output(app, *options);
-  app.set_version_flag("--version", "", "Print the version")->group("Output");
-  const auto chats = [options] {
-    return !options->question && !options->file && !options->jsonl && ::isatty(STDIN_FILENO) == 1;
-  };
-  app.final_callback([options, chats] { check(*options, chats()); });
-  return [options, chats] {
-    if (options->question) return run_one_shot(*options);
-    if (options->jsonl) return run_json_lines(*options);
-    return chats() ? run_chat(*options) : run_pipe(*options);
-  };
-}
-
-Action set_up_chat(CLI::App& app) {
-  const auto options = std::make_shared<AskOptions>();
-  app.description("aira-cli chat [options]           Ask questions on a terminal");
-  app.footer("Within the chat, /help lists its commands.");
-  add_model_options(app, *options, true);
-  add_answering(app, *options);
-  add_output(app, *options);
-  app.final_callback([options] {
-    check(*options, true);
-    if (::isatty(STDIN_FILENO) != 1) throw UsageError("The chat needs a terminal as stdin.");
-  });
-  return [options] { return run_chat(*options); };
+  refuse_if(options.numbered && options.json,
+            "--numbered is for lines of text; --jsonl lists the answers of a question.");
+  refuse_if(request.logprobs >= 0 && !options.json,
+            "--logprobs needs --jsonl, where they are printed.");
+  refuse_if(options.question && options.file, "Give a question or a file of questions, not both.");
+  refuse_if(options.question && options.json,
+            "--jsonl reads from stdin or -f FILE; it takes no question.");
+  refuse_if(options.question && options.question->empty() && !options.raw,
+            "The question is empty.");
+  refuse_if(options.history && !chat,
+            "--history is for the chat, which needs a terminal as stdin.");
+  refuse_if(chat && ::isatty(STDIN_FILENO) != 1, "The chat needs a terminal as stdin.");
 }
 
 int run_one_shot(const AskOptions& options) {
@@ -131,6 +91,127 @@ int run_one_shot(const AskOptions& options) {
   const std::vector<Answer> answers =
       answering.stream(answering.prompt(*options.question), request);
   return answers.back().finish == FinishReason::kInterrupted ? kInterrupted : kDone;
+}
+
+/// The chat has no question and no lines.
+Action set_up(CLI::App& app, bool chat) {
+  const auto options = std::make_shared<AskOptions>();
+  // One seed for the whole run, short enough to be typed again; --seed overrides it.
+  const std::array<std::string, 1> seed = {std::to_string(std::random_device()())};
+  options->request.set_words(request_option("seed"), seed);
+  add_model_options(app, *options, true);
+  if (!chat) {
+    add_text(app, "QUESTION", options->question, "", "");
+    add_file(app, *options, "One question per line; - is stdin");
+    app.add_flag("--jsonl", options->json, "JSON lines in and out");
+  }
+  add_request_options(app, options->request);
+  app.option_defaults()->group("Asking");
+  app.add_flag("--raw", options->raw, "Complete the text as it is, without question markers");
+  app.add_flag("--history", options->history, "Chat: keep earlier turns in the prompt");
+  app.add_flag("--numbered", options->numbered, "\"Response 1: \" before each answer");
+  add_batch(app, *options);
+  app.option_defaults()->group("Output");
+  app.add_flag("--stats", options->stats,
+               "Tokens, speed, memory and seed of each answer on stderr");
+  add_quiet(app, *options);
+  const auto chats = [options, chat] {
+    return chat ||
+           (!options->question && !options->file && !options->json && ::isatty(STDIN_FILENO) == 1);
+  };
+  app.final_callback([options, chats] { check(*options, chats()); });
+  return [options, chats] {
+    if (options->question) return run_one_shot(*options);
+    if (options->json) return run_json_lines(*options);
+    return chats() ? run_chat(*options) : run_pipe(*options);
+  };
+}
+
+}  // namespace
+
+Action set_up_ask(CLI::App& app) {
+  app.description(usage());
+  app.footer(kExamples);
+  Action action = set_up(app, false);
+  app.set_version_flag("--version", "aira-cli " AIRA_VERSION, "Print the version");
+  return action;
+}
+
+Action set_up_chat(CLI::App& app) {
+  app.description("aira-cli chat [options]           Ask questions on a terminal");
+  app.footer("Within the chat, /help lists its commands.");
+  return set_up(app, true);
+}
+
+Answering::Answering(const AskOptions& options, bool any_prompt)
+    : options_(options),
+      program_seconds_(static_cast<double>(std::clock()) / CLOCKS_PER_SEC),
+      model_(find_model(options)),
+      max_sequences_(sequences_of(options)),
+      engine_(engine_options(options, model_, max_sequences_, options.question ? 1 : 0)) {
+  if (!options.raw && !any_prompt) static_cast<void>(engine_.prompts().question(""));
+}
+
+std::vector<Answer> Answering::stream(std::vector<std::int32_t> prompt,
+                                      const GenerateOptions& options) {
+  std::vector<Answer> answers;
+  // Text before its turn.
+  std::vector<std::string> early(static_cast<std::size_t>(options.answers));
+  bool begun = false;  // something of the current answer is printed
+  const auto show = [&](std::string_view text) {
+    if (!begun) print(numbering(answers.size()));
+    begun = true;
+    print(text);
+  };
+  Listener listener;
+  listener.text = [&](std::size_t answer, std::string_view text) {
+    if (answer == answers.size()) {
+      show(text);
+    } else {
+      early[answer] += text;
+    }
+  };
+  listener.finished = [&](std::size_t /*answer*/, const Answer& answer) {
+    const bool whole = answer.finish != FinishReason::kInterrupted;
+    const bool streamed = options.best_of <= 1 && options.num_beams == 1;
+    if (whole) show(streamed ? "" : answer.text);
+    print("\n");
+    begun = false;
+    answers.push_back(answer);
+    if (!whole) return;
+    print_stats(answer, options.seed);
+    if (answers.size() < early.size() && !early[answers.size()].empty()) {
+      show(early[answers.size()]);
+    }
+  };
+  listener.failed = [&](const Error& error) {
+    if (begun) print("\n");
+    throw Error(error);
+  };
+  const Ticket ticket = engine_.submit(GenerateRequest{std::move(prompt), options}, listener);
+  const OnInterrupt cancels([&] { engine_.cancel(ticket); });
+  ticket.wait();
+  return answers;
+}
+
+void Answering::print_stats(const Answer& answer, std::uint64_t seed) {
+  if (!options_.stats || options_.quiet) return;
+  const EngineInfo& info = engine_.info();
+  const std::size_t tokens = answer.token_ids.size();
+  if (!std::exchange(start_printed_, true)) {
+    note(format("start: program %.1f ms, tokenizer %.1f ms, weights %.1f ms, prompt %.1f ms, "
+                "%zu tokens %.1f ms; ",
+                program_seconds_ * 1e3, info.tokenizer_seconds * 1e3, info.weights_seconds * 1e3,
+                answer.first_token_seconds * 1e3, tokens, answer.decode_seconds * 1e3) +
+         (info.cached ? "weights packed in " + info.cache_file : "weights converted"));
+  }
+  const double decoded = static_cast<double>(tokens) - 1;
+  note(format("prompt %lld tokens, answer %zu tokens, first token %.1f ms, %.1f tokens/s, peak "
+              "memory %.0f MB, ",
+              static_cast<long long>(answer.prompt_tokens), tokens,
+              answer.first_token_seconds * 1e3,
+              answer.decode_seconds > 0 ? decoded / answer.decode_seconds : 0, peak_megabytes()) +
+       info.backend + ", " + name_of(options_.dtype) + ", seed " + std::to_string(seed));
 }
 
 }  // namespace aira

@@ -4,18 +4,15 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
-#include <cstdio>
-#include <functional>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <span>
 
-#include "aira/error.h"
-#include "app/answering.h"
-#include "app/bandwidth.h"
-#include "app/interrupt.h"
+#include "app/model_lookup.h"
 #include "app/output.h"
-#include "device/device.h"
+#include "base/huge_pages.h"
 #include "model/model.h"
 #include "run/task.h"
 
@@ -30,21 +27,23 @@ constexpr std::int64_t kDecodeTokens = 64;
 constexpr std::int64_t kNear = 16;  // positions at which decoding begins
 constexpr std::int64_t kFar = 1000;
 constexpr std::array<std::int64_t, 2> kBatches = {8, 32};
+constexpr std::int64_t kMost = 1'000'000;                     // of what an option counts
+constexpr std::size_t kMemoryBytes = std::size_t{512} << 20;  // much more than caches hold
 
 struct BenchOptions : CommonOptions {
   std::optional<std::int64_t> prompt_tokens;  // default 512, or the context where that is less
   std::optional<std::int64_t> decode_tokens;  // default 64, or what fits
   std::int64_t repetitions = 5;
-  bool json = false;
 };
 
-/// A measurement and the seconds that each round took.
+/// Positions [begin, end) of the first `sequences` slots, `step` of each at once.
 struct Test {
-  ordered_json about;  // "test", "tokens", ...
-  std::function<void()> run;
-  double tokens = 0;
-  double sequences = 0;  // of each step, when reading the weights dominates it; else 0
-  std::vector<double> seconds = {};
+  const char* name;
+  Session& session;
+  std::int64_t sequences, begin, end, step;
+  std::vector<double> seconds = {};  // of each round
+
+  void run() const;
 };
 
 double median(std::vector<double> values) {
@@ -53,46 +52,47 @@ double median(std::vector<double> values) {
   return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
 }
 
-double seconds_of(const std::function<void()>& run) {
-  const auto start = std::chrono::steady_clock::now();
-  run();
-  return seconds_since(start);
-}
-
 /// Some id, the same one every time at a position of a sequence.
 std::int32_t token_at(std::int64_t slot, std::int64_t position, std::int64_t vocab) {
-  const auto place = static_cast<std::uint64_t>(slot * 1'000'003 + position + 1);
-  return static_cast<std::int32_t>((place * 6364136223846793005U >> 33) %
-                                   static_cast<std::uint64_t>(vocab));
+  return static_cast<std::int32_t>((slot + 1) * (position + 1) * 7919 % vocab);
 }
 
-/// Positions [begin, end) of one sequence, in large steps; logits for the last of all.
-void prompt(Session& session, std::int64_t slot, std::int64_t begin, std::int64_t end) {
-  std::vector<Row> rows;
-  for (std::int64_t at = begin; at < end && !interrupted(); at += kPromptRows) {
-    rows.clear();
-    for (std::int64_t p = at; p < std::min(end, at + kPromptRows); ++p) {
-      rows.push_back({.token = token_at(slot, p, session.model().config.vocab),
-                      .slot = static_cast<std::int32_t>(slot),
-                      .position = static_cast<std::int32_t>(p)});
-    }
-    const std::array<std::int32_t, 1> last = {static_cast<std::int32_t>(rows.size()) - 1};
-    session.forward(rows, std::span(last).first(at + kPromptRows >= end ? 1 : 0));
-  }
-}
-
-/// Positions [begin, end) of the first `sequences` slots, one of each in a step.
-void decode(Session& session, std::int64_t sequences, std::int64_t begin, std::int64_t end) {
+/// Computes logits for the last position of each sequence, and with steps of one for all.
+void Test::run() const {
   const std::int64_t vocab = session.model().config.vocab;
-  std::vector<Row> rows(static_cast<std::size_t>(sequences));
-  std::vector<std::int32_t> wanted(rows.size());
-  std::iota(wanted.begin(), wanted.end(), 0);
-  for (std::int64_t p = begin; p < end && !interrupted(); ++p) {
-    for (std::size_t s = 0; s < rows.size(); ++s) {
-      rows[s] = {token_at(wanted[s], p, vocab), wanted[s], static_cast<std::int32_t>(p)};
+  std::vector<Row> rows;
+  std::vector<std::int32_t> wanted;
+  for (std::int64_t at = begin; at < end; at += step) {
+    rows.clear();
+    wanted.clear();
+    const std::int64_t stop = std::min(end, at + step);
+    for (std::int64_t slot = 0; slot < sequences; ++slot) {
+      for (std::int64_t p = at; p < stop; ++p) {
+        rows.push_back({.token = token_at(slot, p, vocab),
+                        .slot = static_cast<std::int32_t>(slot),
+                        .position = static_cast<std::int32_t>(p)});
+      }
+      if (step == 1 || stop == end) wanted.push_back(static_cast<std::int32_t>(rows.size()) - 1);
     }
     session.forward(rows, wanted);
   }
+}
+
+/// Bytes per second at which all threads together read `words` from memory: the limit of decoding,
+/// where each step reads every weight once.
+double read_speed(std::span<const std::uint64_t> words, ThreadPool& pool) {
+  constexpr std::int64_t kLanes = 8;
+  std::atomic<std::uint64_t> sum{0};  // so that the reading cannot be left out
+  const auto start = std::chrono::steady_clock::now();
+  pool.split(std::ssize(words) / kLanes, [&](std::int64_t begin, std::int64_t end, int) {
+    std::array<std::uint64_t, kLanes> lanes{};
+    const std::uint64_t* word = words.data() + begin * kLanes;
+    for (std::int64_t i = begin; i < end; ++i) {
+      for (std::uint64_t& lane : lanes) lane += *word++;
+    }
+    sum += std::accumulate(lanes.begin(), lanes.end(), std::uint64_t{0});
+  });
+  return static_cast<double>(words.size_bytes()) / seconds_since(start);
 }
 
 /// Bytes of the weights that a decoding step reads; 0 when the backend does not say.
@@ -107,92 +107,73 @@ double step_bytes(const Model& model, const Backend& backend) {
   return static_cast<double>(sum);
 }
 
-/// The tests that the model's context and the options allow. `one` and `many` must outlive them.
+/// The tests that the model's context and the options allow, with what stands before their
+/// positions computed. `one` and `many` must outlive them.
 std::vector<Test> make_tests(const BenchOptions& options, Session& one, Session& many) {
   std::vector<Test> tests;
   const std::int64_t context = one.limits().context;
   const std::int64_t tokens = options.prompt_tokens.value_or(std::min(kPromptTokens, context));
-  if (tokens > 0) {
-    tests.push_back({{{"test", "prompt"}, {"tokens", tokens}, {"sequences", 1}},
-                     [&one, tokens] { prompt(one, 0, 0, tokens); },
-                     static_cast<double>(tokens)});
-  }
+  if (tokens > 0) tests.push_back({"prompt", one, 1, 0, tokens, kPromptRows});
   const auto add_decode = [&](Session& session, std::int64_t sequences, std::int64_t position) {
     const std::int64_t wanted = options.decode_tokens.value_or(kDecodeTokens);
     const std::int64_t begin =
         options.decode_tokens ? std::min(position, session.limits().context - wanted) : position;
     const std::int64_t end = std::min(begin + wanted, session.limits().context);
     if (end <= begin) return;
-    for (std::int64_t slot = 0; slot < sequences; ++slot) prompt(session, slot, 0, begin);
-    tests.push_back({{{"test", "decode"},
-                      {"tokens", end - begin},
-                      {"position", begin},
-                      {"sequences", sequences}},
-                     [&session, sequences, begin, end] { decode(session, sequences, begin, end); },
-                     static_cast<double>((end - begin) * sequences),
-                     static_cast<double>(sequences)});
+    Test{"", session, sequences, 0, begin, kPromptRows / sequences}.run();
+    tests.push_back({"decode", session, sequences, begin, end, 1});
   };
-  add_decode(one, 1, std::min(kNear, context - 1));
+  const std::int64_t near = std::min(kNear, context - 1);
+  add_decode(one, 1, near);
   if (options.decode_tokens.value_or(1) > 0 && context > kFar) add_decode(one, 1, kFar);
-  for (const std::int64_t sequences : kBatches) {
-    add_decode(many, sequences, std::min(kNear, context - 1));
-  }
+  for (const std::int64_t sequences : kBatches) add_decode(many, sequences, near);
   return tests;
 }
 
 ordered_json result_of(const Test& test, double step_bytes, double bandwidth) {
-  ordered_json result = test.about;
-  const double seconds = median(test.seconds);
-  const auto [least, most] = std::minmax_element(test.seconds.begin(), test.seconds.end());
-  result["tokens_per_second"] = test.tokens / seconds;
-  result["slowest"] = test.tokens / *most;
-  result["fastest"] = test.tokens / *least;
-  if (test.sequences > 0 && step_bytes > 0) {
-    const double steps = test.tokens / test.sequences / seconds;
+  const bool decodes = test.step == 1;
+  ordered_json result = {{"test", test.name}, {"tokens", test.end - test.begin}};
+  if (decodes) result["position"] = test.begin;
+  result["sequences"] = test.sequences;
+  const auto tokens = static_cast<double>((test.end - test.begin) * test.sequences);
+  const double speed = tokens / median(test.seconds);
+  result["tokens_per_second"] = speed;
+  if (decodes && step_bytes > 0) {
+    const double steps = speed / static_cast<double>(test.sequences);
     result["percent_of_bandwidth"] = 100 * steps * step_bytes / bandwidth;
   }
   result["rounds"] = test.seconds.size();
   return result;
 }
 
-void print_table(const ordered_json& report) {
+std::string report_table(const ordered_json& report) {
   std::string table;
   for (const char* name : {"model", "dtype", "backend"}) {
     table += std::string(name) + ": " + report[name].get<std::string>() + "\n";
   }
-  std::array<char, 160> line{};
-  std::snprintf(line.data(), line.size(), "memory bandwidth: %.1f GB/s\n%-32s %12s %12s %12s  %s\n",
-                report["memory_gb_per_second"].get<double>(), "tokens/s", "median", "slowest",
-                "fastest", "of bandwidth");
-  table += line.data();
+  table += format("memory bandwidth: %.1f GB/s\n%-32s %12s  %s\n",
+                  report["memory_gb_per_second"].get<double>(), "", "tokens/s", "of bandwidth");
   for (const ordered_json& test : report["tests"]) {
     std::string name = test["test"].get<std::string>() + " " + test["tokens"].dump();
     if (test.contains("position")) name += " at " + test["position"].dump();
-    if (test.value("sequences", 1) > 1) name += ", " + test["sequences"].dump() + " sequences";
-    std::snprintf(line.data(), line.size(), "%-32s %12.2f %12.2f %12.2f", name.c_str(),
-                  test["tokens_per_second"].get<double>(), test["slowest"].get<double>(),
-                  test["fastest"].get<double>());
-    table += line.data();
+    if (test["sequences"] > 1) name += ", " + test["sequences"].dump() + " sequences";
+    table += format("%-32s %12.2f", name.c_str(), test["tokens_per_second"].get<double>());
     if (test.contains("percent_of_bandwidth")) {
-      std::snprintf(line.data(), line.size(), " %6.0f %%",
-                    test["percent_of_bandwidth"].get<double>());
-      table += line.data();
+      table += format(" %6.0f %%", test["percent_of_bandwidth"].get<double>());
     }
     table += "\n";
   }
-  print(table);
+  return table;
 }
 
 int run_bench(const BenchOptions& options) {
-  const FoundModel found = find_model(options);
+  ModelOnBackend setup(options);
+  auto& [found, pool, backend] = setup;
   const std::int64_t context = read_model_config(found.files).context;
   if (std::max(options.prompt_tokens.value_or(0), options.decode_tokens.value_or(0)) > context) {
     throw Error("The model's context holds " + std::to_string(context) +
                 " tokens; -p and -n must not be larger.");
   }
-  ThreadPool pool(threads_of(options));
-  const std::unique_ptr<Backend> backend =
-      make_backend(options.device, options.dtype, pool, notice_of(options));
   // Converted, not mapped from the packed file, which is copied into 2 MB pages some time after
   // the start, in the middle of a test.
   const Model model = Model::load(found.files, *backend, options.dtype);
@@ -203,31 +184,31 @@ int run_bench(const BenchOptions& options) {
                 .context = std::min(context, room),
                 .rows = kPromptRows,
                 .output_rows = kBatches.back()});
-  catch_interrupts();
   std::vector<Test> tests = make_tests(options, one, many);
-  Bandwidth memory(threads_of(options));
+  const auto memory = allocate_huge_pages(kMemoryBytes);
+  if (!memory) throw Error("There is not enough memory to measure how fast it is.");
+  const std::span words(reinterpret_cast<std::uint64_t*>(memory.get()), kMemoryBytes / 8);
+  std::iota(words.begin(), words.end(), 0);
   std::vector<double> speeds;
   for (Test& test : tests) test.run();  // to warm up
-  for (std::int64_t round = 0; round < options.repetitions && !interrupted(); ++round) {
-    speeds.push_back(memory.measure());
-    for (Test& test : tests) test.seconds.push_back(seconds_of(test.run));
+  for (std::int64_t round = 0; round < options.repetitions; ++round) {
+    speeds.push_back(read_speed(words, pool));
+    for (Test& test : tests) {
+      const auto start = std::chrono::steady_clock::now();
+      test.run();
+      test.seconds.push_back(seconds_since(start));
+    }
   }
-  if (interrupted()) return kInterrupted;
-  ordered_json results = ordered_json::array();
+  ordered_json report = {{"model", found.name},
+                         {"dtype", name_of(model.dtype)},
+                         {"backend", backend->description()},
+                         {"threads", pool.size()},
+                         {"memory_gb_per_second", median(speeds) / 1e9},
+                         {"tests", ordered_json::array()}};
   for (const Test& test : tests) {
-    results.push_back(result_of(test, step_bytes(model, *backend), median(speeds)));
+    report["tests"].push_back(result_of(test, step_bytes(model, *backend), median(speeds)));
   }
-  const ordered_json report = {{"model", found.name},
-                               {"dtype", name_of(model.dtype)},
-                               {"backend", backend->description()},
-                               {"threads", threads_of(options)},
-                               {"memory_gb_per_second", median(speeds) / 1e9},
-                               {"tests", results}};
-  if (options.json) {
-    print(report.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
-  } else {
-    print_table(report);
-  }
+  options.json ? print_json(report) : print(report_table(report));
   return kDone;
 }
 
@@ -243,13 +224,11 @@ Examples:
   aira-cli bench -m ./model -p 512 -n 64 -r 5 -t 2 --json)");
   add_model_options(app, *options, true);
   app.option_defaults()->group("Bench");
-  const auto add_count = [&](const char* names, auto& count, std::int64_t from, const char* help) {
-    app.add_option(names, count, help)->option_text("N")->check(whole_number(from, 1'000'000));
-  };
-  add_count("-p,--prompt-tokens", options->prompt_tokens, 0,
+  add_count(app, "-p,--prompt-tokens", options->prompt_tokens, 0, kMost,
             "Length of the prompt (512); 0 = none");
-  add_count("-n,--decode-tokens", options->decode_tokens, 0, "Tokens to decode (64); 0 = none");
-  add_count("-r,--repetitions", options->repetitions, 1, "Rounds (5)");
+  add_count(app, "-n,--decode-tokens", options->decode_tokens, 0, kMost,
+            "Tokens to decode (64); 0 = none");
+  add_count(app, "-r,--repetitions", options->repetitions, 1, kMost, "Rounds (5)");
   app.add_flag("--json", options->json, "Print one JSON object")->group("Output");
   add_quiet(app, *options);
   app.final_callback([options] {

@@ -3,8 +3,11 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
-#include <charconv>
+#include <map>
+#include <memory>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "aira/error.h"
 #include "app/output.h"
@@ -23,7 +26,6 @@ constexpr auto kCommands = std::to_array<Command>({
     {"help", "Print the help of a command, or a table of the request options", set_up_help},
     {"version", "Print the version", set_up_version},
 });
-constexpr std::array<std::string_view, 2> kLaterCommands = {"pull", "serve"};
 
 class HelpText : public CLI::Formatter {
  public:
@@ -56,22 +58,26 @@ std::pair<std::unique_ptr<CLI::App>, Action> set_up(const Command& command) {
   return {std::move(app), std::move(action)};
 }
 
-/// The index of the first word that is neither a model option nor the value of one.
-std::size_t first_other_word(std::span<const char* const> words) {
+/// Takes the name of a command out of `words`, where model options may stand before it.
+const Command& take_command(std::vector<const char*>& words) {
   CommonOptions unused;
   const auto app = new_app();
   add_model_options(*app, unused, true);
   add_quiet(*app, unused);
-  std::size_t i = 1;
-  for (; i < words.size(); ++i) {
-    const std::string word = words[i];
-    const std::size_t equals = word.find('=');
-    const CLI::Option* option =
-        word.starts_with('-') ? app->get_option_no_throw(word.substr(0, equals)) : nullptr;
-    if (option == nullptr) break;
-    if (equals == std::string::npos && option->get_items_expected_max() > 0) ++i;
+  try {
+    app->prefix_command()->parse(static_cast<int>(words.size()), words.data());
+  } catch (const CLI::ParseError&) {
+    return kCommands.front();  // which will say what is wrong
   }
-  return std::min(i, words.size());
+  const std::vector<std::string> rest = app->remaining();
+  if (rest.empty()) return kCommands.front();
+  if (rest.front() == "pull" || rest.front() == "serve") {
+    throw UsageError("The command " + rest.front() + " is not part of this program.");
+  }
+  const Command* command = find_command(rest.front());
+  if (command == nullptr || rest.front().empty()) return kCommands.front();
+  words.erase(words.end() - static_cast<std::ptrdiff_t>(rest.size()));
+  return *command;
 }
 
 /// What CLI11 could not place: unknown options and surplus words.
@@ -99,19 +105,15 @@ void refuse_empty_values(std::span<const char* const> words) {
   }
 }
 
-/// One of some names, replaced by the number of its enumerator, which CLI11 converts.
-template <typename Enum>
-CLI::Validator choice(std::vector<std::pair<std::string_view, Enum>> names, const char* list) {
-  return CLI::Validator(
-      [names = std::move(names), list](std::string& text) -> std::string {
-        for (const auto& [name, value] : names) {
-          if (text != name) continue;
-          text = std::to_string(static_cast<int>(value));
-          return {};
-        }
-        return std::string("must be ") + list + ", not " + quote(text);
-      },
-      "");
+/// Sets `target` to the value of one of `names`.
+template <typename Value>
+std::function<bool(const std::string&)> choice(
+    Value& target, const std::map<std::string, Value, std::less<>>& names) {
+  return [&target, names](const std::string& text) {
+    const auto found = names.find(text);
+    if (found != names.end()) target = found->second;
+    return found != names.end();
+  };
 }
 
 }  // namespace
@@ -145,10 +147,6 @@ void parse_words(CLI::App& app, std::span<const char* const> words) {
     if (!name.starts_with('-')) name.insert(0, "--");
     const bool flag = what.find("flag override") != std::string::npos;
     throw UsageError(name + (flag ? " takes no value." : " needs a value."));
-  } catch (const CLI::ValidationError& error) {  // "--batch: must be ..."
-    std::string sentence = error.what();
-    sentence.erase(sentence.find(": "), 1);
-    throw UsageError(sentence + ".");
   } catch (const CLI::Success&) {
     throw;  // --help and --version
   } catch (const CLI::ParseError& error) {
@@ -160,33 +158,22 @@ void parse_words(CLI::App& app, std::span<const char* const> words) {
 
 Action parse_command_line(int argc, const char* const* argv) {
   std::vector<const char*> words(argv, argv + argc);
-  const Command* command = &kCommands.front();
-  const std::size_t at = first_other_word(words);
-  if (at < words.size() && *words[at] != '\0') {
-    if (std::find(kLaterCommands.begin(), kLaterCommands.end(), words[at]) !=
-        kLaterCommands.end()) {
-      throw UsageError("The command " + std::string(words[at]) + " is not part of this program.");
-    }
-    if (const Command* named = find_command(words[at])) {
-      command = named;
-      words.erase(words.begin() + static_cast<std::ptrdiff_t>(at));
-    }
-  }
-  auto [app, action] = set_up(*command);
+  const Command& command = take_command(words);
+  auto [app, action] = set_up(command);
   try {
     parse_words(*app, words);
   } catch (const CLI::CallForHelp&) {
-    return [command] { return print(help_text(*command)), kDone; };
-  } catch (const CLI::CallForVersion&) {
-    return parse_command_line(2, std::array{argv[0], "version"}.data());
+    return [&command] { return print(help_text(command)), kDone; };
+  } catch (const CLI::CallForVersion& version) {
+    return [text = std::string(version.what())] { return print(text + "\n"), kDone; };
   }
   // The action of a command refers to its own options, not to `app`.
   const CLI::Option* question = app->get_option_no_throw("QUESTION");
-  if (question != nullptr && question->count() > 0 && !question->results().front().empty() &&
-      find_command(question->results().front()) != nullptr &&
-      std::none_of(words.begin(), words.end(),
-                   [](std::string_view word) { return word == "--"; })) {
-    throw UsageError("The command " + question->results().front() +
+  if (question == nullptr || question->count() == 0) return action;
+  const std::string word = question->results().front();
+  const bool marked = std::find(words.begin(), words.end(), std::string_view("--")) != words.end();
+  if (!marked && !word.empty() && find_command(word) != nullptr) {
+    throw UsageError("The command " + word +
                      " goes first; to ask the word itself, write it after --.");
   }
   return action;
@@ -196,19 +183,17 @@ void add_model_options(CLI::App& app, CommonOptions& options, bool computes) {
   app.option_defaults()->group("Model");
   add_text(app, "-m,--model", options.model, "MODEL", "Folder, or hub id in the local cache");
   if (!computes) return;
-  app.add_option("--device", options.device, "auto (a GPU if there is one), cpu or cuda")
-      ->option_text("DEVICE")
-      ->transform(
-          choice<Device>({{"auto", Device::kAuto}, {"cpu", Device::kCpu}, {"cuda", Device::kCuda}},
-                         "auto, cpu or cuda"));
-  app.add_option("--dtype", options.dtype, "Weights in memory: auto (f16), f32, f16 or int8")
-      ->option_text("TYPE")
-      ->transform(choice<DType>(
-          {{"auto", DType::kF16}, {"f32", DType::kF32}, {"f16", DType::kF16}, {"int8", DType::kI8}},
-          "auto, f32, f16 or int8"));
-  app.add_option("-t,--threads", options.threads, "CPU threads (all physical cores)")
-      ->option_text("N")
-      ->check(whole_number(1, 1024));
+  add_value(
+      app, "--device", "DEVICE", "auto (a GPU if there is one), cpu or cuda", "auto, cpu or cuda",
+      choice<Device>(options.device,
+                     {{"auto", Device::kAuto}, {"cpu", Device::kCpu}, {"cuda", Device::kCuda}}));
+  add_value(app, "--dtype", "TYPE", "Weights in memory: auto (f16), f32, f16 or int8",
+            "auto, f32, f16 or int8",
+            choice<DType>(options.dtype, {{"auto", DType::kF16},
+                                          {"f32", DType::kF32},
+                                          {"f16", DType::kF16},
+                                          {"int8", DType::kI8}}));
+  add_count(app, "-t,--threads", options.threads, 1, 1024, "CPU threads (all physical cores)");
   app.parse_complete_callback([&options] {
     if (options.device == Device::kCuda && options.dtype == DType::kI8) {
       throw UsageError("--dtype int8 runs on the CPU; use --device cpu, or --dtype f16.");
@@ -220,17 +205,15 @@ void add_quiet(CLI::App& app, CommonOptions& options) {
   app.add_flag("-q,--quiet", options.quiet, "Only errors on stderr")->group("Output");
 }
 
-void add_file(CLI::App& app, std::optional<std::string>& file, const char* help) {
+void add_file(CLI::App& app, CommonOptions& options, const char* help) {
   app.option_defaults()->group("Input");
-  add_text(app, "-f,--file", file, "FILE", help)
-      ->check(CLI::Validator(
-          [](std::string& name) { return name.empty() ? "needs the name of a file" : ""; }, ""));
+  add_text(app, "-f,--file", options.file, "FILE", help)->each([](const std::string& name) {
+    if (name.empty()) throw UsageError("--file needs the name of a file.");
+  });
 }
 
-void add_batch(CLI::App& app, std::int64_t& batch) {
-  app.add_option("--batch", batch, "Maximum number of concurrent sequences (32)")
-      ->option_text("N")
-      ->check(whole_number(1, 4096));
+void add_batch(CLI::App& app, CommonOptions& options) {
+  add_count(app, "--batch", options.batch, 1, 4096, "Maximum number of concurrent sequences (32)");
 }
 
 void add_request_options(CLI::App& app, RequestChanges& request) {
@@ -261,20 +244,52 @@ CLI::Option* add_text(CLI::App& app, const char* names, std::optional<std::strin
       ->option_text(placeholder);
 }
 
-CLI::Validator whole_number(std::int64_t from, std::int64_t to) {
-  return CLI::Validator(
-      [from, to](std::string& text) -> std::string {
-        std::int64_t number = 0;
-        const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), number);
-        if (problem == std::errc() && end == text.data() + text.size() && number >= from &&
-            number <= to) {
-          text = std::to_string(number);  // CLI11 would take 010 for 8
-          return {};
-        }
-        return "must be a whole number from " + std::to_string(from) + " to " + std::to_string(to) +
-               ", not " + quote(text);
-      },
-      "");
+void add_value(CLI::App& app, const std::string& names, const char* placeholder, const char* help,
+               const std::string& words, const std::function<bool(const std::string&)>& read) {
+  const auto take = [flag = names.substr(names.find("--")), words, read](const std::string& text) {
+    if (!read(text)) throw UsageError(flag + " must be " + words + ", not " + quote(text) + ".");
+  };
+  app.add_option_function<std::string>(names, take, help)->option_text(placeholder);
+}
+
+std::string options_page() {
+  std::string page = R"(# Request options
+
+This page is what `aira-cli help options` prints. Each option can be given on the command line, as a
+field of a JSON line and to the chat's `/params`. Defaults are those of the model's
+`generation_config.json`, else the ones below.
+
+| option | JSON field | must be | default | meaning |
+|---|---|---|---|---|
+)";
+  for (const RequestOption& row : request_options()) {
+    std::string flag = row.flag();
+    if (*row.short_flag != '\0') flag = std::string(row.short_flag) + ", " + flag;
+    if (*row.placeholder != '\0') flag += " " + std::string(row.placeholder);
+    page += "| `" + flag + "` | `" + row.name + "` | " + row.range.words + " | " +
+            row.default_text() + " | " + row.help + " |\n";
+  }
+  return page;
+}
+
+Action set_up_help(CLI::App& app) {
+  const auto topic = std::make_shared<std::string>();
+  app.description(
+      "aira-cli help [COMMAND]           Print the help of a command\n"
+      "aira-cli help options             Print a table of the request options in Markdown");
+  app.add_option("TOPIC", *topic);
+  return [topic] {
+    if (*topic == "options") return print(options_page()), kDone;
+    const Command* command = find_command(*topic);
+    if (command == nullptr) throw UsageError("There is no command " + quote(*topic) + ".");
+    print(help_text(*command));
+    return kDone;
+  };
+}
+
+Action set_up_version(CLI::App& app) {
+  app.description("aira-cli version                  Print the version");
+  return [] { return print("aira-cli " AIRA_VERSION "\n"), kDone; };
 }
 
 }  // namespace aira

@@ -4,21 +4,18 @@
 
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <optional>
 #include <span>
 #include <string>
-#include <utility>
-#include <vector>
 
 #include "aira/device.h"
 #include "aira/dtype.h"
+#include "run/option_values.h"
 #include "run/request_options.h"
 
 namespace CLI {
 class App;
 class Option;
-class Validator;
 }  // namespace CLI
 
 namespace aira {
@@ -66,7 +63,10 @@ struct CommonOptions {
   std::optional<std::string> model;  // folder or hub id
   Device device = Device::kAuto;
   DType dtype = DType::kF16;
-  int threads = 0;  // 0 = one per usable core
+  int threads = 0;                  // 0 = one per usable core
+  std::optional<std::string> file;  // of lines; nothing and "-" are stdin
+  std::int64_t batch = 32;          // maximum number of concurrent sequences
+  bool json = false;                // --json or --jsonl
   bool quiet = false;
 };
 
@@ -75,13 +75,30 @@ void add_model_options(CLI::App& app, CommonOptions& options, bool computes);
 /// -q. To be called last.
 void add_quiet(CLI::App& app, CommonOptions& options);
 /// -f
-void add_file(CLI::App& app, std::optional<std::string>& file, const char* help);
+void add_file(CLI::App& app, CommonOptions& options, const char* help);
 /// --batch
-void add_batch(CLI::App& app, std::int64_t& batch);
+void add_batch(CLI::App& app, CommonOptions& options);
 void add_request_options(CLI::App& app, RequestChanges& request);
 CLI::Option* add_text(CLI::App& app, const char* names, std::optional<std::string>& target,
                       const char* placeholder, const char* help);
-/// For CLI::Option::check.
-CLI::Validator whole_number(std::int64_t from, std::int64_t to);
+
+/// An option whose value `read` takes; one that it refuses "must be WORDS". `names` include a long
+/// one.
+void add_value(CLI::App& app, const std::string& names, const char* placeholder, const char* help,
+               const std::string& words, const std::function<bool(const std::string&)>& read);
+
+/// A whole number from `from` to `to`.
+template <typename Number>
+void add_count(CLI::App& app, const char* names, Number& target, std::int64_t from, std::int64_t to,
+               const char* help) {
+  add_value(app, names, "N", help,
+            "a whole number from " + std::to_string(from) + " to " + std::to_string(to),
+            [&target, from, to](const std::string& text) {
+              std::int64_t number = 0;
+              if (!read_word(text, number) || number < from || number > to) return false;
+              target = static_cast<Number>(number);
+              return true;
+            });
+}
 
 }  // namespace aira

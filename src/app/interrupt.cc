@@ -1,8 +1,7 @@
-// The handler sets a flag and writes a byte into a pipe, so that no wait can miss the signal,
-// whichever thread the kernel hands it to. The byte of a Ctrl-C stays in the pipe and wakes all.
+// The handler sets a flag and an eventfd, so that no wait can miss the signal, whichever thread the
+// kernel hands it to. After a Ctrl-C the eventfd stays set and wakes all.
 #include "app/interrupt.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -11,118 +10,92 @@
 #include <atomic>
 #include <cerrno>
 #include <csignal>
-#include <system_error>
 #include <utility>
 
-#include "aira/error.h"
+#include "app/output.h"
 
 namespace aira {
 namespace {
 
-std::atomic<bool> flag{false};              // Ctrl-C
-std::atomic<bool> stopped{false};           // stop_waiting()
-std::atomic<bool> terminal_changed{false};  // for redraw_hook
-void (*redraw_hook)() = nullptr;
+std::atomic<bool> flag{false};              // interrupt()
+std::atomic<bool> terminal_changed{false};  // for wait_readable
 static_assert(std::atomic<bool>::is_always_lock_free);
-int wake_read = -1;
-int wake_write = -1;
+int wake = -1;  // an eventfd
 
-void wake() {
-  const char byte = 0;
-  // A full pipe is as good as a written byte.
-  [[maybe_unused]] const ssize_t written = ::write(wake_write, &byte, 1);
+/// An eventfd; reading one that is not set does not block.
+int new_event() {
+  const int event = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (event < 0) throw failure("Making an eventfd");
+  return event;
+}
+
+/// Safe in a signal handler.
+void set(int event) {
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written = ::write(event, &one, sizeof one);
+}
+
+/// Keeps the wake-up of an interrupt().
+void reset_wake() {
+  eventfd_t count = 0;
+  ::eventfd_read(wake, &count);
+  if (flag) set(wake);
 }
 
 extern "C" void on_signal(int signal) {
   const int saved = errno;
   (signal == SIGINT ? flag : terminal_changed).store(true, std::memory_order_relaxed);
-  wake();
+  set(wake);
   errno = saved;
-}
-
-void handle(int signal) {
-  struct sigaction action = {};
-  action.sa_handler = on_signal;
-  action.sa_flags = SA_RESTART;  // waits end by the pipe
-  ::sigemptyset(&action.sa_mask);
-  ::sigaction(signal, &action, nullptr);
-}
-
-void empty_pipe() {
-  std::array<char, 64> bytes{};
-  while (wake_read >= 0 && ::read(wake_read, bytes.data(), bytes.size()) > 0) {
-  }
-}
-
-Error failure(const char* what) {
-  return Error(std::string(what) + " failed: " + std::generic_category().message(errno) + ".");
 }
 
 }  // namespace
 
 void catch_interrupts() {
-  std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC | O_NONBLOCK) != 0) throw failure("Making a pipe");
-  wake_read = ends[0];
-  wake_write = ends[1];
-  struct sigaction old = {};
-  if (::sigaction(SIGINT, nullptr, &old) == 0 && old.sa_handler == SIG_IGN) return;
-  handle(SIGINT);
+  wake = new_event();
+  for (const int signal : {SIGINT, SIGCONT, SIGWINCH}) {
+    struct sigaction action = {};
+    ::sigaction(signal, nullptr, &action);
+    if (signal == SIGINT && action.sa_handler == SIG_IGN) continue;
+    action.sa_handler = on_signal;
+    action.sa_flags = SA_RESTART;  // waits end by the eventfd
+    ::sigaction(signal, &action, nullptr);
+  }
+}
+
+void interrupt() {
+  flag = true;
+  set(wake);
 }
 
 bool interrupted() { return flag; }
 
 void clear_interrupt() {
   flag = false;
-  empty_pipe();
+  reset_wake();
 }
 
-void redraw_with(void (*redraw)()) {
-  redraw_hook = redraw;
-  handle(SIGCONT);
-  handle(SIGWINCH);
-}
-
-bool wait_readable(int fd) {
-  std::array<pollfd, 2> both{pollfd{fd, POLLIN, 0}, pollfd{wake_read, POLLIN, 0}};
-  while (!flag && !stopped) {
-    if (terminal_changed.exchange(false)) {
-      empty_pipe();
-      redraw_hook();
-      continue;  // a Ctrl-C's byte may have gone too
-    }
+bool wait_readable(int fd, void (*redraw)()) {
+  std::array<pollfd, 2> both{pollfd{fd, POLLIN, 0}, pollfd{wake, POLLIN, 0}};
+  while (!flag) {
+    if (terminal_changed.exchange(false) && redraw != nullptr) redraw();
     // Files and closed descriptors report at once: the read itself says what is the matter.
     if (::poll(both.data(), both.size(), -1) < 0 && errno != EINTR) return true;
-    if (!flag && !stopped && both[0].revents != 0) return true;
+    if (!flag && both[0].revents != 0) return true;
+    if (both[1].revents != 0) reset_wake();
   }
   return false;
 }
 
-void stop_waiting() {
-  stopped = true;
-  wake();
-}
-
-OnInterrupt::OnInterrupt(std::function<void()> act) : end_(::eventfd(0, EFD_CLOEXEC)) {
-  if (end_ < 0) throw failure("Making an eventfd");
-  thread_ = std::thread([this, act = std::move(act)] { watch(act); });
+OnInterrupt::OnInterrupt(std::function<void()> act) : end_(new_event()) {
+  thread_ = std::thread([this, act = std::move(act)] {
+    if (!wait_readable(end_.get())) act();
+  });
 }
 
 OnInterrupt::~OnInterrupt() {
-  ::eventfd_write(end_, 1);
+  set(end_.get());
   thread_.join();
-  ::close(end_);
-}
-
-void OnInterrupt::watch(const std::function<void()>& act) const {
-  std::array<pollfd, 2> both{pollfd{end_, POLLIN, 0}, pollfd{wake_read, POLLIN, 0}};
-  while (::poll(both.data(), both.size(), -1) < 0 || both[0].revents == 0) {
-    if (flag) return act();
-    if (stopped) both[1].fd = -1;
-    // Otherwise the terminal changed: the next wait_readable sees the flag.
-    else if (both[1].revents != 0)
-      empty_pipe();
-  }
 }
 
 }  // namespace aira

@@ -10,7 +10,6 @@
 #include "app/command_line.h"
 #include "app/output.h"
 
-namespace aira {
 namespace {
 
 /// Keeps 0, 1 and 2 from being given to files that are opened later: a closed one becomes a
@@ -22,15 +21,12 @@ void occupy_standard_streams() {
 }
 
 }  // namespace
-}  // namespace aira
 
 int main(int argc, char** argv) {
-  aira::occupy_standard_streams();
+  occupy_standard_streams();
   std::signal(SIGPIPE, SIG_IGN);  // a closed reader is an error of write() instead
   try {
     return aira::parse_command_line(argc, argv)();
-  } catch (const aira::ClosedReader&) {
-    return aira::kDone;
   } catch (const aira::UsageError& error) {
     aira::report_error(error.what());
     aira::print_aside("try 'aira-cli --help'\n");
@@ -38,7 +34,8 @@ int main(int argc, char** argv) {
   } catch (const aira::Error& error) {
     aira::report_error(error.what());
   } catch (const aira::WriteFailed& error) {
-    aira::report_error(error.what());
+    if (error.code() == std::errc::broken_pipe) return aira::kDone;
+    aira::report_error("Writing to stdout failed: " + error.code().message() + ".");
   } catch (const std::bad_alloc&) {
     aira::report_error("There is not enough memory.");
   } catch (const std::exception& error) {

@@ -1,21 +1,42 @@
-// Which model is meant: -m, $AIRA_MODEL, the Hugging Face cache or the built-in one.
+// Which model is meant, and what runs it.
 #pragma once
 
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 
-#include "aira/model_files.h"
+#include "aira/engine.h"
+#include "app/command_line.h"
+#include "base/thread_pool.h"
+#include "model/backend.h"
 
 namespace aira {
 
 struct FoundModel {
   ModelFiles files;
-  std::string name;       // for people: a hub id, a folder's path, "aira-mini"
-  std::string found;      // how it was found: "folder", "Hugging Face cache", "built in"
-  bool fallback = false;  // not asked for; no better model was found
+  std::string name;   // for people: a hub id, a folder's path, "aira-mini"
+  std::string found;  // how it was found: "folder", "Hugging Face cache", "built in"
 };
 
-/// `asked` is the value of -m. Throws Error when there is no such model.
-FoundModel find_model(const std::optional<std::string>& asked);
+/// The model of -m, $AIRA_MODEL, the Hugging Face cache or the built-in one, with a line on stderr
+/// for the last. Throws Error when there is no such model.
+FoundModel find_model(const CommonOptions& options);
+
+EngineOptions engine_options(const CommonOptions& options, const FoundModel& model,
+                             std::int64_t max_sequences, std::int64_t expected_answers = 0);
+
+/// A model and its backend, for commands that need no engine.
+struct ModelOnBackend {
+  /// Throws Error.
+  explicit ModelOnBackend(const CommonOptions& options);
+
+  FoundModel found;
+  ThreadPool pool;
+  std::unique_ptr<Backend> backend;
+};
+
+/// The variable's value; an empty one counts as not set.
+std::optional<std::string> environment(const char* name);
 
 }  // namespace aira

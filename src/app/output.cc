@@ -4,11 +4,11 @@
 #include <poll.h>
 #include <unistd.h>
 
-#include <array>
+#include <algorithm>
 #include <cerrno>
-#include <cstdio>
-#include <cstdlib>
-#include <system_error>
+#include <nlohmann/json.hpp>
+
+#include "run/task.h"
 
 namespace aira {
 namespace {
@@ -31,44 +31,30 @@ int write_all(int fd, std::string_view text) {
   return 0;
 }
 
-/// The length of the line break that `text` begins with, 0 when it does not.
-std::size_t line_break(std::string_view text) {
-  using namespace std::string_view_literals;
-  static constexpr std::array kBreaks = {"\r\n"sv,     "\n"sv,           "\r"sv,          "\v"sv,
-                                         "\f"sv,       "\x1c"sv,         "\x1d"sv,        "\x1e"sv,
-                                         "\xc2\x85"sv, "\xe2\x80\xa8"sv, "\xe2\x80\xa9"sv};
-  for (const std::string_view candidate : kBreaks) {
-    if (text.starts_with(candidate)) return candidate.size();
-  }
-  return 0;
-}
-
-double seconds(std::chrono::steady_clock::duration duration) {
-  return std::chrono::duration<double>(duration).count();
-}
-
 /// "1:02:03" or "02:03".
-std::string clock_time(double seconds_left) {
-  const auto whole = static_cast<long long>(seconds_left + 0.5);
-  std::array<char, 32> text{};
-  if (whole >= 3600) {
-    std::snprintf(text.data(), text.size(), "%lld:%02lld:%02lld", whole / 3600, whole / 60 % 60,
-                  whole % 60);
-  } else {
-    std::snprintf(text.data(), text.size(), "%02lld:%02lld", whole / 60, whole % 60);
-  }
-  return text.data();
+std::string clock_time(double seconds) {
+  const auto whole = static_cast<long long>(seconds + 0.5);
+  return (whole >= 3600 ? format("%lld:", whole / 3600) : "") +
+         format("%02lld:%02lld", whole / 60 % 60, whole % 60);
 }
 
 }  // namespace
 
 void print(std::string_view text) {
   const int problem = write_all(STDOUT_FILENO, text);
-  if (problem == EPIPE) throw ClosedReader();
-  if (problem != 0) {
-    throw WriteFailed("Writing to stdout failed: " + std::generic_category().message(problem) +
-                      ".");
+  if (problem != 0) throw WriteFailed(problem, std::generic_category());
+}
+
+void print_json(const nlohmann::ordered_json& value) {
+  std::string line = value.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  constexpr std::array<std::array<std::string_view, 2>, 3> kEscapes = {
+      {{"\u2028", "\\u2028"}, {"\u2029", "\\u2029"}, {"\u0085", "\\u0085"}}};
+  for (const auto& [letter, escape] : kEscapes) {
+    for (std::size_t at = 0; (at = line.find(letter, at)) != std::string::npos;) {
+      line.replace(at, letter.size(), escape);
+    }
   }
+  print(line + "\n");
 }
 
 // A failure of stderr cannot be reported anywhere.
@@ -79,21 +65,21 @@ void note(std::string_view sentence) { print_aside("aira-cli: " + std::string(se
 void report_error(std::string_view sentence) { note("error: " + std::string(sentence)); }
 
 std::string one_line(std::string_view text) {
+  static constexpr std::array<std::string_view, 11> kBreaks = {
+      "\r\n", "\n", "\r", "\v", "\f", "\x1c", "\x1d", "\x1e", "\u0085", "\u2028", "\u2029"};
   std::string line;
-  line.reserve(text.size());
   while (!text.empty()) {
-    const std::size_t length = line_break(text);
-    line += length == 0 ? text.front() : ' ';
-    text.remove_prefix(length == 0 ? 1 : length);
+    const auto* const found =
+        std::find_if(kBreaks.begin(), kBreaks.end(),
+                     [&](std::string_view one) { return text.starts_with(one); });
+    line += found == kBreaks.end() ? text.front() : ' ';
+    text.remove_prefix(found == kBreaks.end() ? 1 : found->size());
   }
   return line;
 }
 
-bool colours() {
-  const char* no_color = std::getenv("NO_COLOR");
-  const char* term = std::getenv("TERM");
-  return ::isatty(STDERR_FILENO) == 1 && (no_color == nullptr || *no_color == '\0') &&
-         term != nullptr && std::string_view(term) != "dumb";
+Error failure(const std::string& what) {
+  return Error(what + " failed: " + std::generic_category().message(errno) + ".");
 }
 
 std::optional<Error> problem_in(const std::function<void()>& work) {
@@ -110,15 +96,11 @@ Progress::Progress(bool wanted)
 
 void Progress::line_done(double fraction) {
   ++lines_;
-  if (!on_) return;
-  const Clock::time_point now = Clock::now();
-  if (seconds(now - shown_) < kInterval) return;
-  shown_ = now;
-  const double elapsed = seconds(now - started_);
-  std::array<char, 128> line{};
-  std::snprintf(line.data(), line.size(), "%zu lines done, %.0f tokens/s", lines_,
-                static_cast<double>(tokens_) / elapsed);
-  std::string text = line.data();
+  if (!on_ || seconds_since(shown_) < kInterval) return;
+  shown_ = Clock::now();
+  const double elapsed = seconds_since(started_);
+  std::string text =
+      format("%zu lines done, %.0f tokens/s", lines_, static_cast<double>(tokens_) / elapsed);
   if (fraction > 0) text += ", " + clock_time(elapsed * (1 - fraction) / fraction) + " left";
   print_aside("\r" + text + "\x1b[K");
   visible_ = true;

@@ -2,33 +2,32 @@
 // takes everything else.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
-#include <exception>
+#include <cstdio>
 #include <functional>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <string_view>
+#include <system_error>
 
 #include "aira/error.h"
 
 namespace aira {
 
-/// The reader of stdout has gone (`| head -1`): the program ends quietly.
-class ClosedReader : public std::exception {
+/// stdout cannot be written to: EPIPE when its reader has gone (`| head -1`), else a full disk or
+/// the like. Not an Error: it ends the program, not one line.
+class WriteFailed : public std::system_error {
  public:
-  const char* what() const noexcept override { return "The reader of stdout is gone."; }
+  using std::system_error::system_error;
 };
 
-/// stdout cannot be written to (a full disk). Not an Error: it ends the program, not one line.
-class WriteFailed : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
-
-/// Writes all of `text` to stdout, unbuffered. Throws ClosedReader or WriteFailed.
+/// Writes all of `text` to stdout, unbuffered. Throws WriteFailed.
 void print(std::string_view text);
+/// Prints `value` on one line, also for readers that break lines where Unicode does.
+void print_json(const nlohmann::ordered_json& value);
 
 /// "aira-cli: SENTENCE" and "aira-cli: error: SENTENCE" on stderr.
 void note(std::string_view sentence);
@@ -39,8 +38,16 @@ void print_aside(std::string_view text);
 /// `text` with every line break (those of Unicode and Python's splitlines) as one space.
 std::string one_line(std::string_view text);
 
-/// Whether colours may be used on stderr: a terminal that is not dumb, and no NO_COLOR.
-bool colours();
+/// What printf would write, up to 255 bytes.
+template <typename... Values>
+std::string format(const char* pattern, Values... values) {
+  std::array<char, 256> text{};
+  std::snprintf(text.data(), text.size(), pattern, values...);
+  return text.data();
+}
+
+/// "WHAT failed: " and the meaning of errno.
+Error failure(const std::string& what);
 
 /// Does `work`; the Error that it throws, if any. For input that must not end the program: one line
 /// of many, one turn of a chat.
@@ -56,6 +63,8 @@ class Progress {
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
+  /// Speed counts from here.
+  void start() { started_ = shown_ = Clock::now(); }
   void add_tokens(std::size_t tokens) { tokens_ += tokens; }
   /// Counts a line and updates the display a few times a second. `fraction` of the input has been
   /// answered; 0 when its length is unknown.

@@ -11,11 +11,6 @@ namespace {
 
 constexpr const char* kModule = "libaira_cuda.so";
 
-std::filesystem::path this_program() {
-  std::error_code ignored;
-  return std::filesystem::read_symlink("/proc/self/exe", ignored);
-}
-
 /// The module's path; empty when it is not there.
 std::filesystem::path find_module(const std::filesystem::path& program) {
   std::error_code ignored;
@@ -26,29 +21,21 @@ std::filesystem::path find_module(const std::filesystem::path& program) {
   return {};
 }
 
-bool has_driver() {
-  // The driver's device file, and the one of Windows' subsystem for Linux.
-  return access("/dev/nvidiactl", F_OK) == 0 || access("/dev/dxg", F_OK) == 0;
-}
-
-/// Whether trying the GPU is worth it; looks at a few file names only.
-bool may_have_gpu(DType dtype) {
-  return dtype != DType::kI8 && has_driver() && !find_module(this_program()).empty();
-}
-
-std::unique_ptr<Backend> load_cuda_backend() {
-  if (!has_driver()) throw Error("There is no NVIDIA driver on this machine; use --device cpu.");
-  return load_cuda_module(this_program());
-}
-
 }  // namespace
 
 std::unique_ptr<Backend> make_backend(Device device, DType dtype, ThreadPool& pool,
                                       const std::function<void(const std::string&)>& notice) {
-  if (device == Device::kCuda) return load_cuda_backend();
-  if (device == Device::kAuto && may_have_gpu(dtype)) {
+  std::error_code ignored;
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", ignored);
+  // The driver's device file, and the one of Windows' subsystem for Linux.
+  const bool driver = access("/dev/nvidiactl", F_OK) == 0 || access("/dev/dxg", F_OK) == 0;
+  if (device == Device::kCuda) {
+    if (!driver) throw Error("There is no NVIDIA driver on this machine; use --device cpu.");
+    return load_cuda_module(program);
+  }
+  if (device == Device::kAuto && dtype != DType::kI8 && driver && !find_module(program).empty()) {
     try {
-      return load_cuda_backend();
+      return load_cuda_module(program);
     } catch (const Error& error) {
       if (notice) notice(std::string(error.what()) + " Using the CPU instead.");
     }
@@ -64,14 +51,6 @@ bool gpu_is_sooner(std::int64_t weights, std::int64_t answers) {
   constexpr double kTokens = 200;
   return static_cast<double>(answers) * kTokens * static_cast<double>(weights) >
          kStartSeconds * kMemoryBytesPerSecond;
-}
-
-std::future<std::unique_ptr<Backend>> begin_backend(
-    Device device, DType dtype, ThreadPool& pool,
-    const std::function<void(const std::string&)>& notice) {
-  const bool gpu = device == Device::kCuda || (device == Device::kAuto && may_have_gpu(dtype));
-  return std::async(gpu ? std::launch::async : std::launch::deferred,
-                    [=, &pool] { return make_backend(device, dtype, pool, notice); });
 }
 
 std::unique_ptr<Backend> load_cuda_module(const std::filesystem::path& program) {

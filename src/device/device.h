@@ -4,7 +4,6 @@
 
 #include <filesystem>
 #include <functional>
-#include <future>
 #include <memory>
 #include <string>
 
@@ -17,14 +16,10 @@ namespace aira {
 
 /// The backend for `device`, with matrices stored as `dtype`. kAuto takes the GPU if there is one
 /// that can be used; if it fails, `notice` gets a sentence and the CPU takes over. `pool` must
-/// outlive the backend. Throws Error: no driver, module missing, driver too old, no device.
+/// outlive the backend. Starting a GPU takes a good part of a second. Throws Error: no driver,
+/// module missing, driver too old, no device.
 std::unique_ptr<Backend> make_backend(Device device, DType dtype, ThreadPool& pool,
                                       const std::function<void(const std::string&)>& notice = {});
-/// The same. Starts a GPU, which takes a good part of a second, at once on a thread of its own;
-/// `notice` may be called there.
-std::future<std::unique_ptr<Backend>> begin_backend(
-    Device device, DType dtype, ThreadPool& pool,
-    const std::function<void(const std::string&)>& notice);
 
 /// Whether a GPU is expected to have given `answers` answers sooner than the CPU, its start
 /// included; 0 answers: nobody knows how many there will be. `weights`: bytes of the model's file.

@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <deque>
 #include <exception>
+#include <future>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -115,7 +116,8 @@ Device Engine::Impl::device_for(const EngineOptions& options) {
 Engine::Impl::Impl(EngineOptions given)
     : options(std::move(given)),
       threads(options.threads > 0 ? options.threads : ThreadPool::usable_cores()),
-      coming(begin_backend(device_for(options), options.dtype, threads, options.notice)),
+      coming(std::async(std::launch::async, make_backend, device_for(options), options.dtype,
+                        std::ref(threads), options.notice)),
       generation(read_generation_config(options.files)),
       defaults(default_options(generation)),
       tokenizer(timed(info.tokenizer_seconds, [&] { return Tokenizer::load(options.files); })),

@@ -172,10 +172,9 @@ class Bench(CliTest):
                          [("prompt", 512, None, 1), ("decode", 30, 16, 1), ("decode", 30, 994, 1),
                           ("decode", 30, 16, 8), ("decode", 30, 16, 32)])
         for test in tests:
-            value = test["tokens_per_second"]
-            self.assertGreater(value, 0)
+            self.assertGreater(test["tokens_per_second"], 0)
             self.assertEqual("percent_of_bandwidth" in test, test["test"] == "decode")
-            self.assertEqual((test["slowest"], test["fastest"], test["rounds"]), (value, value, 1))
+            self.assertEqual(test["rounds"], 1)
 
     def test_json_without_a_tokenizer(self):
         folder = shutil.copytree(model(), scratch("bench"))
@@ -186,7 +185,6 @@ class Bench(CliTest):
         self.assertEqual((test["test"], test["tokens"], test["rounds"]), ("prompt", 64, 3))
         self.assertEqual((report["dtype"], report["threads"]), ("f32", 1))
         self.assertGreater(test["tokens_per_second"], 0)
-        self.assertLessEqual(test["slowest"], test["fastest"])
 
     def test_longer_than_the_context(self):
         self.assertIn("64", self.fail_with(1, "bench", "-m", model(), "-p", "65"))

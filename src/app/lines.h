@@ -1,0 +1,83 @@
+// What all commands that read lines share: a reader of lines, and a loop over them. The calling
+// thread reads lines and submits them, a second one prints the answers in the same order, each as
+// soon as it is complete.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "aira/engine.h"
+#include "app/command_line.h"
+#include "app/output.h"
+#include "base/json.h"
+#include "base/mapped_file.h"
+
+namespace aira {
+
+/// Lines of a file or of stdin as they arrive, ended by LF or CRLF; the last one may lack its end.
+class LineReader {
+ public:
+  /// Reads the file `path`; nothing and "-" are stdin. Throws Error when it cannot be opened.
+  explicit LineReader(const std::optional<std::string>& path = {});
+
+  /// The next line without its end; nothing at the end of the input and when interrupted. Throws
+  /// Error when reading fails or a line is longer than 64 MiB.
+  std::optional<std::string> next();
+  /// How much of a file has been returned, from 0 to 1; 0 for what has no size (a pipe).
+  double fraction_read() const;
+  /// The number of the line that next() returned last, from 1.
+  std::int64_t number() const { return number_; }
+
+ private:
+  bool fill();
+
+  std::string name_;  // for messages
+  Descriptor file_;
+  bool ended_ = false;
+  std::int64_t size_ = 0;     // of a regular file, else 0
+  std::int64_t read_ = 0;     // bytes read so far
+  std::string pending_;       // read, but not returned
+  std::size_t position_ = 0;  // what has been returned ends here
+  std::int64_t number_ = 0;
+};
+
+/// Waits for a line's answer and prints it, on the printing thread. Throws Error when the line
+/// fails.
+using PrintAnswer = std::function<void()>;
+
+class LineLoop {
+ public:
+  using Begin = std::function<PrintAnswer(const std::string& line)>;
+  using BeginJson =
+      std::function<PrintAnswer(const nlohmann::json& line, nlohmann::ordered_json& result)>;
+
+  /// Over the lines of -f.
+  explicit LineLoop(const CommonOptions& options)
+      : lines_(options.file), progress_(!options.quiet) {}
+
+  /// Calls `begin` for each line, and in order what it returned, which prints up to `answers` lines
+  /// by print_line(); a line that fails is reported on stderr, and empty lines take the place of
+  /// missing ones. `engine` (null: none) computes up to `sequences` at once. Returns the exit code:
+  /// kInterrupted after Ctrl-C, when incomplete answers are dropped. If the input cannot be read to
+  /// its end, answers what came before, then throws Error.
+  int run(Engine* engine, std::int64_t sequences, std::int64_t answers, const Begin& begin);
+  /// The same for JSON lines. Prints the line's "id", if any, and what `begin` and the function
+  /// that it returned have added to `result`; or {"id", "error": {"message"}}.
+  int run_json(Engine* engine, std::int64_t sequences, const BeginJson& begin);
+
+  // For the printing thread.
+  void print_line(const std::string& text);
+  Progress& progress() { return progress_; }
+
+ private:
+  bool each_line(Engine* engine, std::int64_t sequences, const Begin& begin);
+
+  LineReader lines_;
+  Progress progress_;
+  std::int64_t printed_ = 0;  // lines in place of the current one
+};
+
+}  // namespace aira
