@@ -21,9 +21,7 @@ struct RandomModel {
     TokenList list;
     std::int64_t id = 0;
     for (int byte = 0; byte < 256; ++byte) {
-      std::string letter;
-      append_letters(std::string(1, static_cast<char>(byte)), letter);
-      list.tokens.add(letter);
+      list.tokens.add(letters_of(std::string(1, static_cast<char>(byte))));
       list.ids.push_back(id++);
     }
     std::vector<std::string> tokens = {"a", "b", "c"};

@@ -22,9 +22,7 @@ constexpr std::int32_t kByteModelCompletionEnd = 502;
 inline std::string byte_vocabulary(bool markers) {
   nlohmann::json vocab;
   for (int byte = 0; byte < 256; ++byte) {
-    std::string letter;
-    append_letters(std::string(1, static_cast<char>(byte)), letter);
-    vocab[letter] = kByteModelFirstByte + byte;
+    vocab[letters_of(std::string(1, static_cast<char>(byte)))] = kByteModelFirstByte + byte;
   }
   // Ids must be gapless: the rest stands for letters that no text here has.
   for (std::int32_t id = 0; id < kByteModelStart; ++id) {

@@ -31,7 +31,7 @@ void await_change(const std::atomic<std::uint32_t>& value, std::uint32_t old) {
     if (value.load(std::memory_order_acquire) != old) return;
     pause();
   }
-  while (value.load(std::memory_order_acquire) == old) value.wait(old, std::memory_order_acquire);
+  value.wait(old, std::memory_order_acquire);
 }
 
 /// Pieces of an operation for each member: enough to even out members that are held up, few enough

@@ -65,10 +65,6 @@ void AddedTokens::split(const Index& index, std::string_view text, bool plain,
   std::size_t run_begin = 0, run_end = 0;  // white space that an rstrip token took last
   for (std::size_t at = 0; at < text.size();) {
     const auto& candidates = index[static_cast<unsigned char>(text[at])];
-    if (candidates.empty()) {
-      ++at;
-      continue;
-    }
     const auto token =
         std::find_if(candidates.begin(), candidates.end(), [&](const AddedToken& candidate) {
           return text.substr(at).starts_with(candidate.content);

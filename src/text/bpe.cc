@@ -39,8 +39,7 @@ std::size_t index_of(std::string_view two_bytes) {
 Bpe::Bpe(const Vocabulary& vocabulary, const Texts& merges, const std::string& vocabulary_file,
          const std::string& merges_file) {
   for (std::size_t byte = 0; byte < byte_ids_.size(); ++byte) {
-    std::string letter;
-    append_letters(std::string(1, static_cast<char>(byte)), letter);
+    const std::string letter = letters_of(std::string(1, static_cast<char>(byte)));
     byte_ids_[byte] = vocabulary.find(letter);
     if (byte_ids_[byte] < 0) {
       throw Error(vocabulary_file + ": the vocabulary has no token for byte " +
@@ -54,10 +53,9 @@ Bpe::Bpe(const Vocabulary& vocabulary, const Texts& merges, const std::string& v
   for (std::size_t i = 0; i < merges.size(); i += 2) {
     const std::string_view left = merges[i];
     const std::string_view merged = merges.join(i, i + 1);
-    const bool is_short = merged.size() <= 4;  // bytes: at most two letters
     // Trained vocabularies list merged tokens in the order of the merges: try the next id first.
     std::int32_t token = merges_.empty() ? -1 : merges_.back().token + 1;
-    if (is_short || !vocabulary.has(token) || vocabulary.token(token) != merged) {
+    if (!vocabulary.has(token) || vocabulary.token(token) != merged) {
       for (const std::string_view needed : {left, merges[i + 1], merged}) {
         token = vocabulary.find(needed);
         if (token >= 0) continue;
@@ -68,12 +66,11 @@ Bpe::Bpe(const Vocabulary& vocabulary, const Texts& merges, const std::string& v
     std::uint32_t& newest = newest_[static_cast<std::size_t>(token)];
     const std::uint32_t older = std::exchange(newest, static_cast<std::uint32_t>(merges_.size()));
     merges_.push_back({token, static_cast<std::uint32_t>(left.size()), older});
-    if (!is_short) continue;
+    if (merged.size() > 4) continue;  // more than two letters
     const std::string bytes = bytes_of(merged);
-    std::string letters;
-    append_letters(bytes, letters);
-    const bool two_bytes = bytes.size() == 2 && letters == merged;  // and not two other letters
-    if (two_bytes && bytes_of(left).size() == 1) of_bytes_[index_of(bytes)] = newest;
+    // Letters outside the alphabet may look like two bytes.
+    if (bytes.size() != 2 || letters_of(bytes) != merged) continue;
+    if (letters_of(bytes.substr(0, 1)) == left) of_bytes_[index_of(bytes)] = newest;
   }
 }
 
@@ -89,8 +86,7 @@ std::uint32_t Bpe::rank(const Vocabulary& vocabulary, std::string_view pair,
 void Bpe::encode(const Vocabulary& vocabulary, std::string_view piece,
                  std::vector<std::int32_t>& ids) const {
   const auto count = static_cast<std::uint32_t>(piece.size());
-  std::string letters;
-  append_letters(piece, letters);
+  const std::string letters = letters_of(piece);
   std::array<Symbol, kShort + 1> few;
   std::vector<Symbol> many(count > kShort ? count + 1 : 0);
   const std::span<Symbol> symbols(many.empty() ? few.data() : many.data(), count + 1);

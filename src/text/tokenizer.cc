@@ -52,9 +52,7 @@ void Tokenizer::Impl::encode_text(std::string_view text, bool plain,
 void Tokenizer::Impl::encode_piece(std::string_view piece, bool plain,
                                    std::vector<std::int32_t>& ids) const {
   if (ignore_merges) {
-    std::string letters;
-    append_letters(piece, letters);
-    const std::int32_t id = vocabulary.find(letters);
+    const std::int32_t id = vocabulary.find(letters_of(piece));
     if (id >= 0 && id < model_tokens && !(plain && is_special(id))) {
       ids.push_back(id);
       return;

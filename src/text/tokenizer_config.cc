@@ -54,13 +54,14 @@ void read_decoder(const json& value, const std::string& file, TokenizerConfig& c
   const std::string where = file + ": \"added_tokens_decoder\"";
   if (!value.is_object()) throw Error(where + " must be an object.");
   for (const auto& [key, flags] : value.items()) {
-    AddedToken token = read_added_token(flags, where + ", id " + key);
+    std::int32_t id = -1;
     const char* end = key.data() + key.size();
-    const auto [stop, error] = std::from_chars(key.data(), end, token.id);
-    if (error != std::errc() || stop != end || token.id < 0) {
+    const auto [stop, error] = std::from_chars(key.data(), end, id);
+    if (error != std::errc() || stop != end || id < 0) {
       throw Error(where + " must have token ids as keys, but has " + quote(key) + ".");
     }
-    config.added.push_back(std::move(token));
+    config.added.push_back(read_added_token(flags, where + ", id " + key));
+    config.added.back().id = id;
   }
   config.added_file = file;
 }

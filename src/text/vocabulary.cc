@@ -39,7 +39,8 @@ std::uint32_t tag_of(std::size_t hash) { return static_cast<std::uint32_t>(hash 
 
 }  // namespace
 
-void append_letters(std::string_view bytes, std::string& out) {
+std::string letters_of(std::string_view bytes) {
+  std::string out;
   for (const char byte : bytes) {
     const char16_t letter = kAlphabet.letters[static_cast<unsigned char>(byte)];
     if (letter < 0x80) {
@@ -49,6 +50,7 @@ void append_letters(std::string_view bytes, std::string& out) {
       out.push_back(static_cast<char>(0x80 | (letter & 0x3F)));
     }
   }
+  return out;
 }
 
 std::string bytes_of(std::string_view token) {

@@ -11,9 +11,9 @@
 namespace aira {
 
 /// GPT-2 writes each of the 256 bytes as one printable letter: printable Latin-1 bytes as
-/// themselves, the other 68 as U+0100, U+0101, ... in order. Appends the letters, in UTF-8, that
+/// themselves, the other 68 as U+0100, U+0101, ... in order. Returns the letters, in UTF-8, that
 /// stand for `bytes`.
-void append_letters(std::string_view bytes, std::string& out);
+std::string letters_of(std::string_view bytes);
 /// What `token`, valid UTF-8, decodes to. When a letter is outside the alphabet, it stands for
 /// itself, as in `tokenizers`' ByteLevel decoder.
 std::string bytes_of(std::string_view token);
