@@ -22,8 +22,7 @@ constexpr std::int32_t kByteModelCompletionEnd = 502;
 inline std::string byte_vocabulary(bool markers) {
   nlohmann::json vocab;
   for (int byte = 0; byte < 256; ++byte) {
-    vocab[std::string(letter_of_byte(static_cast<unsigned char>(byte)))] =
-        kByteModelFirstByte + byte;
+    vocab[letters_of(std::string(1, static_cast<char>(byte)))] = kByteModelFirstByte + byte;
   }
   // Ids must be gapless: the rest stands for letters that no text here has.
   for (std::int32_t id = 0; id < kByteModelStart; ++id) {

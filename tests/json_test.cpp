@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <ostream>
+#include <string>
+#include <vector>
 
 #include "model_fixtures.h"
 
@@ -62,6 +64,20 @@ const Refused kRefused[] = {
     {std::string("[") + repeated("1,", 4000000) + "1]", "too many JSON values"},
 };
 INSTANTIATE_TEST_SUITE_P(All, RefusedJson, ::testing::ValuesIn(kRefused));
+
+// Whatever a caller reads itself is empty in the result, and places in messages stay right.
+TEST(ParseJson, LeavesContentToACaller) {
+  const std::string text = "{\"a\": {\"b\": {not json}, \"c\": [[1]]},\n \"b\": {\"x\": 1}}";
+  std::vector<std::string> seen;
+  const auto read = [&](const std::vector<std::string>& path, std::size_t at) {
+    if (path != std::vector<std::string>{"a", "b"}) return at;
+    seen.push_back(text.substr(at, 8));
+    return at + 8;
+  };
+  EXPECT_EQ(parse_json(text, "f", read).dump(), R"({"a":{"b":{},"c":[[1]]},"b":{"x":1}})");
+  EXPECT_THAT(seen, ::testing::ElementsAre("not json"));
+  EXPECT_THAT(error_of([&] { parse_json(text + "x", "f", read); }), HasSubstr("line 2, byte 16"));
+}
 
 TEST(JsonObject, ReadsTypedValues) {
   const auto root =

@@ -19,15 +19,15 @@ using ::testing::HasSubstr;
 TEST(MappedFile, HoldsTheBytes) {
   const TemporaryFolder folder;
   folder.write("f", std::string("a\0b", 3));
-  const auto file = MappedFile::open(folder.path("f"));
-  ASSERT_NE(file, nullptr);
-  ASSERT_EQ(file->size(), 3U);
-  EXPECT_EQ(std::memcmp(file->data(), "a\0b", 3), 0);
+  const auto file = map_file(folder.path("f"));
+  ASSERT_TRUE(file.has_value());
+  EXPECT_EQ(file->path, folder.path("f"));
+  EXPECT_EQ(file->text(), std::string_view("a\0b", 3));
 }
 
-TEST(MappedFile, MissingIsNull) {
+TEST(MappedFile, MissingIsNothing) {
   const TemporaryFolder folder;
-  EXPECT_EQ(MappedFile::open(folder.path("nothing")), nullptr);
+  EXPECT_FALSE(map_file(folder.path("nothing")).has_value());
 }
 
 TEST(MappedFile, RefusesWhatIsNotARegularFile) {
@@ -43,7 +43,7 @@ TEST(MappedFile, RefusesWhatIsNotARegularFile) {
       {"loop", "cannot be opened"},
   };
   for (const auto& [name, cause] : cases) {
-    EXPECT_THAT(error_of([&] { MappedFile::open(folder.path(name)); }),
+    EXPECT_THAT(error_of([&] { map_file(folder.path(name)); }),
                 AllOf(HasSubstr(folder.path(name)), HasSubstr(cause), EndsWith(".")));
   }
 }

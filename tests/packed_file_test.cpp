@@ -185,7 +185,7 @@ TEST(SettlingFile, StaysTheSameWhileItIsCopied) {
         if (!same()) differed = true;
       } while (!settled);
     });
-    file->settle([] { return true; });
+    file->settle({});
     settled = true;
     reader.join();
     EXPECT_FALSE(differed) << bytes;

@@ -16,11 +16,11 @@ using Pieces = std::vector<std::string>;
 
 Pieces pieces(const std::string& text) {
   Pieces out;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = piece_end(text, begin);
-    if (end <= begin || end > text.size()) return {"no progress"};
-    out.push_back(text.substr(begin, end - begin));
-    begin = end;
+  for (std::string_view rest = text; !rest.empty();) {
+    const std::size_t length = piece_length(rest);
+    if (length == 0 || length > rest.size()) return {"no progress"};
+    out.emplace_back(rest.substr(0, length));
+    rest.remove_prefix(length);
   }
   return out;
 }

@@ -183,7 +183,7 @@ INSTANTIATE_TEST_SUITE_P(Structure, TokenizerJson, testing::ValuesIn(kStructure)
 INSTANTIATE_TEST_SUITE_P(Lists, TokenizerJson, testing::ValuesIn(kLists), kChangeName);
 INSTANTIATE_TEST_SUITE_P(Added, TokenizerJson, testing::ValuesIn(kAdded), kChangeName);
 
-// The merges are read ahead from where their key seems to be: that must change nothing.
+// Lists of these names elsewhere in the file are not those of the model.
 TEST(TokenizerJsonOrder, MergesAreFoundWhereverTheyAre) {
   const json file = json::parse(read_data("small/tokenizer.json"));
   const auto ids = load_files({{"tokenizer.json", file.dump()}})

@@ -43,14 +43,5 @@ TEST(Unicode, EveryCodePointHasTheClassThatTokenizersGivesIt) {
   EXPECT_EQ(wrong, 0U);
 }
 
-TEST(Unicode, AdditionsAreInOrder) {
-  char32_t before = 0;
-  for (const UnicodeAddition& addition : unicode_additions()) {
-    EXPECT_LT(before, addition.first);
-    EXPECT_LE(addition.first, addition.last);
-    before = addition.last;
-  }
-}
-
 }  // namespace
 }  // namespace aira

@@ -46,7 +46,7 @@ class Tokenizer {
   std::string decode(std::span<const std::int32_t> ids, bool skip_special) const;
 
   /// The bytes that `id` decodes to; empty for an id outside the vocabulary.
-  std::string_view bytes(std::int32_t id) const;
+  std::string bytes(std::int32_t id) const;
   /// Whether `id` is flagged as special, has a role, or is one of the markers above.
   bool is_special(std::int32_t id) const;
   /// The id of the token that the vocabulary writes as `content`, if any.

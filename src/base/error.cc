@@ -1,7 +1,5 @@
 #include "aira/error.h"
 
-#include <algorithm>
-
 namespace aira {
 namespace {
 
@@ -9,32 +7,28 @@ namespace {
 constexpr char kOpen = '\x01';
 constexpr char kClose = '\x02';
 
-/// `sentence` with each marked option replaced by spell(name).
-template <typename Spell>
-std::string spelled(std::string_view sentence, const Spell& spell) {
+/// `sentence` with each marked option spelled as a flag or as a JSON field.
+std::string spelled(const std::string& sentence, bool as_flag) {
   std::string text;
-  for (std::size_t open = 0; (open = sentence.find(kOpen)) != std::string_view::npos;) {
-    const std::size_t close = sentence.find(kClose, open);
-    text += sentence.substr(0, open);
-    text += spell(std::string(sentence.substr(open + 1, close - open - 1)));
-    sentence.remove_prefix(close + 1);
+  bool in_name = false;
+  for (const char letter : sentence) {
+    if (letter == kOpen || letter == kClose) {
+      in_name = letter == kOpen;
+      if (!as_flag) text += '"';
+      if (as_flag && in_name) text += "--";
+    } else {
+      text += as_flag && in_name && letter == '_' ? '-' : letter;
+    }
   }
-  return text.append(sentence);
+  return text;
 }
-
-std::string flag(std::string name) {
-  std::replace(name.begin(), name.end(), '_', '-');
-  return "--" + name;
-}
-
-std::string field(const std::string& name) { return '"' + name + '"'; }
 
 }  // namespace
 
 std::string option(std::string_view name) { return kOpen + std::string(name) + kClose; }
 
 Error::Error(const std::string& sentence)
-    : std::runtime_error(spelled(sentence, flag)),
-      with_fields_(std::make_shared<const std::string>(spelled(sentence, field))) {}
+    : std::runtime_error(spelled(sentence, true)),
+      with_fields_(std::make_shared<const std::string>(spelled(sentence, false))) {}
 
 }  // namespace aira

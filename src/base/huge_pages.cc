@@ -1,16 +1,14 @@
-// mmap, madvise and mremap; /proc/self/smaps_rollup shows the pages that the system chose.
+// mmap, madvise and mremap.
 #include "base/huge_pages.h"
 
 #include <sys/mman.h>
 
 #include <algorithm>
 #include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <cstring>
-#include <fstream>
-#include <string>
-
-#include "base/thread_pool.h"
+#include <mutex>
 
 namespace aira {
 namespace {
@@ -20,8 +18,8 @@ constexpr std::size_t kMatters = std::size_t{16} << 20;
 /// What copying costs, in passes over small pages, and what is read in a nanosecond meanwhile.
 /// Measured on two cores of a Xeon: a token of GPT-2 small in int8 3.8 ms, in 2 MB pages 3.1 ms,
 /// copying 30 ms (in f16 9.8, 8.0 and 55 ms).
-constexpr std::int64_t kPasses = 48;
-constexpr std::int64_t kBytesPerNanosecond = 35;
+constexpr std::size_t kPasses = 48;
+constexpr std::size_t kBytesPerNanosecond = 35;
 
 constexpr std::size_t round_up(std::size_t bytes) {
   return (bytes + kHugePage - 1) / kHugePage * kHugePage;
@@ -35,17 +33,6 @@ std::shared_ptr<std::byte> reserve(std::size_t bytes, int protection) {
   const std::shared_ptr<void> owner(memory, [length](void* p) { munmap(p, length); });
   const std::size_t skip = -reinterpret_cast<std::uintptr_t>(memory) % kHugePage;
   return {owner, static_cast<std::byte*>(memory) + skip};
-}
-
-/// Bytes of files that this process has mapped in 2 MB pages.
-std::size_t huge_file_bytes() {
-  std::ifstream smaps("/proc/self/smaps_rollup");
-  std::string word;
-  while (smaps >> word) {
-    std::size_t kilobytes = 0;
-    if (word == "FilePmdMapped:" && smaps >> kilobytes) return kilobytes * 1024;
-  }
-  return 0;
 }
 
 }  // namespace
@@ -64,55 +51,29 @@ std::shared_ptr<SettlingFile> SettlingFile::map(int fd, std::size_t bytes) {
     return nullptr;
   }
   madvise(place.get(), bytes, MADV_HUGEPAGE);  // what is not in the system's cache comes in as such
-  return std::shared_ptr<SettlingFile>(new SettlingFile(std::move(place), bytes));
-}
-
-SettlingFile::~SettlingFile() {
-  {
-    const std::lock_guard lock(mutex_);
-    leaving_ = true;
-  }
-  changed_.notify_all();
-  if (settler_.joinable()) settler_.join();
-}
-
-/// A page fault for every 64 kB, which reading causes otherwise, takes twice the time.
-void SettlingFile::populate(std::size_t begin, std::size_t end) const {
 #ifdef MADV_POPULATE_READ
-  if (begin < end) madvise(place_.get() + begin, end - begin, MADV_POPULATE_READ);
+  // A page fault for every 64 kB, which reading causes otherwise, takes twice the time.
+  madvise(place.get(), bytes, MADV_POPULATE_READ);
 #endif
-}
-
-void SettlingFile::settle_in_time() {
-  const std::chrono::nanoseconds delay(static_cast<std::int64_t>(bytes_) * kPasses /
-                                       kBytesPerNanosecond);
-  {
-    std::unique_lock lock(mutex_);
-    if (changed_.wait_for(lock, delay, [this] { return leaving_; })) return;
-  }
-  if (huge_file_bytes() >= bytes_ - bytes_ / 16) return;  // it is in 2 MB pages as it is
-  settle([this] {
-    const std::lock_guard lock(mutex_);
-    return !leaving_;
-  });
+  return std::shared_ptr<SettlingFile>(new SettlingFile(std::move(place), bytes));
 }
 
 void SettlingFile::start() {
   if (bytes_ < kMatters) return;
-  const std::size_t half = bytes_ / 2 / kHugePage * kHugePage;
-  settler_ = std::thread([this, half] {
-    populate(half, bytes_);
-    settle_in_time();
+  settler_ = std::jthread([this](const std::stop_token& stop) {
+    const std::chrono::nanoseconds delay(bytes_ * kPasses / kBytesPerNanosecond);
+    std::mutex mutex;
+    std::unique_lock lock(mutex);
+    std::condition_variable_any().wait_for(lock, stop, delay, [] { return false; });
+    settle(stop);
   });
-  move_from_here(settler_);
-  populate(0, half);
 }
 
-void SettlingFile::settle(const std::function<bool()>& go_on) {
+void SettlingFile::settle(const std::stop_token& stop) {
 #ifdef MREMAP_DONTUNMAP
   const auto page = allocate_huge_pages(kHugePage);
   if (!page) return;
-  for (std::size_t begin = 0; begin < bytes_ && go_on(); begin += kHugePage) {
+  for (std::size_t begin = 0; begin < bytes_ && !stop.stop_requested(); begin += kHugePage) {
     std::byte* to = place_.get() + begin;
     std::memcpy(page.get(), to, std::min(bytes_ - begin, kHugePage));
     // The system changes the mapping while it holds the lock that a reader's page fault waits for,

@@ -2,11 +2,9 @@
 // address translation takes a fifth to a half of the speed of that.
 #pragma once
 
-#include <condition_variable>
 #include <cstddef>
-#include <functional>
 #include <memory>
-#include <mutex>
+#include <stop_token>
 #include <thread>
 #include <utility>
 
@@ -27,31 +25,21 @@ class SettlingFile {
   /// when that fails.
   static std::shared_ptr<SettlingFile> map(int fd, std::size_t bytes);
 
-  SettlingFile(const SettlingFile&) = delete;
-  SettlingFile& operator=(const SettlingFile&) = delete;
-  ~SettlingFile();
-
   /// On a 2 MB boundary.
   const std::byte* data() const { return place_.get(); }
-  /// Must be called once, before the file is read. Enters all of it into the process's page tables
-  /// and starts a thread that calls settle() later, if that pays.
+  /// Starts a thread that calls settle() later, if that pays. Must be called once at most.
   void start();
-  /// Copies the file into 2 MB pages, as far as there is memory. Others may read it meanwhile:
-  /// neither addresses nor bytes change. `go_on` is asked before every page.
-  void settle(const std::function<bool()>& go_on);
+  /// Copies the file into 2 MB pages until `stop` or the end of memory. Others may read it
+  /// meanwhile: neither addresses nor bytes change.
+  void settle(const std::stop_token& stop);
 
  private:
-  void populate(std::size_t begin, std::size_t end) const;
-  void settle_in_time();
   SettlingFile(std::shared_ptr<std::byte> place, std::size_t bytes)
       : place_(std::move(place)), bytes_(bytes) {}
 
   std::shared_ptr<std::byte> place_;
   std::size_t bytes_;
-  std::thread settler_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool leaving_ = false;
+  std::jthread settler_;
 };
 
 }  // namespace aira

@@ -3,9 +3,9 @@
 #include "base/json.h"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 #include <utility>
-#include <vector>
 
 #include "aira/error.h"
 #include "base/printable.h"
@@ -14,49 +14,79 @@ namespace aira {
 namespace {
 
 using nlohmann::json;
+using Event = json::parse_event_t;
 
 constexpr std::size_t kMaxBytes = 100'000'000;
 constexpr std::size_t kMaxDepth = 32;
 constexpr std::size_t kMaxValues = 4'000'000;
 
-/// Watches a parse as it goes; keys_ holds one set per open object or list.
+/// Reads from a place that the parser's callback may move.
+struct Cursor {
+  using iterator_category = std::input_iterator_tag;
+  using value_type = char;
+  using difference_type = std::ptrdiff_t;
+  using pointer = const char*;
+  using reference = const char&;
+
+  reference operator*() const { return **at; }
+  Cursor& operator++() { return ++*at, *this; }
+  bool operator==(const Cursor& other) const { return *at == *other.at; }
+
+  const char** at;
+};
+
+/// A parse under watch: each open object or list has an entry in keys_ and path_.
 class Watch {
  public:
-  explicit Watch(const std::string& where) : where_(where) {}
+  Watch(std::string_view text, const std::string& where, const ReadContent& read)
+      : text_(text), where_(where), read_(read), at_(text.data()) {}
 
-  bool operator()(int /*depth*/, json::parse_event_t event, json& parsed) {
-    switch (event) {
-      case json::parse_event_t::object_start:
-      case json::parse_event_t::array_start:
-        if (keys_.size() == kMaxDepth) {
-          throw Error(where_ + " is JSON nested deeper than " + std::to_string(kMaxDepth) +
-                      " levels.");
-        }
-        keys_.emplace_back();
-        break;
-      case json::parse_event_t::object_end:
-      case json::parse_event_t::array_end:
-        keys_.pop_back();
-        break;
-      case json::parse_event_t::key:
-        add_key(parsed.get_ref<const std::string&>());
-        break;
-      case json::parse_event_t::value:
-        break;
+  json parse() {
+    const char* end = text_.data() + text_.size();
+    return json::parse(Cursor{&at_}, Cursor{&end}, std::ref(*this));
+  }
+  /// Bytes that the parser has not seen.
+  std::size_t skipped() const { return skipped_; }
+
+  bool operator()(int /*depth*/, Event event, json& parsed) {
+    if (event == Event::object_start || event == Event::array_start) begin();
+    if (event == Event::object_end || event == Event::array_end) {
+      keys_.pop_back();
+      path_.pop_back();
     }
+    if (event == Event::key) add_key(parsed.get_ref<const std::string&>());
     if (++events_ > kMaxValues) throw Error(where_ + " holds too many JSON values.");
     return true;
   }
 
  private:
+  void begin() {
+    if (keys_.size() == kMaxDepth) {
+      throw Error(where_ + " is JSON nested deeper than " + std::to_string(kMaxDepth) + " levels.");
+    }
+    if (read_) {
+      const auto from = static_cast<std::size_t>(at_ - text_.data());
+      const std::size_t to = read_(path_, from);
+      at_ += to - from;
+      skipped_ += to - from;
+    }
+    keys_.emplace_back();
+    path_.emplace_back();
+  }
   void add_key(const std::string& key) {
     if (!keys_.back().insert(key).second) {
       throw Error(where_ + " has " + quote(key) + " twice in one JSON object.");
     }
+    path_.back() = key;
   }
 
+  std::string_view text_;
   const std::string& where_;
+  const ReadContent& read_;
+  const char* at_;
+  std::size_t skipped_ = 0;
   std::vector<std::set<std::string>> keys_;
+  std::vector<std::string> path_;
   std::size_t events_ = 0;
 };
 
@@ -68,13 +98,10 @@ std::string describe(const json& value) {
 }
 
 bool is_integer_in(const json& value, IntegerRange range) {
-  // An unsigned number beyond int64 would wrap in get<int64_t>.
-  if (value.is_number_unsigned() &&
-      value.get<std::uint64_t>() > static_cast<std::uint64_t>(INT64_MAX)) {
-    return false;
-  }
   if (!value.is_number_integer()) return false;
   const auto number = value.get<std::int64_t>();
+  // An unsigned number beyond int64 wraps.
+  if (value.is_number_unsigned() && number < 0) return false;
   return number >= range.from && number <= range.to;
 }
 
@@ -84,14 +111,16 @@ std::string words(IntegerRange range) {
 
 }  // namespace
 
-json parse_json(std::string_view text, const std::string& where) {
+json parse_json(std::string_view text, const std::string& where, const ReadContent& read) {
   if (text.size() > kMaxBytes) throw Error(where + " is too long for JSON of its kind.");
+  Watch watch(text, where, read);
   try {
-    return json::parse(text.begin(), text.end(), Watch(where));
+    return watch.parse();
   } catch (const json::parse_error& error) {
     const bool utf8 = std::string_view(error.what()).find("UTF-8") != std::string_view::npos;
+    const std::size_t at = watch.skipped() + std::max<std::size_t>(error.byte, 1) - 1;
     throw Error(where + (utf8 ? " is not valid UTF-8 (" : " is not valid JSON (") +
-                position_in(text, error.byte == 0 ? 0 : error.byte - 1) + ").");
+                position_in(text, at) + ").");
   } catch (const json::out_of_range&) {
     throw Error(where + " holds a number that is too large for a double.");
   }
@@ -121,45 +150,41 @@ void JsonObject::refuse_null(const std::string& key) const {
   if (value_.contains(key) && value_[key].is_null()) fail(key, "set", value_[key]);
 }
 
-std::optional<std::int64_t> JsonObject::integer(const std::string& key, IntegerRange range) const {
+template <typename T, typename Fits>
+std::optional<T> JsonObject::read(const std::string& key, const std::string& expected,
+                                  Fits fits) const {
   const json* value = find(key);
   if (value == nullptr) return std::nullopt;
-  if (!is_integer_in(*value, range)) fail(key, words(range), *value);
-  return value->get<std::int64_t>();
+  if (!fits(*value)) fail(key, expected, *value);
+  return value->get<T>();
+}
+
+std::optional<std::int64_t> JsonObject::integer(const std::string& key, IntegerRange range) const {
+  return read<std::int64_t>(key, words(range),
+                            [range](const json& value) { return is_integer_in(value, range); });
 }
 
 std::optional<double> JsonObject::number(const std::string& key, NumberRange range) const {
-  const json* value = find(key);
-  if (value == nullptr) return std::nullopt;
-  if (!value->is_number()) fail(key, range.words, *value);
-  const auto number = value->get<double>();
-  if (!(number > range.above && number <= range.to)) fail(key, range.words, *value);
-  return number;
+  return read<double>(key, range.words, [range](const json& value) {
+    return value.is_number() && value.get<double>() > range.above &&
+           value.get<double>() <= range.to;
+  });
 }
 
 std::optional<bool> JsonObject::boolean(const std::string& key) const {
-  const json* value = find(key);
-  if (value == nullptr) return std::nullopt;
-  if (!value->is_boolean()) fail(key, "true or false", *value);
-  return value->get<bool>();
+  return read<bool>(key, "true or false", [](const json& value) { return value.is_boolean(); });
 }
 
 std::optional<std::string> JsonObject::text(const std::string& key) const {
-  const json* value = find(key);
-  if (value == nullptr) return std::nullopt;
-  if (!value->is_string()) fail(key, "a string", *value);
-  return value->get<std::string>();
+  return read<std::string>(key, "a string", [](const json& value) { return value.is_string(); });
 }
 
 std::vector<std::int64_t> JsonObject::integers(const std::string& key, IntegerRange range) const {
   const json* value = find(key);
   if (value == nullptr) return {};
-  if (!value->is_array()) {
-    if (!is_integer_in(*value, range)) fail(key, words(range) + " or a list of such", *value);
-    return {value->get<std::int64_t>()};
-  }
+  const json list = value->is_array() ? *value : json::array({*value});
   std::vector<std::int64_t> numbers;
-  for (const json& element : *value) {
+  for (const json& element : list) {
     if (!is_integer_in(element, range)) fail(key, words(range) + " or a list of such", element);
     numbers.push_back(element.get<std::int64_t>());
   }

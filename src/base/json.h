@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -12,10 +13,17 @@
 
 namespace aira {
 
+/// Reads the content of an object or list in place of parse_json. Gets the keys that lead to it
+/// ("" for an element of a list) and the byte behind its opening bracket; returns where its closing
+/// bracket is, or `at` to leave it to parse_json.
+using ReadContent =
+    std::function<std::size_t(const std::vector<std::string>& path, std::size_t at)>;
+
 /// Parses `text` (RFC 8259). Refused with an Error that begins with `where`: invalid JSON or UTF-8,
 /// numbers out of double's range, the same key twice in an object, nesting deeper than 32, more
-/// than four million values, more than 100 MB.
-nlohmann::json parse_json(std::string_view text, const std::string& where);
+/// than four million values, more than 100 MB. What `read` takes is empty in the result.
+nlohmann::json parse_json(std::string_view text, const std::string& where,
+                          const ReadContent& read = nullptr);
 
 /// "line 3, byte 17": the place of byte `at` of `text`, both counted from 1.
 std::string position_in(std::string_view text, std::size_t at);
@@ -56,6 +64,9 @@ class JsonObject {
                          const nlohmann::json& found) const;
 
  private:
+  template <typename T, typename Fits>
+  std::optional<T> read(const std::string& key, const std::string& expected, Fits fits) const;
+
   const nlohmann::json& value_;
   std::string where_;
 };

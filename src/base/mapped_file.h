@@ -1,12 +1,13 @@
-// A whole regular file mapped read-only into memory. Folders, pipes, devices and empty files are
-// errors. A file that is truncated while it is mapped is beyond a program's defences.
+// A whole regular file mapped read-only into memory. A file that is truncated while it is mapped is
+// beyond a program's defences.
 #pragma once
 
 #include <unistd.h>
 
-#include <cstddef>
-#include <memory>
+#include <optional>
 #include <string>
+
+#include "aira/model_files.h"
 
 namespace aira {
 
@@ -25,24 +26,8 @@ class Descriptor {
   int fd_;
 };
 
-class MappedFile {
- public:
-  /// Maps the file `path`. Returns null when nothing of that name exists; throws Error when it
-  /// exists but is not a readable, non-empty regular file.
-  static std::shared_ptr<const MappedFile> open(const std::string& path);
-
-  MappedFile(const MappedFile&) = delete;
-  MappedFile& operator=(const MappedFile&) = delete;
-  ~MappedFile();
-
-  const std::byte* data() const { return data_; }
-  std::size_t size() const { return size_; }
-
- private:
-  MappedFile(const std::byte* data, std::size_t size) : data_(data), size_(size) {}
-
-  const std::byte* data_;
-  std::size_t size_;  // > 0
-};
+/// Maps the file `path`; nothing when there is none of that name. Throws Error when it exists but
+/// is not a readable, non-empty regular file.
+std::optional<File> map_file(const std::string& path);
 
 }  // namespace aira

@@ -31,25 +31,20 @@ void await_change(const std::atomic<std::uint32_t>& value, std::uint32_t old) {
     if (value.load(std::memory_order_acquire) != old) return;
     pause();
   }
-  while (value.load(std::memory_order_acquire) == old) value.wait(old, std::memory_order_acquire);
+  value.wait(old, std::memory_order_acquire);
 }
 
 /// Pieces of an operation for each member: enough to even out members that are held up, few enough
 /// that taking one costs nothing.
 constexpr std::int64_t kPiecesPerMember = 16;
-/// So that pieces fit the 16 bits that a part has for them.
 constexpr int kMostThreads = 1024;
 
-constexpr std::uint64_t pack(std::uint32_t round, std::int64_t next, std::int64_t end) {
-  return static_cast<std::uint64_t>(round) << 32 | static_cast<std::uint64_t>(next) << 16 |
-         static_cast<std::uint64_t>(end);
-}
-
-/// CPUs that this process may use.
-int allowed_cpus() {
+/// The CPUs that this process may use; none when the system does not say.
+cpu_set_t allowed_cpus() {
   cpu_set_t allowed;
   CPU_ZERO(&allowed);
-  return sched_getaffinity(0, sizeof allowed, &allowed) == 0 ? CPU_COUNT(&allowed) : 0;
+  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) CPU_ZERO(&allowed);
+  return allowed;
 }
 
 /// CPUs' worth of time that the cgroup grants, or a negative number when it sets no limit.
@@ -64,26 +59,28 @@ double cgroup_cpus() {
   return v1_quota > 0 && period > 0 ? v1_quota / period : -1;
 }
 
-}  // namespace
-
-void move_from_here(std::thread& thread) {
+/// Moves a new thread to another CPU if it is queued on the caller's. On a virtual machine, where
+/// idle CPUs look busy to Linux, it would stay there without running until the next balancing, for
+/// 4 to 12 ms.
+void move_from_here(std::thread& thread, const cpu_set_t& allowed) {
   const int here = sched_getcpu();
-  cpu_set_t allowed;
-  CPU_ZERO(&allowed);
-  if (here < 0 || sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
+  if (here < 0) return;
   cpu_set_t others = allowed;
   CPU_CLR(here, &others);
   if (pthread_setaffinity_np(thread.native_handle(), sizeof others, &others) != 0) return;
   pthread_setaffinity_np(thread.native_handle(), sizeof allowed, &allowed);
 }
 
+}  // namespace
+
 ThreadPool::ThreadPool(int threads)
     : parts_(static_cast<std::size_t>(std::clamp(threads, 1, kMostThreads))) {
-  for (int member = 1; member < static_cast<int>(parts_.size()); ++member) {
+  for (int member = 1; member < size(); ++member) {
     workers_.emplace_back([this, member] { work(member); });
   }
-  if (size() > allowed_cpus()) return;
-  for (std::thread& worker : workers_) move_from_here(worker);
+  const cpu_set_t allowed = allowed_cpus();
+  if (size() > CPU_COUNT(&allowed)) return;
+  for (std::thread& worker : workers_) move_from_here(worker, allowed);
 }
 
 ThreadPool::~ThreadPool() {
@@ -101,39 +98,32 @@ void ThreadPool::run(std::int64_t count, Call call, const void* body) {
   count_ = count;
   piece_ = std::max<std::int64_t>(count / (size() * kPiecesPerMember), 1);
   const std::int64_t pieces = (count + piece_ - 1) / piece_;
-  pieces_ = static_cast<std::uint32_t>(pieces);
-  done_.store(0, std::memory_order_relaxed);
-  const std::uint32_t round = round_.load(std::memory_order_relaxed) + 1;
   for (std::int64_t m = 0; m < size(); ++m) {
-    parts_[static_cast<std::size_t>(m)].left.store(
-        pack(round, pieces * m / size(), pieces * (m + 1) / size()), std::memory_order_release);
+    Part& part = parts_[static_cast<std::size_t>(m)];
+    part.next.store(pieces * m / size(), std::memory_order_relaxed);
+    part.end = pieces * (m + 1) / size();
   }
-  round_.store(round, std::memory_order_release);
+  inside_.fetch_and(~kClosed, std::memory_order_release);
+  round_.fetch_add(1, std::memory_order_release);
   round_.notify_all();
-  if (help(round, 0)) return;
-  for (std::uint32_t done; (done = done_.load(std::memory_order_acquire)) != pieces_;) {
-    await_change(done_, done);
+  help(0);
+  // Nobody enters from here on, and whoever is inside finishes a piece, if anything.
+  inside_.fetch_or(kClosed, std::memory_order_relaxed);
+  for (std::uint32_t now; (now = inside_.load(std::memory_order_acquire)) != kClosed;) {
+    await_change(inside_, now);
   }
 }
 
-bool ThreadPool::help(std::uint32_t round, int member) {
-  bool last = false;
+void ThreadPool::help(int member) {
   for (int i = 0; i < size(); ++i) {
-    std::atomic<std::uint64_t>& left = parts_[static_cast<std::size_t>((member + i) % size())].left;
-    std::uint64_t seen = left.load(std::memory_order_acquire);
-    while (static_cast<std::uint32_t>(seen >> 32) == round) {
-      const auto next = static_cast<std::int64_t>(seen >> 16 & 0xffff);
-      if (next == static_cast<std::int64_t>(seen & 0xffff)) break;
-      if (!left.compare_exchange_weak(seen, seen + (1U << 16), std::memory_order_acq_rel)) continue;
-      // The piece is ours, so the round cannot end, nor its fields change, before it is done.
-      const std::int64_t begin = next * piece_;
+    Part& part = parts_[static_cast<std::size_t>((member + i) % size())];
+    while (part.next.load(std::memory_order_relaxed) < part.end) {
+      const std::int64_t piece = part.next.fetch_add(1, std::memory_order_relaxed);
+      if (piece >= part.end) break;
+      const std::int64_t begin = piece * piece_;
       call_(body_, begin, std::min(begin + piece_, count_), member);
-      const std::uint32_t total = pieces_;
-      last = done_.fetch_add(1, std::memory_order_acq_rel) + 1 == total;
-      seen = left.load(std::memory_order_acquire);
     }
   }
-  return last;
 }
 
 void ThreadPool::work(int member) {
@@ -141,14 +131,15 @@ void ThreadPool::work(int member) {
     await_change(round_, seen);
     seen = round_.load(std::memory_order_acquire);
     if (stopping_) return;
-    if (help(seen, member)) done_.notify_one();
+    // A worker that comes late finds the operation closed, or a later one open.
+    if ((inside_.fetch_add(1, std::memory_order_acquire) & kClosed) == 0) help(member);
+    if (inside_.fetch_sub(1, std::memory_order_release) == (kClosed | 1)) inside_.notify_one();
   }
 }
 
 int ThreadPool::usable_cores() {
-  cpu_set_t allowed;
-  CPU_ZERO(&allowed);
-  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) {
+  const cpu_set_t allowed = allowed_cpus();
+  if (CPU_COUNT(&allowed) == 0) {
     return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   }
   // SMT siblings share their core's arithmetic and its path to memory: count cores, not threads.

@@ -23,7 +23,7 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
   ~ThreadPool();
 
-  int size() const { return static_cast<int>(workers_.size()) + 1; }
+  int size() const { return static_cast<int>(parts_.size()); }
 
   /// Calls body(begin, end, member) for contiguous pieces that cover [0, count) once, on the
   /// calling thread (member 0) and on the workers, and returns when all are done. `body` must not
@@ -44,35 +44,29 @@ class ThreadPool {
  private:
   using Call = void (*)(const void* body, std::int64_t begin, std::int64_t end, int member);
 
-  /// What is left of a member's part: the round, the next piece and the end, in one word, so that
-  /// taking a piece is a compare-and-swap that fails for whoever is still in an earlier round. On a
-  /// cache line of its own.
+  /// A member's pieces, on a cache line of their own.
   struct alignas(64) Part {
-    std::atomic<std::uint64_t> left{0};
+    std::atomic<std::int64_t> next{0};
+    std::int64_t end = 0;
   };
 
   void run(std::int64_t count, Call call, const void* body);
   void work(int member);
-  /// Takes pieces of `round`, the member's own first, until none are left; true when it finished
-  /// the last of all.
-  bool help(std::uint32_t round, int member);
+  /// Takes pieces, the member's own first, until none are left.
+  void help(int member);
 
-  std::vector<std::thread> workers_;
+  // An operation. Written while it is closed; read by those inside only.
   std::vector<Part> parts_;  // of each member
-  // Set by run before a round is published; whoever holds a piece of the round may read them.
   Call call_ = nullptr;
   const void* body_ = nullptr;
   std::int64_t count_ = 0;
   std::int64_t piece_ = 1;  // indices in a piece
-  std::uint32_t pieces_ = 0;
-  std::atomic<bool> stopping_{false};
-  alignas(64) std::atomic<std::uint32_t> round_{0};
-  alignas(64) std::atomic<std::uint32_t> done_{0};  // pieces of this round
-};
 
-/// Moves a new thread to another CPU if it is queued on the caller's. On a virtual machine, where
-/// idle CPUs look busy to Linux, it would stay there without running until the next balancing, for
-/// 4 to 12 ms.
-void move_from_here(std::thread& thread);
+  static constexpr std::uint32_t kClosed = 1U << 31;
+  std::atomic<bool> stopping_{false};
+  alignas(64) std::atomic<std::uint32_t> round_{0};         // operations so far
+  alignas(64) std::atomic<std::uint32_t> inside_{kClosed};  // workers, and whether it is closed
+  std::vector<std::thread> workers_;
+};
 
 }  // namespace aira

@@ -1,6 +1,6 @@
-// UTF-8 one letter at a time, and the one rule for bytes that are none: U+FFFD for each maximal
-// subpart (Unicode 15, section 3.9, table 3-8; what Python's errors="replace" does). Encoding,
-// decoding and streaming all go through here.
+// UTF-8 one letter at a time, and the one rule for invalid bytes: U+FFFD for each maximal subpart
+// (Unicode 15, section 3.9, table 3-8; what Python's errors="replace" does). Encoding, decoding and
+// streaming all go through here.
 #pragma once
 
 #include <cstddef>
@@ -27,11 +27,11 @@ struct Utf8Step {
 /// What `text`, which is not empty, begins with.
 Utf8Step utf8_step(std::string_view text);
 
-/// The code point at `at` of valid UTF-8, and the index behind it.
+/// The code point at `at` of valid UTF-8; moves `at` behind it.
 char32_t next_code_point(std::string_view valid, std::size_t& at);
 
-/// The code point that ends at `at` (> 0) of valid UTF-8.
-char32_t code_point_before(std::string_view valid, std::size_t at);
+/// The code point that ends at `at` (> 0) of valid UTF-8; moves `at` to its first byte.
+char32_t previous_code_point(std::string_view valid, std::size_t& at);
 
 /// Appends the UTF-8 of `code`, which is no surrogate.
 void append_utf8(char32_t code, std::string& out);
@@ -40,7 +40,7 @@ void append_utf8(char32_t code, std::string& out);
 /// What is left, at most 3 bytes, is an unfinished letter.
 std::size_t append_whole_letters(std::string_view bytes, std::string& out);
 
-/// `bytes` itself when it is valid UTF-8; otherwise its replaced copy, kept in `storage`.
-std::string_view valid_utf8(std::string_view bytes, std::string& storage);
+/// `bytes` with every invalid sequence replaced, an unfinished letter at the end included.
+std::string valid_utf8(std::string_view bytes);
 
 }  // namespace aira

@@ -37,10 +37,7 @@ void require_folder(const std::string& path) {
 }
 
 std::optional<File> find_in_folder(const std::string& folder, const std::string& name) {
-  const std::string path = join(folder, name);
-  const std::shared_ptr<const MappedFile> map = MappedFile::open(path);
-  if (!map) return std::nullopt;
-  return File{path, {map, map->data()}, map->size()};
+  return map_file(join(folder, name));
 }
 
 void require_bare_name(const std::string& name, const std::string& place) {

@@ -2,7 +2,7 @@
 // the flags and the order of search of `tokenizers`' AddedVocabulary.
 #pragma once
 
-#include <cstddef>
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -28,47 +28,21 @@ struct Segment {
 
 class AddedTokens {
  public:
-  AddedTokens() = default;
-  explicit AddedTokens(std::vector<AddedToken> tokens);
+  explicit AddedTokens(const std::vector<AddedToken>& tokens);
 
   /// Cuts valid UTF-8 into segments, none of them empty text. With `plain`, special tokens are
   /// found and then left as text (`tokenizers` with encode_special_tokens).
   std::vector<Segment> split(std::string_view valid, bool plain) const;
 
-  const std::vector<AddedToken>& tokens() const { return tokens_; }
-
  private:
-  /// Finds the leftmost of its tokens, the longest of those.
-  class Matcher {
-   public:
-    void add(std::string_view content, std::size_t index);
-    void finish();
-    bool empty() const { return entries_.empty(); }
-    struct Match {
-      std::size_t begin;
-      std::size_t end;
-      std::size_t index;
-    };
-    /// False when none begins at `from` or later.
-    bool find(std::string_view text, std::size_t from, Match& match) const;
+  /// Tokens by their first byte, the longest first.
+  using Index = std::array<std::vector<AddedToken>, 256>;
 
-   private:
-    struct Entry {
-      std::string content;
-      std::size_t index;
-    };
-    /// The longest token that `text` begins with, or null.
-    const Entry* longest(std::string_view text) const;
+  static void split(const Index& index, std::string_view text, bool plain,
+                    std::vector<Segment>& out);
 
-    std::vector<Entry> entries_;  // by content
-    bool begins_[256] = {};       // bytes that a token begins with
-  };
-
-  void split(const Matcher& matcher, std::string_view text, bool plain,
-             std::vector<Segment>& out) const;
-
-  std::vector<AddedToken> tokens_;
-  Matcher raw_, normalized_;
+  Index raw_, normalized_;
+  bool any_normalized_ = false;
 };
 
 }  // namespace aira

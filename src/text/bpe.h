@@ -13,42 +13,16 @@
 
 namespace aira {
 
-/// Merges in the order of their file, each as the bytes of its two tokens.
-class MergeList {
- public:
-  struct Entry {
-    std::uint32_t begin;       // in bytes_
-    std::uint32_t left;        // bytes of the first token
-    std::uint32_t right : 31;  // bytes of the second
-    std::uint32_t raw : 1;     // some letter is outside the byte alphabet: both are kept as written
-  };
-
-  /// All of them together must stay below 2 GiB.
-  void add(std::string_view left, std::string_view right);
-  /// Takes address space, which costs nothing, for the merges of a file of `size` bytes.
-  void reserve(std::size_t size) {
-    bytes_.reserve(size);
-    entries_.reserve(size / 8);
-  }
-  std::string_view bytes(const Entry& entry) const {
-    return {bytes_.data() + entry.begin, entry.left + entry.right};
-  }
-  const std::vector<Entry>& entries() const { return entries_; }
-
- private:
-  std::string bytes_;  // grows ahead of the entries
-  std::vector<Entry> entries_;
-};
-
 class Bpe {
  public:
   Bpe() = default;
-  /// Throws Error, naming `vocabulary_file` or `merges_file`, when one of the 256 bytes, a merge's
-  /// tokens or what they make is not in `vocabulary`.
-  Bpe(const Vocabulary& vocabulary, const MergeList& merges, const std::string& vocabulary_file,
+  /// `merges` holds two tokens for each. Throws Error, naming `vocabulary_file` or `merges_file`,
+  /// when one of the 256 bytes, a merge's tokens or what they make is not in `vocabulary`.
+  Bpe(const Vocabulary& vocabulary, const Texts& merges, const std::string& vocabulary_file,
       const std::string& merges_file);
 
-  /// Appends the ids of `piece`, which has less than 2^29 bytes. `vocabulary` is the one above.
+  /// Appends the ids of `piece`, which is not empty and has at most 2^29 bytes. `vocabulary` is the
+  /// one above.
   void encode(const Vocabulary& vocabulary, std::string_view piece,
               std::vector<std::int32_t>& ids) const;
 
@@ -57,16 +31,13 @@ class Bpe {
   /// would take 100,000 look-ups to build, half of the time it takes to load a tokenizer.
   struct Merge {
     std::int32_t token;
-    std::uint32_t left;   // bytes
+    std::uint32_t left;   // bytes of its letters
     std::uint32_t older;  // rank of the merge before this one that makes the same token
   };
 
-  /// The rank of the merge that joins `pair` behind its first `left` bytes, or kNoMerge.
+  /// The rank of the merge of the first `left` bytes of `pair`, which is in letters, and the rest;
+  /// kNoMerge if there is none.
   std::uint32_t rank(const Vocabulary& vocabulary, std::string_view pair, std::size_t left) const;
-  void encode_short(const Vocabulary& vocabulary, std::string_view piece,
-                    std::vector<std::int32_t>& ids) const;
-  void encode_long(const Vocabulary& vocabulary, std::string_view piece,
-                   std::vector<std::int32_t>& ids) const;
 
   std::array<std::int32_t, 256> byte_ids_{};
   std::vector<Merge> merges_;            // by rank

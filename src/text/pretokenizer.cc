@@ -6,43 +6,30 @@
 namespace aira {
 namespace {
 
-/// The length of the contraction that `text` begins with, or 0.
-std::size_t contraction(std::string_view text) {
-  for (const std::string_view one : {"'s", "'t", "'re", "'ve", "'m", "'ll", "'d"}) {
-    if (text.substr(0, one.size()) == one) return one.size();
-  }
-  return 0;
-}
-
 /// The end of the run of `wanted` that begins at `at`; `last` gets where its last letter begins.
 std::size_t run_end(std::string_view valid, std::size_t at, CharClass wanted, std::size_t& last) {
-  while (at < valid.size()) {
-    std::size_t next = at;
+  for (std::size_t next = at; at < valid.size(); at = next) {
     if (char_class(next_code_point(valid, next)) != wanted) break;
     last = at;
-    at = next;
   }
   return at;
 }
 
 }  // namespace
 
-std::size_t piece_end(std::string_view valid, std::size_t at) {
-  if (valid[at] == '\'') {
-    if (const std::size_t length = contraction(valid.substr(at)); length > 0) return at + length;
+std::size_t piece_length(std::string_view valid) {
+  for (const std::string_view contraction : {"'s", "'t", "'re", "'ve", "'m", "'ll", "'d"}) {
+    if (valid[0] == '\'' && valid.starts_with(contraction)) return contraction.size();
   }
-  std::size_t last = at;
-  if (valid[at] == ' ' && at + 1 < valid.size()) {
-    std::size_t next = at + 1;
-    const CharClass kind = char_class(next_code_point(valid, next));
-    if (kind != CharClass::kSpace) return run_end(valid, next, kind, last);
-  }
-  std::size_t next = at;
+  std::size_t begin = valid[0] == ' ' && valid.size() > 1 ? 1 : 0;
+  std::size_t next = begin;
   const CharClass kind = char_class(next_code_point(valid, next));
-  const std::size_t end = run_end(valid, next, kind, last);
+  if (kind == CharClass::kSpace) begin = 0;
+  std::size_t last = 0;
+  const std::size_t end = run_end(valid, begin, kind, last);
   if (kind != CharClass::kSpace || end == valid.size()) return end;
   // White space before a word: its last letter is left to the word, unless it is all there is.
-  return last > at ? last : end;
+  return last > 0 ? last : end;
 }
 
 }  // namespace aira

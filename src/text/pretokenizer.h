@@ -9,7 +9,7 @@
 
 namespace aira {
 
-/// The end of the piece that begins at `at` (< size) of valid UTF-8.
-std::size_t piece_end(std::string_view valid, std::size_t at);
+/// The length of the piece that `valid`, UTF-8 and not empty, begins with.
+std::size_t piece_length(std::string_view valid);
 
 }  // namespace aira

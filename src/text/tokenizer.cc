@@ -13,7 +13,7 @@
 
 namespace aira {
 
-struct Tokenizer::Impl {
+struct Tokenizer::Impl : TokenizerParts {
   explicit Impl(TokenizerParts parts);
 
   void encode_text(std::string_view text, bool plain, std::vector<std::int32_t>& ids) const;
@@ -22,26 +22,15 @@ struct Tokenizer::Impl {
     return vocabulary.has(id) && special[static_cast<std::size_t>(id)];
   }
 
-  Vocabulary vocabulary;
-  std::int32_t model_tokens;
-  Bpe bpe;
-  AddedTokens added;
-  bool add_prefix_space, use_regex, ignore_merges;
-  Roles roles;
+  AddedTokens splitter;
   std::vector<bool> special;  // by id
 };
 
 Tokenizer::Impl::Impl(TokenizerParts parts)
-    : vocabulary(std::move(parts.vocabulary)),
-      model_tokens(parts.model_tokens),
-      bpe(std::move(parts.bpe)),
-      added(std::move(parts.added)),
-      add_prefix_space(parts.add_prefix_space),
-      use_regex(parts.use_regex),
-      ignore_merges(parts.ignore_merges),
-      roles(parts.roles),
+    : TokenizerParts(std::move(parts)),
+      splitter(added),
       special(static_cast<std::size_t>(vocabulary.size())) {
-  for (const AddedToken& token : added.tokens()) {
+  for (const AddedToken& token : added) {
     if (token.special) special[static_cast<std::size_t>(token.id)] = true;
   }
   for (const auto& role : {roles.bos, roles.sep, roles.eos, roles.pad, roles.unk}) {
@@ -51,27 +40,19 @@ Tokenizer::Impl::Impl(TokenizerParts parts)
 
 void Tokenizer::Impl::encode_text(std::string_view text, bool plain,
                                   std::vector<std::int32_t>& ids) const {
-  std::string storage;
-  if (add_prefix_space && text.front() != ' ') {
-    storage.reserve(text.size() + 1);
-    storage.append(" ").append(text);
-    text = storage;
-  }
-  if (!use_regex) {
-    encode_piece(text, plain, ids);
-    return;
-  }
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = piece_end(text, begin);
-    encode_piece(text.substr(begin, end - begin), plain, ids);
-    begin = end;
+  std::string with_space;
+  if (add_prefix_space && text.front() != ' ') text = with_space.append(" ").append(text);
+  while (!text.empty()) {
+    const std::size_t end = use_regex ? piece_length(text) : text.size();
+    encode_piece(text.substr(0, end), plain, ids);
+    text.remove_prefix(end);
   }
 }
 
 void Tokenizer::Impl::encode_piece(std::string_view piece, bool plain,
                                    std::vector<std::int32_t>& ids) const {
   if (ignore_merges) {
-    const std::int32_t id = vocabulary.find_bytes(piece, false);
+    const std::int32_t id = vocabulary.find(letters_of(piece));
     if (id >= 0 && id < model_tokens && !(plain && is_special(id))) {
       ids.push_back(id);
       return;
@@ -95,10 +76,10 @@ std::vector<std::int32_t> Tokenizer::encode(std::string_view text, Added added) 
     throw Error("The text has " + std::to_string(text.size()) + " bytes; at most " +
                 std::to_string(kMostBytes) + " can be tokenised at once.");
   }
-  std::string storage;
+  const std::string valid = valid_utf8(text);
   const bool plain = added == Added::kPlainText;
   std::vector<std::int32_t> ids;
-  for (const Segment& segment : impl_->added.split(valid_utf8(text, storage), plain)) {
+  for (const Segment& segment : impl_->splitter.split(valid, plain)) {
     if (segment.id >= 0) {
       ids.push_back(segment.id);
     } else {
@@ -113,13 +94,11 @@ std::string Tokenizer::decode(std::span<const std::int32_t> ids, bool skip_speci
   for (const std::int32_t id : ids) {
     if (!(skip_special && is_special(id))) text += bytes(id);
   }
-  std::string storage;
-  if (valid_utf8(text, storage).data() == text.data()) return text;
-  return storage;
+  return valid_utf8(text);
 }
 
-std::string_view Tokenizer::bytes(std::int32_t id) const {
-  return impl_->vocabulary.has(id) ? impl_->vocabulary.bytes(id) : std::string_view();
+std::string Tokenizer::bytes(std::int32_t id) const {
+  return impl_->vocabulary.has(id) ? bytes_of(impl_->vocabulary.token(id)) : std::string();
 }
 
 bool Tokenizer::is_special(std::int32_t id) const { return impl_->is_special(id); }
@@ -140,10 +119,6 @@ std::string Utf8Stream::push(std::string_view bytes) {
   return letters;
 }
 
-std::string Utf8Stream::finish() {
-  const bool unfinished = !held_.empty();
-  held_.clear();
-  return unfinished ? std::string(kReplacement) : std::string();
-}
+std::string Utf8Stream::finish() { return valid_utf8(std::exchange(held_, {})); }
 
 }  // namespace aira

@@ -3,8 +3,8 @@
 #pragma once
 
 #include <array>
+#include <map>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,30 +17,17 @@
 
 namespace aira {
 
-/// An added token and the id that its file gives it, if it does.
-struct DeclaredToken {
-  AddedToken token;
-  std::optional<std::int32_t> id;
-};
-
-/// In the order in which transformers adds them to a vocabulary.
-enum class Role : std::uint8_t { kBos, kEos, kUnk, kSep, kPad, kCls, kMask };
-inline constexpr std::size_t kRoles = 7;
-
-/// The key of `role` in the configuration files, e.g. "bos_token".
-const char* key_of(Role role);
+/// Keys of tokens with a role, in the order in which transformers adds them to a vocabulary.
+inline constexpr std::array kRoleKeys = {"bos_token", "eos_token", "unk_token", "sep_token",
+                                         "pad_token", "cls_token", "mask_token"};
 
 struct TokenizerConfig {
-  std::array<std::optional<AddedToken>, kRoles> roles;
-  std::string file;                  // of the roles, for messages
-  std::vector<AddedToken> extra;     // additional_special_tokens, extra_special_tokens
-  std::vector<DeclaredToken> added;  // added_tokens_decoder, else added_tokens.json; by id
+  std::map<std::string, AddedToken> roles;  // by key
+  std::string file;                         // of the roles, for messages
+  std::vector<AddedToken> extra;            // additional_special_tokens, extra_special_tokens
+  std::vector<AddedToken> added;            // added_tokens_decoder, else added_tokens.json; by id
   std::string added_file;
   bool add_prefix_space = false;
-
-  const std::optional<AddedToken>& role(Role role) const {
-    return roles[static_cast<std::size_t>(role)];
-  }
 };
 
 struct TokenizerParts {
@@ -58,14 +45,20 @@ struct TokenizerParts {
 /// program does not support.
 TokenizerParts read_tokenizer_files(const ModelFiles& files);
 
-/// The vocabulary of a vocab.json.
-Vocabulary read_vocabulary(const File& file);
+/// What tokenizer.json says; its `added` tokens have the ids that the file gives them, and are not
+/// in the vocabulary yet.
+TokenizerParts read_tokenizer_json(const File& file);
 
-/// Adds the merge "a b"; false when `line` is not two tokens with a space between.
-bool add_merge(std::string_view line, MergeList& merges);
+/// Reads "TOKEN": ID, ... behind an opening brace at byte `at` of `text`, and moves `at` to the
+/// closing one. Throws Error that begins with `where`.
+TokenList read_tokens(std::string_view text, std::size_t& at, const std::string& where);
 
-/// What tokenizer.json says; `added` gets its added tokens, which are not in the vocabulary yet.
-TokenizerParts read_tokenizer_json(const File& file, std::vector<DeclaredToken>& added);
+/// The same for merges, "LEFT RIGHT" or ["LEFT", "RIGHT"] each, behind a bracket: two texts each.
+Texts read_merges(std::string_view text, std::size_t& at, const std::string& where);
+
+/// Adds the two parts of the merge "LEFT RIGHT"; false when `line` is not two tokens with a space
+/// between.
+bool add_merge(std::string_view line, Texts& merges);
 
 /// Reads tokenizer_config.json, special_tokens_map.json and added_tokens.json, as far as they
 /// exist. Throws Error.

@@ -3,7 +3,7 @@
 #include <utf8proc.h>
 
 #include <algorithm>
-#include <array>
+#include <iterator>
 
 namespace aira {
 namespace {
@@ -20,74 +20,46 @@ bool is_alphabetic_symbol(char32_t code) {
          (code >= 0x1F150 && code <= 0x1F169) || (code >= 0x1F170 && code <= 0x1F189);
 }
 
-const UnicodeAddition* find_addition(char32_t code) {
-  const auto all = unicode_additions();
-  const auto at = std::lower_bound(
-      all.begin(), all.end(), code,
-      [](const UnicodeAddition& addition, char32_t c) { return addition.last < c; });
-  return at != all.end() && at->first <= code ? &*at : nullptr;
-}
+/// Code points first..last that utf8proc holds unassigned: letters, numbers and, of class kOther,
+/// marks. All are \w.
+struct Addition {
+  char32_t first;
+  char32_t last;
+  CharClass kind;
+};
 
-CharClass look_up(char32_t code) {
-  if (is_white_space(code)) return CharClass::kSpace;
-  switch (utf8proc_category(static_cast<utf8proc_int32_t>(code))) {
-    case UTF8PROC_CATEGORY_LU:
-    case UTF8PROC_CATEGORY_LL:
-    case UTF8PROC_CATEGORY_LT:
-    case UTF8PROC_CATEGORY_LM:
-    case UTF8PROC_CATEGORY_LO:
-      return CharClass::kLetter;
-    case UTF8PROC_CATEGORY_ND:
-    case UTF8PROC_CATEGORY_NL:
-    case UTF8PROC_CATEGORY_NO:
-      return CharClass::kNumber;
-    case UTF8PROC_CATEGORY_CN: {
-      const UnicodeAddition* addition = find_addition(code);
-      if (addition == nullptr || addition->kind == UnicodeAddition::Kind::kMark) break;
-      return addition->kind == UnicodeAddition::Kind::kLetter ? CharClass::kLetter
-                                                              : CharClass::kNumber;
-    }
-    default:
-      break;
-  }
-  return CharClass::kOther;
-}
+using Kind = CharClass;
+constexpr Addition kAdditions[] = {
+#include "text/unicode_additions.inc"
+};
 
-/// Almost all text lies below U+0800 (two bytes of UTF-8).
-constexpr std::size_t kTableSize = 0x800;
-
-std::array<CharClass, kTableSize> make_table() {
-  std::array<CharClass, kTableSize> table{};
-  for (std::size_t i = 0; i < kTableSize; ++i) table[i] = look_up(static_cast<char32_t>(i));
-  return table;
+const Addition* find_addition(char32_t code) {
+  const auto* at = std::lower_bound(std::begin(kAdditions), std::end(kAdditions), code,
+                                    [](const Addition& one, char32_t c) { return one.last < c; });
+  return at != std::end(kAdditions) && at->first <= code ? at : nullptr;
 }
 
 }  // namespace
 
 CharClass char_class(char32_t code) {
-  static const std::array<CharClass, kTableSize> table = make_table();
-  return code < kTableSize ? table[code] : look_up(code);
+  if ((code | 0x20) >= 'a' && (code | 0x20) <= 'z') return CharClass::kLetter;  // most of all text
+  if (is_white_space(code)) return CharClass::kSpace;
+  const int category = utf8proc_category(static_cast<utf8proc_int32_t>(code));
+  if (category == UTF8PROC_CATEGORY_CN) {
+    const Addition* addition = find_addition(code);
+    return addition == nullptr ? CharClass::kOther : addition->kind;
+  }
+  if (category <= UTF8PROC_CATEGORY_LO) return CharClass::kLetter;
+  const bool number = category >= UTF8PROC_CATEGORY_ND && category <= UTF8PROC_CATEGORY_NO;
+  return number ? CharClass::kNumber : CharClass::kOther;
 }
 
 bool is_word_char(char32_t code) {
-  switch (utf8proc_category(static_cast<utf8proc_int32_t>(code))) {
-    case UTF8PROC_CATEGORY_LU:
-    case UTF8PROC_CATEGORY_LL:
-    case UTF8PROC_CATEGORY_LT:
-    case UTF8PROC_CATEGORY_LM:
-    case UTF8PROC_CATEGORY_LO:
-    case UTF8PROC_CATEGORY_MN:
-    case UTF8PROC_CATEGORY_MC:
-    case UTF8PROC_CATEGORY_ME:
-    case UTF8PROC_CATEGORY_ND:
-    case UTF8PROC_CATEGORY_NL:
-    case UTF8PROC_CATEGORY_PC:
-      return true;
-    case UTF8PROC_CATEGORY_CN:
-      return find_addition(code) != nullptr;
-    default:
-      return code == 0x200C || code == 0x200D || is_alphabetic_symbol(code);
-  }
+  const int category = utf8proc_category(static_cast<utf8proc_int32_t>(code));
+  if (category == UTF8PROC_CATEGORY_CN) return find_addition(code) != nullptr;
+  // Letters, marks, decimal digits and numbers written as letters come first.
+  return category <= UTF8PROC_CATEGORY_NL || category == UTF8PROC_CATEGORY_PC || code == 0x200C ||
+         code == 0x200D || is_alphabetic_symbol(code);
 }
 
 }  // namespace aira

@@ -1,10 +1,9 @@
 // The Unicode classes that GPT-2's pre-tokenisation and added tokens need, code point by code point
 // as the regular expressions inside `tokenizers` see them: utf8proc's general categories, plus
-// what was assigned after its tables were made (unicode_additions.cc).
+// what was assigned after its tables were made (unicode_additions.inc).
 #pragma once
 
 #include <cstdint>
-#include <span>
 
 namespace aira {
 
@@ -21,17 +20,5 @@ inline bool is_space(char32_t code) { return char_class(code) == CharClass::kSpa
 
 /// \w: Alphabetic, marks, decimal digits, connector punctuation, joiners (Unicode TS 18, annex C).
 bool is_word_char(char32_t code);
-
-/// Code points first..last that older tables hold unassigned. A mark is \w but neither \p{L} nor
-/// \p{N}.
-struct UnicodeAddition {
-  enum class Kind : std::uint8_t { kLetter, kNumber, kMark };
-  char32_t first;
-  char32_t last;
-  Kind kind;
-};
-
-/// Ascending.
-std::span<const UnicodeAddition> unicode_additions();
 
 }  // namespace aira

@@ -1,7 +1,7 @@
 """Writes what Unicode classes the regular expressions inside `tokenizers` use.
 
 tests/data/tokenizer/classes.txt: every run of code points with one class, found by asking the real
-library about each of the 1,112,064. src/text/unicode_additions.cc: the few that the installed
+library about each of the 1,112,064. src/text/unicode_additions.inc: the few that the installed
 libutf8proc holds unassigned.
 
     python tools/goldens/unicode.py
@@ -49,20 +49,16 @@ def runs(found):
 
 def write_additions(found, path):
     category = ctypes.CDLL("libutf8proc.so.2").utf8proc_category
-    kinds = {"Lw": "kLetter", "Nw": "kNumber", "Ow": "kMark"}
+    kinds = {"Lw": "kLetter", "Nw": "kNumber", "Ow": "kOther"}
     late = {c: n for c, n in found.items() if n != "O" and category(c) == 0}
     lines = [
-        f"    {{0x{first:04X}, 0x{last:04X}, Kind::{kinds[name]}}},"
+        f"{{0x{first:04X}, 0x{last:04X}, Kind::{kinds[name]}}},"
         for first, last, name in runs(late)
     ]
     path.write_text(
         "// Made by tools/goldens/unicode.py: what `tokenizers` (see tools/goldens/requirements.txt) takes\n"
         f"// for letters, numbers and marks, {len(late):,} code points, and utf8proc 2.8 (Unicode 15.0) holds\n"
-        "// unassigned.\n"
-        '#include "text/unicode.h"\n\nnamespace aira {\nnamespace {\n\n'
-        "using Kind = UnicodeAddition::Kind;\n\n"
-        "constexpr UnicodeAddition kAdditions[] = {\n" + "\n".join(lines) + "\n};\n\n}  // namespace\n\n"
-        "std::span<const UnicodeAddition> unicode_additions() { return kAdditions; }\n\n}  // namespace aira\n"
+        "// unassigned.\n" + "".join(" ".join(lines[i : i + 2]) + "\n" for i in range(0, len(lines), 2))
     )
     return len(late)
 
@@ -71,7 +67,7 @@ def main():
     found = classes()
     path = ROOT / "tests/data/tokenizer/classes.txt"
     path.write_text("".join(f"{a:X} {b:X} {name}\n" for a, b, name in runs(found)))
-    late = write_additions(found, ROOT / "src/text/unicode_additions.cc")
+    late = write_additions(found, ROOT / "src/text/unicode_additions.inc")
     print(f"{len(found)} code points, {late} beyond utf8proc")
 
 
