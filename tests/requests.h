@@ -22,8 +22,7 @@ struct Pending {
 };
 
 /// Submits a request; the result must be kept until it is done.
-template <typename Request>
-std::shared_ptr<Pending> ask(Scheduler& scheduler, const Request& request) {
+inline std::shared_ptr<Pending> ask(Scheduler& scheduler, const Request& request) {
   scheduler.check(request);
   const auto pending = std::make_shared<Pending>();
   Listener listener;

@@ -16,10 +16,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "aira/device.h"
-#include "aira/dtype.h"
 #include "aira/error.h"
 #include "aira/generate.h"
 #include "aira/model_files.h"
@@ -58,6 +58,8 @@ struct ScoreRequest {
   /// loglikelihood_rolling does, instead of refusing it; only with first = 1.
   bool rolling = false;
 };
+
+using Request = std::variant<GenerateRequest, ScoreRequest>;
 
 /// What becomes of a request. Callbacks run inside Ticket::wait() and Ticket::poll(), on the thread
 /// that calls these: a slow listener delays no other request. What a callback throws leaves wait()
@@ -116,11 +118,9 @@ class Engine {
   /// Queues a request. Blocks while as many requests wait as the engine has sequences. Throws Error
   /// or UsageError when the request can never be done: the prompt does not fit the context, an
   /// option is out of range, an id is not in the vocabulary, more beams than sequences.
-  Ticket submit(GenerateRequest request, Listener listener = {});
-  Ticket submit(ScoreRequest request, Listener listener = {});
+  Ticket submit(Request request, Listener listener = {});
   /// The same, but nothing instead of blocking.
-  std::optional<Ticket> try_submit(GenerateRequest request, Listener listener = {});
-  std::optional<Ticket> try_submit(ScoreRequest request, Listener listener = {});
+  std::optional<Ticket> try_submit(Request request, Listener listener = {});
 
   /// Ends a request with what there is; its answers finish as FinishReason::kInterrupted.
   void cancel(const Ticket& ticket);

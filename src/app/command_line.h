@@ -12,7 +12,6 @@
 #include <vector>
 
 #include "aira/device.h"
-#include "aira/dtype.h"
 #include "run/request_options.h"
 
 namespace CLI {

@@ -26,9 +26,7 @@ class AnswerTask final : public Task {
         context_(context),
         count_(
             static_cast<std::size_t>(std::max(request_.options.answers, request_.options.best_of))),
-        prompt_(static_cast<std::int64_t>(request_.prompt.size())),
-        limit_(token_limit(request_, context)),
-        stops_(stop_texts(request_, context)) {}
+        prompt_(static_cast<std::int64_t>(request_.prompt.size())) {}
 
   void advance(Sequences& sequences) override;
   Want want(const Sequence& sequence, std::int64_t position) const override;
@@ -38,14 +36,11 @@ class AnswerTask final : public Task {
  private:
   /// An answer being written.
   struct Branch {
-    explicit Branch(const std::vector<std::string>& stops) : text(stops) {}
-
-    std::size_t number = 0;
-    Sequence* sequence = nullptr;
+    std::size_t number;
+    Sequence* sequence;
     AnswerText text;
-    LoopGuard guard;
-    Answer answer;
-    std::chrono::steady_clock::time_point first_token;
+    Answer answer = {};
+    std::chrono::steady_clock::time_point first_token = {};
     bool ended = false;
   };
 
@@ -59,8 +54,7 @@ class AnswerTask final : public Task {
     if (listener().text && !text.empty() && !ranked()) listener().text(branch.number, text);
   }
   Answer ended(Branch& branch, FinishReason finish) const;
-  void end(Branch& branch, FinishReason finish);
-  void deliver();
+  void end(Branch& branch, FinishReason reason);
 
   GenerateRequest request_;
   const TaskContext& context_;
@@ -68,8 +62,6 @@ class AnswerTask final : public Task {
   std::size_t count_;      // answers to write
   std::size_t begun_ = 0;  // answers begun so far
   std::int64_t prompt_;    // tokens
-  std::int64_t limit_;     // tokens of an answer
-  std::vector<std::string> stops_;
   std::vector<std::unique_ptr<Branch>> branches_;
   std::map<std::size_t, Answer> ended_;  // by number, not delivered yet
   std::size_t delivered_ = 0;
@@ -95,10 +87,9 @@ void AnswerTask::advance(Sequences& sequences) {
     } else {
       return;  // the prompt is still being computed
     }
-    Branch& branch = *branches_.emplace_back(std::make_unique<Branch>(stops_));
-    branch.number = begun_++;
-    branch.sequence = sequence;
-    branch.answer.prompt_tokens = prompt_;
+    branches_.push_back(
+        std::make_unique<Branch>(Branch{begun_++, sequence, AnswerText(request_.options.stop)}));
+    branches_.back()->answer.prompt_tokens = prompt_;
   }
 }
 
@@ -110,17 +101,18 @@ Want AnswerTask::want(const Sequence& sequence, std::int64_t /*position*/) const
           .history = {.ids = sequence.ids, .prompt = prompt_, .end_ids = context_.end_ids},
           .place = {options.seed, static_cast<std::uint32_t>(branch_of(sequence).number),
                     static_cast<std::uint32_t>(generated)},
-          .last = generated + 1 == limit_,
+          .last = generated + 1 == options.max_new_tokens,
           .logprobs = std::max<std::int64_t>(options.logprobs, scored ? 0 : -1)};
 }
 
 void AnswerTask::accept(Sequence& sequence, Outcome outcome, Sequences& /*sequences*/) {
   Branch& branch = branch_of(sequence);
   if (branch.ended) return;  // a token drawn ahead
+  const GenerateOptions& options = request_.options;
   Answer& answer = branch.answer;
   answer.token_ids.push_back(outcome.token);
   answer.logprob += outcome.choice.chosen.log_probability;
-  if (request_.options.logprobs >= 0) answer.choices.push_back(std::move(outcome.choice));
+  if (options.logprobs >= 0) answer.choices.push_back(std::move(outcome.choice));
   if (answer.token_ids.size() == 1) {
     answer.first_token_seconds = seconds_since(started_);
     branch.first_token = std::chrono::steady_clock::now();
@@ -134,9 +126,9 @@ void AnswerTask::accept(Sequence& sequence, Outcome outcome, Sequences& /*sequen
   }
   if (branch.text.stopped()) {
     end(branch, FinishReason::kStop);
-  } else if (request_.options.stop_on_loop && branch.guard.push(answer.token_ids)) {
+  } else if (options.stop_on_loop && repeats(answer.token_ids)) {
     end(branch, FinishReason::kLoop);
-  } else if (static_cast<std::int64_t>(answer.token_ids.size()) == limit_) {
+  } else if (static_cast<std::int64_t>(answer.token_ids.size()) == options.max_new_tokens) {
     end(branch, FinishReason::kLength);
   }
 }
@@ -152,16 +144,13 @@ Answer AnswerTask::ended(Branch& branch, FinishReason finish) const {
   return std::move(answer);
 }
 
-void AnswerTask::end(Branch& branch, FinishReason finish) {
-  ended_.emplace(branch.number, ended(branch, finish));
-  if (!ranked() || ended_.size() == count_) deliver();
-}
-
-/// Hands over complete answers in order.
-void AnswerTask::deliver() {
+/// Ends a branch and hands over complete answers in order.
+void AnswerTask::end(Branch& branch, FinishReason reason) {
+  ended_.emplace(branch.number, ended(branch, reason));
+  if (ranked() && ended_.size() < count_) return;
   std::vector<Answer> answers;
-  for (std::size_t number = delivered_; ended_.count(number) != 0; ++number) {
-    answers.push_back(std::move(ended_.extract(number).mapped()));
+  while (!ended_.empty() && ended_.begin()->first == delivered_ + answers.size()) {
+    answers.push_back(std::move(ended_.extract(ended_.begin()).mapped()));
   }
   if (delivered_ + answers.size() == count_) finish();
   if (ranked()) {
@@ -170,10 +159,7 @@ void AnswerTask::deliver() {
     });
     answers.resize(static_cast<std::size_t>(request_.options.answers));
   }
-  for (const Answer& answer : answers) {
-    if (listener().finished) listener().finished(delivered_, answer);
-    ++delivered_;
-  }
+  for (const Answer& answer : answers) hand_over(delivered_++, answer);
 }
 
 void AnswerTask::cancel() {
@@ -186,22 +172,10 @@ void AnswerTask::cancel() {
     }
   }
   answer.finish = FinishReason::kInterrupted;
-  if (listener().finished) listener().finished(delivered_, answer);
+  hand_over(delivered_, answer);
 }
 
 }  // namespace
-
-std::int64_t token_limit(const GenerateRequest& request, const TaskContext& context) {
-  return std::min(request.options.max_new_tokens,
-                  context.context - static_cast<std::int64_t>(request.prompt.size()));
-}
-
-std::vector<std::string> stop_texts(const GenerateRequest& request, const TaskContext& context) {
-  std::vector<std::string> stops = request.options.stop;
-  // A model whose vocabulary lacks the end marker spells it out.
-  if (!context.tokenizer.find(kCompletionEnd)) stops.emplace_back(kCompletionEnd);
-  return stops;
-}
 
 std::shared_ptr<Task> make_answer_task(GenerateRequest request, Listener listener,
                                        const TaskContext& context) {

@@ -59,4 +59,14 @@ std::string AnswerText::finish() {
   return released;
 }
 
+bool repeats(std::span<const std::int32_t> ids) {
+  for (std::size_t period = 1; period <= 100; ++period) {
+    const std::size_t length = std::max<std::size_t>(3 * period, 16);
+    if (length > ids.size()) continue;
+    const auto later = ids.last(length - period);
+    if (std::equal(later.begin(), later.end(), ids.last(length).begin())) return true;
+  }
+  return false;
+}
+
 }  // namespace aira

@@ -23,7 +23,7 @@ class BeamTask final : public Task {
   void evaluate(const Sequence& sequence, std::int64_t /*position*/, std::span<const float> logits,
                 Sampler& sampler) override {
     const auto beam = std::find(beams_.begin(), beams_.end(), &sequence) - beams_.begin();
-    search_->rank(static_cast<std::size_t>(beam), logits, sampler.scratch());
+    search_->rank(static_cast<std::size_t>(beam), logits, sampler.row());
   }
   void accept(Sequence& sequence, Outcome outcome, Sequences& sequences) override;
   void cancel() override {
@@ -31,11 +31,11 @@ class BeamTask final : public Task {
     finish();
     Answer answer;
     answer.finish = FinishReason::kInterrupted;
-    if (listener().finished) listener().finished(0, answer);
+    hand_over(0, answer);
   }
 
  private:
-  void regroup(std::span<const BeamStep> steps, Sequences& sequences);
+  void regroup(Sequences& sequences);
   void deliver();
 
   GenerateRequest request_;
@@ -50,14 +50,8 @@ class BeamTask final : public Task {
 void BeamTask::advance(Sequences& sequences) {
   if (search_) return;
   started_ = std::chrono::steady_clock::now();
-  const GenerateOptions& options = request_.options;
-  search_.emplace(BeamOptions{.beams = options.num_beams,
-                              .length_penalty = options.length_penalty,
-                              .early_stopping = options.early_stopping,
-                              .returned = options.answers,
-                              .max_new_tokens = token_limit(request_, context_)},
-                  options.sampling, request_.prompt, context_.end_ids);
-  sequences.reserve(*this, options.num_beams);
+  search_.emplace(request_.options, request_.prompt, context_.end_ids);
+  sequences.reserve(*this, slots());
   beams_.push_back(&sequences.start(*this, request_.prompt,
                                     static_cast<std::int64_t>(request_.prompt.size()) - 1));
 }
@@ -65,55 +59,48 @@ void BeamTask::advance(Sequences& sequences) {
 void BeamTask::accept(Sequence& /*sequence*/, Outcome /*outcome*/, Sequences& sequences) {
   if (++accepted_ < beams_.size()) return;
   accepted_ = 0;
-  const std::span<const BeamStep> steps = search_->advance();
+  search_->advance();
   if (first_token_seconds_ == 0) first_token_seconds_ = seconds_since(started_);
-  search_->done() ? deliver() : regroup(steps, sequences);
+  search_->done() ? deliver() : regroup(sequences);
 }
 
 /// Each new beam goes on from its parent's sequence: the first child keeps it, the others fork it.
-void BeamTask::regroup(std::span<const BeamStep> steps, Sequences& sequences) {
-  std::vector<std::size_t> heir(beams_.size(), steps.size());
-  for (std::size_t i = steps.size(); i-- > 0;) {
-    heir[static_cast<std::size_t>(steps[i].parent)] = i;
+void BeamTask::regroup(Sequences& sequences) {
+  const std::span<const Beam> beams = search_->beams();
+  std::vector<const Beam*> heirs(beams_.size());
+  for (const Beam& beam : beams) {
+    if (heirs[beam.parent] == nullptr) heirs[beam.parent] = &beam;
   }
   for (std::size_t parent = 0; parent < beams_.size(); ++parent) {
-    if (heir[parent] == steps.size()) sequences.close(*beams_[parent]);
+    if (heirs[parent] == nullptr) sequences.close(*beams_[parent]);
   }
-  std::vector<Sequence*> next(steps.size());
-  for (std::size_t i = 0; i < steps.size(); ++i) {
-    const auto parent = static_cast<std::size_t>(steps[i].parent);
-    next[i] = heir[parent] == i ? beams_[parent]
-                                : &sequences.fork(*beams_[parent], beams_[parent]->cached);
+  std::vector<Sequence*> next;
+  for (const Beam& beam : beams) {
+    Sequence* parent = beams_[beam.parent];
+    next.push_back(heirs[beam.parent] == &beam ? parent : &sequences.fork(*parent, parent->cached));
   }
-  for (std::size_t i = 0; i < steps.size(); ++i) next[i]->ids.push_back(steps[i].token);
+  for (std::size_t i = 0; i < next.size(); ++i) next[i]->ids.push_back(beams[i].ids.back());
   beams_ = std::move(next);
 }
 
 void BeamTask::deliver() {
   finish();
-  std::vector<Answer> answers;
-  for (const Hypothesis& hypothesis : search_->results()) {
-    Answer answer;
-    answer.token_ids = hypothesis.ids;
-    answer.score = hypothesis.score;
-    answer.logprob = hypothesis.logprob;
-    answer.finish = hypothesis.ended ? FinishReason::kStop : FinishReason::kLength;
+  const std::span<const Answer> found = search_->results();
+  std::vector<Answer> answers(found.begin(), found.end());
+  for (Answer& answer : answers) {
     answer.prompt_tokens = static_cast<std::int64_t>(request_.prompt.size());
     answer.first_token_seconds = first_token_seconds_;
     answer.decode_seconds = seconds_since(started_) - first_token_seconds_;
-    AnswerText text(stop_texts(request_, context_));
-    for (const std::int32_t id : hypothesis.ids) {
+    AnswerText text(request_.options.stop);
+    for (const std::int32_t id : answer.token_ids) {
       if (!context_.tokenizer.is_special(id)) text.push(context_.tokenizer.bytes(id));
     }
     text.finish();
     answer.text = text.text();
-    answers.push_back(std::move(answer));
   }
   // As many as were asked for, even if the options forbade so much that there are fewer.
   answers.resize(static_cast<std::size_t>(request_.options.answers));
-  for (std::size_t i = 0; i < answers.size(); ++i) {
-    if (listener().finished) listener().finished(i, answers[i]);
-  }
+  for (std::size_t i = 0; i < answers.size(); ++i) hand_over(i, answers[i]);
 }
 
 }  // namespace

@@ -2,29 +2,107 @@
 // the mailboxes of their tickets.
 #include "aira/engine.h"
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <exception>
+#include <limits>
 #include <mutex>
 #include <thread>
+#include <tuple>
 #include <utility>
-#include <variant>
 
 #include "base/thread_pool.h"
 #include "device/device.h"
 #include "model/weight_cache.h"
 #include "run/request_options.h"
 #include "run/scheduler.h"
-#include "run/ticket.h"
 
 namespace aira {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 /// How long leaving the engine may wait for the cache to be written.
 constexpr std::chrono::seconds kCachePatience{5};
 
+std::string owned(std::string_view text) { return std::string(text); }
+template <typename Value>
+const Value& owned(const Value& value) {
+  return value;
+}
+
+template <typename Work>
+auto timed(double& seconds, const Work& work) {
+  const auto start = Clock::now();
+  auto result = work();
+  seconds = seconds_since(start);
+  return result;
+}
+
+Device device_for(const EngineOptions& options) {
+  if (options.device != Device::kAuto || options.expected_answers == 0) return options.device;
+  try {
+    const std::optional<File> weights = options.files.find("model.safetensors");
+    // A model in several files is a large one.
+    if (!weights) return Device::kAuto;
+    const auto bytes = static_cast<std::int64_t>(weights->size);
+    return gpu_is_sooner(bytes, options.expected_answers) ? Device::kAuto : Device::kCpu;
+  } catch (const Error&) {
+    return Device::kCpu;  // loading will say what is wrong
+  }
+}
+
 }  // namespace
+
+/// A request's mailbox: events go in on the engine's thread and run on the listener's.
+struct Ticket::State {
+  explicit State(Listener given) : listener(std::move(given)) {}
+
+  const Listener listener;
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::deque<std::function<void()>> events;
+  bool over = false;
+  // The engine's thread alone touches this.
+  std::shared_ptr<Task> task;
+
+  /// A callback that leaves its arguments for `to` in the mailbox; null if `to` is.
+  template <typename... Arguments>
+  std::function<void(Arguments...)> leaves_for(const std::function<void(Arguments...)>& to) {
+    if (!to) return {};
+    return [this, &to](Arguments... arguments) {
+      const std::lock_guard lock(mutex);
+      events.push_back(
+          [&to, kept = std::make_tuple(owned(arguments)...)] { std::apply(to, kept); });
+      changed.notify_all();
+    };
+  }
+  /// A task's listener that leaves everything in the mailbox. The state outlives the task.
+  Listener mailbox() {
+    return {leaves_for(listener.text), leaves_for(listener.finished), leaves_for(listener.scored),
+            leaves_for(listener.failed)};
+  }
+  void close() {
+    const std::lock_guard lock(mutex);
+    over = true;
+    changed.notify_all();
+  }
+  /// Runs the next event, if need be after waiting for it; false when there is none (yet).
+  bool run_next(bool waits) {
+    std::function<void()> event;
+    {
+      std::unique_lock lock(mutex);
+      if (waits) changed.wait(lock, [&] { return over || !events.empty(); });
+      if (events.empty()) return false;
+      event = std::move(events.front());
+      events.pop_front();
+    }
+    event();
+    return true;
+  }
+};
 
 void Ticket::wait() const {
   while (state_->run_next(true)) {
@@ -42,7 +120,6 @@ struct Engine::Impl {
   explicit Impl(EngineOptions given);
   ~Impl();
 
-  using Request = std::variant<GenerateRequest, ScoreRequest>;
   struct Entry {
     Request request;
     std::shared_ptr<Ticket::State> state;
@@ -51,13 +128,8 @@ struct Engine::Impl {
   std::optional<Ticket> submit(Request request, Listener listener, bool waits);
   void run();
   bool collect();
-  void begin(Entry& entry);
   void close_finished();
-  static Device device_for(const EngineOptions& options);
   void write_cache();
-  Listener mailbox_of(Ticket::State* state) const;
-  template <typename Work>
-  auto timed(double& seconds, const Work& work);
 
   EngineOptions options;
   EngineInfo info;
@@ -82,33 +154,12 @@ struct Engine::Impl {
   bool busy = false;
   bool cancels_all = false;
   bool stopping = false;
-  std::atomic<bool> gives_up_cache{false};
-  std::atomic<std::chrono::steady_clock::rep> cache_deadline{0};  // 0: none yet
+  /// 0: the cache is given up, without a word.
+  std::atomic<Clock::rep> cache_deadline{std::numeric_limits<Clock::rep>::max()};
 
-  std::thread thread;
-  std::thread cache_writer;
+  std::jthread cache_writer;
+  std::jthread thread;
 };
-
-template <typename Work>
-auto Engine::Impl::timed(double& seconds, const Work& work_to_do) {
-  const auto start = std::chrono::steady_clock::now();
-  auto result = work_to_do();
-  seconds = seconds_since(start);
-  return result;
-}
-
-Device Engine::Impl::device_for(const EngineOptions& options) {
-  if (options.device != Device::kAuto || options.expected_answers == 0) return options.device;
-  try {
-    const std::optional<File> weights = options.files.find("model.safetensors");
-    // A model in several files is a large one.
-    if (!weights) return Device::kAuto;
-    const auto bytes = static_cast<std::int64_t>(weights->size);
-    return gpu_is_sooner(bytes, options.expected_answers) ? Device::kAuto : Device::kCpu;
-  } catch (const Error&) {
-    return Device::kCpu;  // loading will say what is wrong
-  }
-}
 
 // In the order in which a bad model is reported soonest: small files first, weights last. A GPU
 // wakes up meanwhile.
@@ -127,84 +178,39 @@ Engine::Impl::Impl(EngineOptions given)
   info.backend = backend->description();
   info.cache_file = cache.path();
   info.cached = cache.hit();
-  if (!cache.path().empty() && !cache.hit()) cache_writer = std::thread([this] { write_cache(); });
-  thread = std::thread([this] { run(); });
+  if (!cache.path().empty() && !cache.hit()) cache_writer = std::jthread([this] { write_cache(); });
+  thread = std::jthread([this] { run(); });
 }
 
 Engine::Impl::~Impl() {
-  {
-    const std::lock_guard lock(mutex);
-    cancels_all = stopping = true;
-  }
+  const auto deadline = (Clock::now() + kCachePatience).time_since_epoch().count();
+  cache_deadline = std::min(cache_deadline.load(), deadline);
+  const std::lock_guard lock(mutex);
+  cancels_all = stopping = true;
   work.notify_all();
-  thread.join();
-  cache_deadline = (std::chrono::steady_clock::now() + kCachePatience).time_since_epoch().count();
-  if (cache_writer.joinable()) cache_writer.join();
 }
 
 void Engine::Impl::write_cache() {
-  const std::string problem = cache.keep(model, [this] {
-    const auto deadline = cache_deadline.load();
-    return !gives_up_cache &&
-           (deadline == 0 ||
-            std::chrono::steady_clock::now().time_since_epoch().count() < deadline);
-  });
-  if (!problem.empty() && options.notice && !gives_up_cache) {
+  const std::string problem = cache.keep(
+      model, [this] { return Clock::now().time_since_epoch().count() < cache_deadline; });
+  if (!problem.empty() && options.notice && cache_deadline != 0) {
     options.notice("Converted weights were not kept in " + cache.path() + ": " + problem + ".");
   }
 }
 
 std::optional<Ticket> Engine::Impl::submit(Request request, Listener listener, bool waits) {
-  std::visit([&](const auto& one) { scheduler.check(one); }, request);
+  scheduler.check(request);
   auto state = std::make_shared<Ticket::State>(std::move(listener));
-  {
-    std::unique_lock lock(mutex);
-    const auto room = [&] {
-      return inbox.size() + waiting < static_cast<std::size_t>(options.max_sequences);
-    };
-    if (!waits && !room()) return std::nullopt;
-    change.wait(lock, room);
-    inbox.push_back({std::move(request), state});
-    busy = true;
-  }
+  std::unique_lock lock(mutex);
+  const auto room = [&] {
+    return inbox.size() + waiting < static_cast<std::size_t>(options.max_sequences);
+  };
+  if (!waits && !room()) return std::nullopt;
+  change.wait(lock, room);
+  inbox.push_back({std::move(request), state});
+  busy = true;
   work.notify_all();
   return Ticket(std::move(state));
-}
-
-/// A task's listener that leaves everything in the mailbox. The state outlives the task.
-Listener Engine::Impl::mailbox_of(Ticket::State* state) const {
-  const Listener& to = state->listener;
-  Listener box;
-  if (to.text) {
-    box.text = [state, &to](std::size_t answer, std::string_view piece) {
-      state->post([&to, answer, text = std::string(piece)] { to.text(answer, text); });
-    };
-  }
-  if (to.finished) {
-    box.finished = [state, &to](std::size_t answer, const Answer& result) {
-      state->post([&to, answer, result] { to.finished(answer, result); });
-    };
-  }
-  if (to.scored) {
-    box.scored = [state, &to](const Score& score) {
-      state->post([&to, score] { to.scored(score); });
-    };
-  }
-  if (to.failed) {
-    box.failed = [state, &to](const Error& error) {
-      state->post([&to, error] { to.failed(error); });
-    };
-  }
-  return box;
-}
-
-void Engine::Impl::begin(Entry& entry) {
-  entry.state->task = std::visit(
-      [&](auto& request) {
-        return scheduler.submit(std::move(request), mailbox_of(entry.state.get()));
-      },
-      entry.request);
-  active.push_back(std::move(entry.state));
 }
 
 /// Takes what others have left, waiting for it when there is nothing to compute. False at the end.
@@ -226,7 +232,10 @@ bool Engine::Impl::collect() {
     if (stopping && entries.empty() && scheduler.idle()) return false;
     waiting += entries.size();
   }
-  for (Entry& entry : entries) begin(entry);
+  for (auto& [request, state] : entries) {
+    state->task = scheduler.submit(std::move(request), state->mailbox());
+    active.push_back(std::move(state));
+  }
   for (const auto& state : to_cancel) {
     if (state->task) scheduler.cancel(*state->task);
   }
@@ -235,12 +244,12 @@ bool Engine::Impl::collect() {
 }
 
 void Engine::Impl::close_finished() {
-  for (const auto& state : active) {
-    if (!state->task->done()) continue;
+  std::erase_if(active, [](const auto& state) {
+    if (!state->task->done()) return false;
     state->task.reset();
     state->close();
-  }
-  std::erase_if(active, [](const auto& state) { return state->task == nullptr; });
+    return true;
+  });
 }
 
 void Engine::Impl::run() {
@@ -262,33 +271,24 @@ const Prompts& Engine::prompts() const { return impl_->prompts; }
 const GenerateOptions& Engine::defaults() const { return impl_->defaults; }
 const EngineInfo& Engine::info() const { return impl_->info; }
 
-Ticket Engine::submit(GenerateRequest request, Listener listener) {
+Ticket Engine::submit(Request request, Listener listener) {
   return *impl_->submit(std::move(request), std::move(listener), true);
 }
-Ticket Engine::submit(ScoreRequest request, Listener listener) {
-  return *impl_->submit(std::move(request), std::move(listener), true);
-}
-std::optional<Ticket> Engine::try_submit(GenerateRequest request, Listener listener) {
-  return impl_->submit(std::move(request), std::move(listener), false);
-}
-std::optional<Ticket> Engine::try_submit(ScoreRequest request, Listener listener) {
+
+std::optional<Ticket> Engine::try_submit(Request request, Listener listener) {
   return impl_->submit(std::move(request), std::move(listener), false);
 }
 
 void Engine::cancel(const Ticket& ticket) {
-  {
-    const std::lock_guard lock(impl_->mutex);
-    impl_->cancels.push_back(ticket.state_);
-  }
+  const std::lock_guard lock(impl_->mutex);
+  impl_->cancels.push_back(ticket.state_);
   impl_->work.notify_all();
 }
 
 void Engine::cancel_all() {
-  impl_->gives_up_cache = true;
-  {
-    const std::lock_guard lock(impl_->mutex);
-    impl_->cancels_all = true;
-  }
+  impl_->cache_deadline = 0;
+  const std::lock_guard lock(impl_->mutex);
+  impl_->cancels_all = true;
   impl_->work.notify_all();
 }
 

@@ -4,43 +4,59 @@
 #include "run/scheduler.h"
 
 namespace aira {
+namespace {
 
-void Scheduler::check_ids(std::span<const std::int32_t> ids) const {
+void check_ids(std::span<const std::int32_t> ids, std::int64_t vocab, const std::string& where,
+               const std::string& remedy = "") {
   for (const std::int32_t id : ids) {
-    if (id < 0 || id >= model_.config.vocab) {
-      throw Error("Token id " + std::to_string(id) + " is out of range 0.." +
-                  std::to_string(model_.config.vocab - 1) +
-                  "; if it came from a text, the model folder mixes files of different models.");
-    }
+    if (id >= 0 && id < vocab) continue;
+    throw Error("Token id " + std::to_string(id) + where + " is out of range 0.." +
+                std::to_string(vocab - 1) + remedy + ".");
   }
 }
 
-void Scheduler::check(const GenerateRequest& request) const {
-  request.options.validate();
-  request.options.check_vocabulary(model_.config.vocab);
-  const std::int64_t context = model_.config.context;
+void check_text(std::span<const std::int32_t> ids, std::int64_t vocab) {
+  check_ids(ids, vocab, "",
+            "; if it came from a text, the model folder mixes files of different models");
+}
+
+void check_question(const GenerateRequest& request, const ModelConfig& model, std::int64_t slots) {
+  const GenerateOptions& options = request.options;
+  options.validate();
+  for (const auto& [id, bias] : options.sampling.logit_bias) {
+    check_ids({&id, 1}, model.vocab, " in " + option("logit_bias"));
+  }
+  for (const std::vector<std::int32_t>& word : options.sampling.bad_words) {
+    check_ids(word, model.vocab, " in " + option("bad_words"));
+  }
   if (request.prompt.empty()) throw Error("The prompt is empty.");
-  if (static_cast<std::int64_t>(request.prompt.size()) >= context) {
+  if (static_cast<std::int64_t>(request.prompt.size()) >= model.context) {
     throw Error("The question is too long: it takes " + std::to_string(request.prompt.size()) +
                 " tokens with its markers, but the model's context holds " +
-                std::to_string(context) + " including at least one of the answer.");
+                std::to_string(model.context) + " including at least one of the answer.");
   }
-  if (request.options.num_beams > slots()) {
-    throw Error("A search with " + std::to_string(request.options.num_beams) +
-                " beams needs as many sequences at once; this run has " + std::to_string(slots()) +
+  if (options.num_beams > slots) {
+    throw Error("A search with " + std::to_string(options.num_beams) +
+                " beams needs as many sequences at once; this run has " + std::to_string(slots) +
                 " (" + option("batch") + ").");
   }
-  check_ids(request.prompt);
+  check_text(request.prompt, model.vocab);
 }
 
-void Scheduler::check(const ScoreRequest& request) const {
-  const auto rows = static_cast<std::int64_t>(request.ids.size()) - 1;  // the last predicts nothing
-  if (!request.rolling && rows > model_.config.context) {
-    throw Error("The text is too long to score: it takes " + std::to_string(rows) +
-                " tokens, but the model's context holds " + std::to_string(model_.config.context) +
-                ".");
+}  // namespace
+
+void Scheduler::check(const Request& request) const {
+  const ModelConfig& model = model_.config;
+  if (const auto* question = std::get_if<GenerateRequest>(&request)) {
+    return check_question(*question, model, sequences_.slots());
   }
-  check_ids(request.ids);
+  const auto& score = std::get<ScoreRequest>(request);
+  const auto rows = static_cast<std::int64_t>(score.ids.size()) - 1;  // the last predicts nothing
+  if (!score.rolling && rows > model.context) {
+    throw Error("The text is too long to score: it takes " + std::to_string(rows) +
+                " tokens, but the model's context holds " + std::to_string(model.context) + ".");
+  }
+  check_text(score.ids, model.vocab);
 }
 
 }  // namespace aira

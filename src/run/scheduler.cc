@@ -6,9 +6,6 @@
 #include <string>
 #include <utility>
 
-#include "run/log_softmax.h"
-#include "run/processors.h"
-
 namespace aira {
 namespace {
 
@@ -23,12 +20,6 @@ Session::Limits limits(const Model& model, std::int64_t slots) {
           .context = model.config.context,
           .rows = std::max(kStepRows, slots),
           .output_rows = std::max(kOutputRows, slots)};
-}
-
-/// The draw as a device does it; nothing when it takes the host's Sampler.
-std::optional<DeviceDraw> device_draw(const Want& want) {
-  if (want.sampling == nullptr || want.logprobs >= 0) return std::nullopt;
-  return device_draw(*want.sampling, uniform(want.place));
 }
 
 /// Calls work(); what it throws as an Error.
@@ -50,29 +41,31 @@ Scheduler::Scheduler(const Model& model, const Tokenizer& tokenizer, Backend& ba
                      ThreadPool& threads, std::vector<std::int32_t> end_ids, std::int64_t slots)
     : model_(model),
       threads_(threads),
-      end_ids_(std::move(end_ids)),
-      context_{tokenizer, end_ids_, model.config.context, model.config.vocab},
+      context_{tokenizer, std::move(end_ids), model.config.context},
       session_(model, backend, limits(model, slots)),
       sequences_(session_, slots, model.config.context) {
   for (int i = 0; i < threads.size(); ++i) samplers_.emplace_back(model.config.vocab);
 }
 
-Scheduler::~Scheduler() = default;
-
-std::shared_ptr<Task> Scheduler::submit(GenerateRequest request, Listener listener) {
+std::shared_ptr<Task> Scheduler::submit(Request request, Listener listener) {
+  if (auto* score = std::get_if<ScoreRequest>(&request)) {
+    return waiting_.emplace_back(make_score_task(std::move(*score), std::move(listener), context_));
+  }
+  auto& question = std::get<GenerateRequest>(request);
+  GenerateOptions& options = question.options;
   // A word's ids at the beginning of a text and after a space are not the same.
-  for (const std::string& word : request.options.bad_words) {
+  for (const std::string& word : options.bad_words) {
     for (const std::string& form : {word, " " + word}) {
-      request.options.sampling.bad_words.push_back(
+      options.sampling.bad_words.push_back(
           context_.tokenizer.encode(form, Tokenizer::Added::kPlainText));
     }
   }
-  const auto make = request.options.num_beams > 1 ? make_beam_task : make_answer_task;
-  return waiting_.emplace_back(make(std::move(request), std::move(listener), context_));
-}
-
-std::shared_ptr<Task> Scheduler::submit(ScoreRequest request, Listener listener) {
-  return waiting_.emplace_back(make_score_task(std::move(request), std::move(listener), context_));
+  // A model whose vocabulary lacks the end marker spells it out.
+  if (!context_.tokenizer.find(kCompletionEnd)) options.stop.emplace_back(kCompletionEnd);
+  options.max_new_tokens = std::min(
+      options.max_new_tokens, context_.context - static_cast<std::int64_t>(question.prompt.size()));
+  const auto make = options.num_beams > 1 ? make_beam_task : make_answer_task;
+  return waiting_.emplace_back(make(std::move(question), std::move(listener), context_));
 }
 
 /// Running tasks take free slots first (the next of many answers), then those that wait, in order.
@@ -90,8 +83,7 @@ void Scheduler::begin_waiting() {
 void Scheduler::plan() {
   rows_.clear();
   output_rows_.clear();
-  parts_.clear();
-  outputs_.clear();
+  planned_ = {};
   for (const bool decodes : {true, false}) {
     for (const auto& sequence : sequences_.all()) {
       if (sequence && sequence->pending() > 0 && (sequence->pending() == 1) == decodes) {
@@ -113,18 +105,16 @@ void Scheduler::add_rows(const std::shared_ptr<Sequence>& sequence) {
     const std::int64_t position = sequence->cached + i;
     if (i >= silent) {
       output_rows_.push_back(static_cast<std::int32_t>(rows_.size()));
-      outputs_.push_back({.sequence = sequence,
-                          .position = position,
-                          .want = sequence->owner->want(*sequence, position),
-                          .outcome = {},
-                          .problem = {}});
+      planned_.outputs.push_back({.sequence = sequence,
+                                  .position = position,
+                                  .want = sequence->owner->want(*sequence, position)});
     }
     rows_.push_back({.token = sequence->ids[static_cast<std::size_t>(position)],
                      .slot = sequence->slot,
                      .position = static_cast<std::int32_t>(position),
                      .prompt = position < sequence->given});
   }
-  parts_.push_back({sequence, sequence->cached + count});
+  planned_.parts.push_back({sequence, sequence->cached + count});
 }
 
 // Where the device draws all tokens, a step starts before the tokens of the one before it are
@@ -135,7 +125,7 @@ bool Scheduler::step() {
   if (rows_.empty() && flights_.empty()) return false;
   if (rows_.empty()) {
     land();
-  } else if (device_can_draw()) {
+  } else if (plan_draws()) {
     launch();
     if (flights_.size() > 1) land();
   } else if (!flights_.empty()) {
@@ -148,35 +138,40 @@ bool Scheduler::step() {
   return true;
 }
 
-bool Scheduler::device_can_draw() const {
-  if (outputs_.empty() && flights_.empty()) return false;  // nothing to draw, perhaps no device
-  return std::all_of(outputs_.begin(), outputs_.end(), [&](const Output& output) {
-    const std::optional<DeviceDraw> draw = device_draw(output.want);
-    return draw && session_.can_draw(*draw);
-  });
+/// How the device is to draw the planned tokens; false when it cannot draw all of them.
+bool Scheduler::plan_draws() {
+  draws_.clear();
+  for (const Output& output : planned_.outputs) {
+    const Want& want = output.want;
+    if (want.sampling == nullptr || want.logprobs >= 0) return false;
+    const std::optional<DeviceDraw> draw = device_draw(*want.sampling, uniform(want.place));
+    if (!draw || !session_.can_draw(*draw)) return false;
+    draws_.push_back(*draw);
+  }
+  return !draws_.empty() || !flights_.empty();  // nothing to draw: perhaps no device
 }
 
 void Scheduler::compute() {
   std::span<const float> logits;
   const std::optional<Error> problem =
       error_of([&] { logits = session_.forward(rows_, output_rows_, sequences_.table()); });
-  if (problem) return fail_parts(parts_, *problem);
-  for (const Part& part : parts_) {
+  if (problem) return fail(planned_, *problem);
+  for (const Part& part : planned_.parts) {
     part.sequence->cached = part.end;
     sequences_.publish(*part.sequence, part.end);
   }
   const auto vocab = static_cast<std::size_t>(model_.config.vocab);
-  threads_.split(static_cast<std::int64_t>(outputs_.size()), [&](std::int64_t begin,
-                                                                 std::int64_t end, int member) {
+  std::vector<Output>& outputs = planned_.outputs;
+  const auto evaluate_some = [&](std::int64_t begin, std::int64_t end, int member) {
     for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
-      Output& output = outputs_[i];
-      output.problem = error_of([&] {
-        evaluate(output, logits.subspan(i * vocab, vocab),
+      outputs[i].problem = error_of([&] {
+        evaluate(outputs[i], logits.subspan(i * vocab, vocab),
                  samplers_[static_cast<std::size_t>(member)]);
       });
     }
-  });
-  for (Output& output : outputs_) {
+  };
+  threads_.split(static_cast<std::int64_t>(outputs.size()), evaluate_some);
+  for (Output& output : outputs) {
     const bool goes_on = output.want.sampling != nullptr && !output.want.last;
     if (goes_on && !output.problem) output.sequence->ids.push_back(output.outcome.token);
     commit(output);
@@ -209,25 +204,23 @@ void Scheduler::commit(Output& output) {
 
 /// Starts a step without waiting for it; the one before it may still be on its way.
 void Scheduler::launch() {
-  draws_.clear();
-  for (const Output& output : outputs_) draws_.push_back(*device_draw(output.want));
   const std::optional<Error> problem =
       error_of([&] { session_.launch(rows_, output_rows_, sequences_.table(), draws_); });
-  if (problem) return fail_parts(parts_, *problem);
-  for (const Part& part : parts_) part.sequence->cached = part.end;
-  for (const Output& output : outputs_) {
+  if (problem) return fail(planned_, *problem);
+  for (const Part& part : planned_.parts) part.sequence->cached = part.end;
+  for (const Output& output : planned_.outputs) {
     if (!output.want.last) output.sequence->ids.push_back(kDrawnToken);
   }
-  flights_.push_back({std::move(parts_), std::move(outputs_)});
+  flights_.push_back(std::move(planned_));
 }
 
 /// Waits for the tokens of the earliest step on its way.
 void Scheduler::land() {
-  Flight flight = std::move(flights_.front());
+  Step flight = std::move(flights_.front());
   flights_.pop_front();
   std::span<const std::int32_t> tokens;
   const std::optional<Error> problem = error_of([&] { tokens = session_.drawn(); });
-  if (problem) return fail_parts(flight.parts, *problem);
+  if (problem) return fail(flight, *problem);
   for (std::size_t i = 0; i < flight.outputs.size(); ++i) {
     Output& output = flight.outputs[i];
     const auto next = static_cast<std::size_t>(output.position) + 1;
@@ -241,8 +234,8 @@ void Scheduler::land() {
   for (Output& output : flight.outputs) commit(output);
 }
 
-void Scheduler::fail_parts(const std::vector<Part>& parts, const Error& error) {
-  for (const Part& part : parts) {
+void Scheduler::fail(const Step& step, const Error& error) {
+  for (const Part& part : step.parts) {
     if (part.sequence->owner != nullptr) part.sequence->owner->fail(error);
   }
 }
@@ -260,18 +253,20 @@ void Scheduler::cancel(Task& task) {
   remove_done();
 }
 
-void Scheduler::cancel_all() {
-  for (const auto& task : waiting_) task->cancel();
-  for (const auto& task : running_) task->cancel();
+template <typename End>
+void Scheduler::end_all(const End& end) {
+  std::for_each(waiting_.begin(), waiting_.end(), end);
+  std::for_each(running_.begin(), running_.end(), end);
   waiting_.clear();
   remove_done();
 }
 
+void Scheduler::cancel_all() {
+  end_all([](const auto& task) { task->cancel(); });
+}
+
 void Scheduler::fail_all(const Error& error) {
-  for (const auto& task : waiting_) task->fail(error);
-  for (const auto& task : running_) task->fail(error);
-  waiting_.clear();
-  remove_done();
+  end_all([&](const auto& task) { task->fail(error); });
 }
 
 }  // namespace aira

@@ -29,18 +29,15 @@ class Scheduler {
   /// Drawing and scoring on the host use `threads`.
   Scheduler(const Model& model, const Tokenizer& tokenizer, Backend& backend, ThreadPool& threads,
             std::vector<std::int32_t> end_ids, std::int64_t slots);
-  ~Scheduler();
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
 
   /// Throws Error or UsageError for a request that can never be done. May be called from any
   /// thread.
-  void check(const GenerateRequest& request) const;
-  void check(const ScoreRequest& request) const;
+  void check(const Request& request) const;
 
   /// Queues a request that check() accepts. The listener is called within step() and cancel().
-  std::shared_ptr<Task> submit(GenerateRequest request, Listener listener);
-  std::shared_ptr<Task> submit(ScoreRequest request, Listener listener);
+  std::shared_ptr<Task> submit(Request request, Listener listener);
 
   /// Computes one step for everything that runs and lets waiting requests begin where there is
   /// room. False when there was nothing to do.
@@ -54,8 +51,6 @@ class Scheduler {
   /// Fails every request for a reason common to all.
   void fail_all(const Error& error);
 
-  std::int64_t slots() const { return sequences_.slots(); }
-
  private:
   /// Rows of one sequence in a step.
   struct Part {
@@ -67,11 +62,11 @@ class Scheduler {
     std::shared_ptr<Sequence> sequence;
     std::int64_t position = 0;
     Want want;
-    Outcome outcome;
-    std::optional<Error> problem;
+    Outcome outcome = {};
+    std::optional<Error> problem = {};
   };
-  /// A step that the device is computing, whose tokens the host does not know yet.
-  struct Flight {
+  /// What becomes of a step's results. In flight: the host does not know its tokens yet.
+  struct Step {
     std::vector<Part> parts;
     std::vector<Output> outputs;
   };
@@ -79,19 +74,19 @@ class Scheduler {
   void begin_waiting();
   void plan();
   void add_rows(const std::shared_ptr<Sequence>& sequence);
-  bool device_can_draw() const;
+  bool plan_draws();
   void compute();
   void evaluate(Output& output, std::span<const float> logits, Sampler& sampler) const;
   void launch();
   void land();
   void commit(Output& output);
-  void fail_parts(const std::vector<Part>& parts, const Error& error);
+  static void fail(const Step& step, const Error& error);
+  template <typename End>
+  void end_all(const End& end);
   void remove_done();
-  void check_ids(std::span<const std::int32_t> ids) const;
 
   const Model& model_;
   ThreadPool& threads_;
-  std::vector<std::int32_t> end_ids_;
   TaskContext context_;
   Session session_;
   Sequences sequences_;
@@ -101,10 +96,9 @@ class Scheduler {
   // The step being planned.
   std::vector<Row> rows_;
   std::vector<std::int32_t> output_rows_;
-  std::vector<Part> parts_;
-  std::vector<Output> outputs_;
-  std::deque<Flight> flights_;  // the earliest first
   std::vector<DeviceDraw> draws_;
+  Step planned_;
+  std::deque<Step> flights_;  // the earliest first
 };
 
 }  // namespace aira

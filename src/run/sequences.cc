@@ -1,7 +1,6 @@
 #include "run/sequences.h"
 
 #include <algorithm>
-#include <array>
 #include <cassert>
 
 namespace aira {
@@ -18,6 +17,65 @@ PagePool::PageIds ids_of_page(const Sequence& sequence, std::int64_t page) {
 }
 
 }  // namespace
+
+PagePool::PagePool(std::int64_t pages, std::int64_t kept)
+    : pages_(static_cast<std::size_t>(pages)), kept_(kept) {
+  // Low pages are reused first, so that memory which is never needed is never touched.
+  for (std::int64_t page = pages; page-- > 0;) free_.push_back(static_cast<std::int32_t>(page));
+}
+
+std::int32_t PagePool::evict() {
+  const std::int32_t page = unused_.front();
+  unused_.pop_front();
+  known_.erase(at(page).known);
+  at(page).number = 0;
+  return page;
+}
+
+std::int32_t PagePool::take() {
+  assert(available() > 0);
+  std::int32_t page = kNone;
+  if (free_.empty()) {
+    page = evict();
+  } else {
+    page = free_.back();
+    free_.pop_back();
+  }
+  at(page).users = 1;
+  return page;
+}
+
+void PagePool::share(std::int32_t page) {
+  if (at(page).users++ == 0) unused_.erase(at(page).unused);
+}
+
+void PagePool::release(std::int32_t page) {
+  assert(at(page).users > 0);
+  if (--at(page).users > 0) return;
+  if (at(page).number == 0) {
+    free_.push_back(page);
+    return;
+  }
+  at(page).unused = unused_.insert(unused_.end(), page);
+  if (static_cast<std::int64_t>(unused_.size()) > kept_) free_.push_back(evict());
+}
+
+void PagePool::publish(std::int32_t page, std::int32_t parent, const PageIds& ids) {
+  if (at(page).number != 0 || (parent != kNone && at(parent).number == 0)) return;
+  const std::uint64_t after = parent == kNone ? 0 : at(parent).number;
+  const auto [entry, added] = known_.emplace(Key{after, ids}, page);
+  if (!added) return;
+  at(page).number = ++numbers_;
+  at(page).known = entry;
+}
+
+std::int32_t PagePool::find(std::int32_t parent, const PageIds& ids) {
+  if (parent != kNone && at(parent).number == 0) return kNone;
+  const auto found = known_.find({parent == kNone ? 0 : at(parent).number, ids});
+  if (found == known_.end()) return kNone;
+  share(found->second);
+  return found->second;
+}
 
 // Each slot can have pages for a whole context, so a sequence that has begun can always go on. The
 // prefix cache may keep two contexts' worth of pages on top.
@@ -56,10 +114,9 @@ Sequence& Sequences::start(Task& owner, std::span<const std::int32_t> ids,
   sequence.ids.assign(ids.begin(), ids.end());
   sequence.output_from = output_from;
   sequence.given = static_cast<std::int64_t>(ids.size());
+  std::int32_t page = PagePool::kNone;
   while (sequence.cached + kPagePositions <= output_from) {
-    const std::int32_t parent = sequence.pages.empty() ? PagePool::kNone : sequence.pages.back();
-    const std::int32_t page =
-        pool_.find(parent, ids_of_page(sequence, sequence.cached / kPagePositions));
+    page = pool_.find(page, ids_of_page(sequence, sequence.published));
     if (page == PagePool::kNone) break;
     append_page(sequence, page);
     sequence.cached += kPagePositions;
@@ -76,16 +133,14 @@ Sequence& Sequences::fork(const Sequence& parent, std::int64_t length) {
   sequence.given = std::min(parent.given, length);
   const std::int64_t whole = length / kPagePositions;
   sequence.published = std::min(parent.published, whole);
-  for (std::int64_t i = 0; i < whole; ++i) {
-    const std::int32_t page = parent.pages[static_cast<std::size_t>(i)];
+  for (const std::int32_t page : std::span(parent.pages).first(static_cast<std::size_t>(whole))) {
     pool_.share(page);
     append_page(sequence, page);
   }
   if (length % kPagePositions != 0) {
-    const std::array<PageCopy, 1> copy = {
-        {{.from = parent.pages[static_cast<std::size_t>(whole)], .to = pool_.take()}}};
-    append_page(sequence, copy[0].to);
-    session_.copy_pages(copy);
+    const PageCopy copy{.from = parent.pages[sequence.pages.size()], .to = pool_.take()};
+    append_page(sequence, copy.to);
+    session_.copy_pages({&copy, 1});
   }
   return sequence;
 }

@@ -6,9 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <span>
-#include <string>
 #include <utility>
 #include <vector>
 
@@ -24,9 +22,8 @@ struct Want {
   const SamplingOptions* sampling = nullptr;
   History history = {};
   DrawPlace place = {};
-  bool last = false;  // the sequence does not go on from the drawn token
-  std::int64_t logprobs =
-      -1;  // also the token's log-probability and this many alternatives; -1: no
+  bool last = false;           // the sequence does not go on from the drawn token
+  std::int64_t logprobs = -1;  // also log-probabilities, with this many alternatives; -1: no
 };
 
 /// What came of it.
@@ -38,9 +35,8 @@ struct Outcome {
 /// What all tasks of a scheduler share.
 struct TaskContext {
   const Tokenizer& tokenizer;
-  const std::vector<std::int32_t>& end_ids;
+  std::vector<std::int32_t> end_ids;
   std::int64_t context;
-  std::int64_t vocab;
 };
 
 class Task {
@@ -75,6 +71,9 @@ class Task {
 
  protected:
   void finish() { done_ = true; }
+  void hand_over(std::size_t number, const Answer& answer) const {
+    if (listener_.finished) listener_.finished(number, answer);
+  }
   const Listener& listener() const { return listener_; }
 
  private:
@@ -82,18 +81,14 @@ class Task {
   bool done_ = false;
 };
 
-/// Answers by sampling, by beam search, and the log-likelihood of a text.
+/// Answers by sampling, by beam search, and the log-likelihood of a text. Of the options,
+/// max_new_tokens fits the context, and stop and bad_words are complete.
 std::shared_ptr<Task> make_answer_task(GenerateRequest request, Listener listener,
                                        const TaskContext& context);
 std::shared_ptr<Task> make_beam_task(GenerateRequest request, Listener listener,
                                      const TaskContext& context);
 std::shared_ptr<Task> make_score_task(ScoreRequest request, Listener listener,
                                       const TaskContext& context);
-
-/// Tokens that an answer may have.
-std::int64_t token_limit(const GenerateRequest& request, const TaskContext& context);
-/// Texts that end an answer.
-std::vector<std::string> stop_texts(const GenerateRequest& request, const TaskContext& context);
 
 inline double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

@@ -19,7 +19,6 @@
 #include "base/thread_pool.h"
 #include "cpu/cpu_backend.h"
 #include "model/model.h"
-#include "run/log_softmax.h"
 #include "run/sampler.h"
 #include "run/scheduler.h"
 
