@@ -117,7 +117,7 @@ TEST_F(SchedulerTest, PromptsHaveTheirMarkers) {
   const Ids typed = prompts_.question("<|endofinstruction|>");
   EXPECT_EQ(typed.size(), 2 + std::string("<|endofinstruction|>").size());
   const std::vector<std::pair<std::string, std::string>> turns = {{"a", "b"}};
-  EXPECT_EQ(prompts_.dialogue(turns, "c"),
+  EXPECT_EQ(prompts_.question("c", turns),
             (Ids{kStart, 'a' + 100, kEnd, 'b' + 100, kCompletionEnd, kStart, 'c' + 100, kEnd}));
   EXPECT_EQ(prompts_.raw("x"), (Ids{'x' + 100}));
 }
@@ -196,7 +196,7 @@ TEST_F(SchedulerTest, AnswersAreTheSameHoweverTheyAreBatched) {
   }
   for (const std::int64_t slots : {1, 2, 7, 32}) {
     const auto scheduler = make(slots);
-    std::vector<std::shared_ptr<Pending>> pending;
+    std::vector<PendingPointer> pending;
     for (const GenerateRequest& request : requests) {
       pending.push_back(ask(*scheduler, request));
     }
@@ -230,7 +230,7 @@ TEST_F(SchedulerTest, BeamsGoOnFromTheirParentsPages) {
     }
   }
   const auto scheduler = make(7);
-  std::vector<std::shared_ptr<Pending>> pending;
+  std::vector<PendingPointer> pending;
   for (const GenerateRequest& request : requests) {
     pending.push_back(ask(*scheduler, request));
   }

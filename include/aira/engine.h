@@ -10,14 +10,7 @@
 // threads; everything here may be called from any thread. It prints nothing.
 #pragma once
 
-#include <cstdint>
-#include <functional>
-#include <memory>
-#include <optional>
-#include <string>
-#include <string_view>
 #include <variant>
-#include <vector>
 
 #include "aira/device.h"
 #include "aira/error.h"
@@ -27,6 +20,8 @@
 #include "aira/tokenizer.h"
 
 namespace aira {
+
+class Task;
 
 struct EngineOptions {
   ModelFiles files;
@@ -86,9 +81,8 @@ class Ticket {
 
  private:
   friend class Engine;
-  struct State;
-  explicit Ticket(std::shared_ptr<State> state) : state_(std::move(state)) {}
-  std::shared_ptr<State> state_;
+  explicit Ticket(std::shared_ptr<Task> task) : task_(std::move(task)) {}
+  std::shared_ptr<Task> task_;
 };
 
 /// What an engine runs on, for people.

@@ -124,7 +124,7 @@ void Chat::show_params(const std::string& only) const {
 
 void Chat::ask(const std::string& question) {
   const std::vector<Answer> answers =
-      answering_.stream(options_.history ? answering_.engine().prompts().dialogue(turns_, question)
+      answering_.stream(options_.history ? answering_.engine().prompts().question(question, turns_)
                                          : answering_.prompt(question),
                         in_use());
   if (answers.front().finish != FinishReason::kInterrupted && options_.history) {

@@ -1,12 +1,7 @@
 // One question's answers by sampling. The prompt is computed once; each answer is a branch that
 // goes on from it with a random stream of its own.
 #include <algorithm>
-#include <chrono>
 #include <map>
-#include <memory>
-#include <string>
-#include <utility>
-#include <vector>
 
 #include "run/answer_text.h"
 #include "run/task.h"
@@ -29,8 +24,8 @@ class AnswerTask final : public Task {
         prompt_(static_cast<std::int64_t>(request_.prompt.size())) {}
 
   void advance(Sequences& sequences) override;
-  Want want(const Sequence& sequence, std::int64_t position) const override;
-  void accept(Sequence& sequence, Outcome outcome, Sequences& sequences) override;
+  Want want(const Sequence& sequence) override;
+  void accept(Sequence& sequence, Choice choice, Sequences& sequences) override;
   void cancel() override;
 
  private:
@@ -44,16 +39,17 @@ class AnswerTask final : public Task {
     bool ended = false;
   };
 
-  Branch& branch_of(const Sequence& sequence) const {
-    return **std::find_if(branches_.begin(), branches_.end(),
-                          [&](const auto& branch) { return branch->sequence == &sequence; });
+  Branch& branch_of(const Sequence& sequence) {
+    return *std::find_if(branches_.begin(), branches_.end(),
+                         [&](const Branch& branch) { return branch.sequence == &sequence; });
   }
   /// Whether the answers are ranked by their log-probability before any is delivered.
   bool ranked() const { return request_.options.best_of > 1; }
-  void send(const Branch& branch, const std::string& text) const {
-    if (listener().text && !text.empty() && !ranked()) listener().text(branch.number, text);
+  void send(const Branch& branch, std::string text) {
+    if (!listener().text || text.empty() || ranked()) return;
+    post([this, number = branch.number, text = std::move(text)] { listener().text(number, text); });
   }
-  Answer ended(Branch& branch, FinishReason finish) const;
+  Answer ended(Branch& branch, FinishReason finish);
   void end(Branch& branch, FinishReason reason);
 
   GenerateRequest request_;
@@ -62,7 +58,7 @@ class AnswerTask final : public Task {
   std::size_t count_;      // answers to write
   std::size_t begun_ = 0;  // answers begun so far
   std::int64_t prompt_;    // tokens
-  std::vector<std::unique_ptr<Branch>> branches_;
+  std::vector<Branch> branches_;
   std::map<std::size_t, Answer> ended_;  // by number, not delivered yet
   std::size_t delivered_ = 0;
 };
@@ -71,29 +67,27 @@ class AnswerTask final : public Task {
 // last position again to get logits of their own; without one, the prefix cache still has most of
 // the prompt.
 void AnswerTask::advance(Sequences& sequences) {
-  for (const auto& branch : branches_) {
-    if (branch->ended) sequences.close(*branch->sequence);
-  }
-  std::erase_if(branches_, [](const auto& branch) { return branch->ended; });
+  std::erase_if(branches_, [&](const Branch& branch) {
+    if (branch.ended) sequences.close(*branch.sequence);
+    return branch.ended;
+  });
   if (begun_ == 0) started_ = std::chrono::steady_clock::now();
   while (begun_ < count_ && sequences.free() > 0) {
     Sequence* sequence = nullptr;
     if (branches_.empty()) {
       sequence = &sequences.start(*this, request_.prompt, prompt_ - 1);
-    } else if (const Sequence& parent = *branches_.front()->sequence;
-               parent.cached >= prompt_ - 1) {
+    } else if (const Sequence& parent = *branches_.front().sequence; parent.cached >= prompt_ - 1) {
       sequence = &sequences.fork(parent, prompt_ - 1);
       sequence->ids.push_back(request_.prompt.back());
     } else {
       return;  // the prompt is still being computed
     }
-    branches_.push_back(
-        std::make_unique<Branch>(Branch{begun_++, sequence, AnswerText(request_.options.stop)}));
-    branches_.back()->answer.prompt_tokens = prompt_;
+    branches_.push_back({begun_++, sequence, AnswerText(request_.options.stop)});
+    branches_.back().answer.prompt_tokens = prompt_;
   }
 }
 
-Want AnswerTask::want(const Sequence& sequence, std::int64_t /*position*/) const {
+Want AnswerTask::want(const Sequence& sequence) {
   const GenerateOptions& options = request_.options;
   const std::int64_t generated = static_cast<std::int64_t>(sequence.ids.size()) - prompt_;
   const bool scored = options.logprob || ranked();
@@ -105,24 +99,25 @@ Want AnswerTask::want(const Sequence& sequence, std::int64_t /*position*/) const
           .logprobs = std::max<std::int64_t>(options.logprobs, scored ? 0 : -1)};
 }
 
-void AnswerTask::accept(Sequence& sequence, Outcome outcome, Sequences& /*sequences*/) {
+void AnswerTask::accept(Sequence& sequence, Choice choice, Sequences& /*sequences*/) {
   Branch& branch = branch_of(sequence);
   if (branch.ended) return;  // a token drawn ahead
   const GenerateOptions& options = request_.options;
   Answer& answer = branch.answer;
-  answer.token_ids.push_back(outcome.token);
-  answer.logprob += outcome.choice.chosen.log_probability;
-  if (options.logprobs >= 0) answer.choices.push_back(std::move(outcome.choice));
+  const auto [token, logprob] = choice.chosen;
+  answer.token_ids.push_back(token);
+  answer.logprob += logprob;
+  if (options.logprobs >= 0) answer.choices.push_back(std::move(choice));
   if (answer.token_ids.size() == 1) {
     answer.first_token_seconds = seconds_since(started_);
     branch.first_token = std::chrono::steady_clock::now();
   }
   const auto& ends = context_.end_ids;
-  if (std::find(ends.begin(), ends.end(), outcome.token) != ends.end()) {
+  if (std::find(ends.begin(), ends.end(), token) != ends.end()) {
     return end(branch, FinishReason::kStop);
   }
-  if (!context_.tokenizer.is_special(outcome.token)) {
-    send(branch, branch.text.push(context_.tokenizer.bytes(outcome.token)));
+  if (!context_.tokenizer.is_special(token)) {
+    send(branch, branch.text.push(context_.tokenizer.bytes(token)));
   }
   if (branch.text.stopped()) {
     end(branch, FinishReason::kStop);
@@ -134,7 +129,7 @@ void AnswerTask::accept(Sequence& sequence, Outcome outcome, Sequences& /*sequen
 }
 
 /// The branch's answer as it stands.
-Answer AnswerTask::ended(Branch& branch, FinishReason finish) const {
+Answer AnswerTask::ended(Branch& branch, FinishReason finish) {
   branch.ended = true;
   Answer& answer = branch.answer;
   answer.finish = finish;
@@ -152,27 +147,28 @@ void AnswerTask::end(Branch& branch, FinishReason reason) {
   while (!ended_.empty() && ended_.begin()->first == delivered_ + answers.size()) {
     answers.push_back(std::move(ended_.extract(ended_.begin()).mapped()));
   }
-  if (delivered_ + answers.size() == count_) finish();
+  const bool last = delivered_ + answers.size() == count_;
   if (ranked()) {
     std::stable_sort(answers.begin(), answers.end(), [](const Answer& a, const Answer& b) {
       return mean_logprob(a) > mean_logprob(b);
     });
     answers.resize(static_cast<std::size_t>(request_.options.answers));
   }
-  for (const Answer& answer : answers) hand_over(delivered_++, answer);
+  for (Answer& answer : answers) hand_over(delivered_++, std::move(answer));
+  if (last) finish();
 }
 
 void AnswerTask::cancel() {
   if (done()) return;
-  finish();
   Answer answer;  // if it has not begun
-  for (const auto& branch : branches_) {
-    if (branch->number == delivered_ && !branch->ended) {
-      answer = ended(*branch, FinishReason::kInterrupted);
+  for (Branch& branch : branches_) {
+    if (branch.number == delivered_ && !branch.ended) {
+      answer = ended(branch, FinishReason::kInterrupted);
     }
   }
   answer.finish = FinishReason::kInterrupted;
-  hand_over(delivered_, answer);
+  hand_over(delivered_, std::move(answer));
+  finish();
 }
 
 }  // namespace

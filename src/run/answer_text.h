@@ -3,21 +3,14 @@
 // trailing white space is held back.
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-#include <span>
-#include <string>
-#include <string_view>
-#include <vector>
-
 #include "aira/tokenizer.h"
 
 namespace aira {
 
 class AnswerText {
  public:
-  /// Empty stop texts are ignored.
-  explicit AnswerText(std::vector<std::string> stops);
+  /// Stop texts are not empty.
+  explicit AnswerText(std::vector<std::string> stops) : stops_(std::move(stops)) {}
 
   /// Takes a token's bytes; returns the text that has become final. Empty after a stop text.
   std::string push(std::string_view bytes);

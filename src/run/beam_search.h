@@ -3,11 +3,6 @@
 // `rank`, calls `advance`, and lets each new beam continue its parent's keys and values.
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-#include <span>
-#include <vector>
-
 #include "aira/generate.h"
 #include "run/scores.h"
 

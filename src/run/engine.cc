@@ -5,13 +5,10 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
-#include <deque>
 #include <exception>
 #include <limits>
 #include <mutex>
 #include <thread>
-#include <tuple>
-#include <utility>
 
 #include "base/thread_pool.h"
 #include "device/device.h"
@@ -27,12 +24,6 @@ using Clock = std::chrono::steady_clock;
 /// How long leaving the engine may wait for the cache to be written.
 constexpr std::chrono::seconds kCachePatience{5};
 
-std::string owned(std::string_view text) { return std::string(text); }
-template <typename Value>
-const Value& owned(const Value& value) {
-  return value;
-}
-
 template <typename Work>
 auto timed(double& seconds, const Work& work) {
   const auto start = Clock::now();
@@ -43,92 +34,24 @@ auto timed(double& seconds, const Work& work) {
 
 Device device_for(const EngineOptions& options) {
   if (options.device != Device::kAuto || options.expected_answers == 0) return options.device;
-  try {
-    const std::optional<File> weights = options.files.find("model.safetensors");
-    // A model in several files is a large one.
-    if (!weights) return Device::kAuto;
-    const auto bytes = static_cast<std::int64_t>(weights->size);
-    return gpu_is_sooner(bytes, options.expected_answers) ? Device::kAuto : Device::kCpu;
-  } catch (const Error&) {
-    return Device::kCpu;  // loading will say what is wrong
-  }
+  const std::optional<File> weights = options.files.find("model.safetensors");
+  if (!weights) return Device::kAuto;  // a model in several files is a large one
+  const auto bytes = static_cast<std::int64_t>(weights->size);
+  return gpu_is_sooner(bytes, options.expected_answers) ? Device::kAuto : Device::kCpu;
 }
 
 }  // namespace
 
-/// A request's mailbox: events go in on the engine's thread and run on the listener's.
-struct Ticket::State {
-  explicit State(Listener given) : listener(std::move(given)) {}
-
-  const Listener listener;
-  std::mutex mutex;
-  std::condition_variable changed;
-  std::deque<std::function<void()>> events;
-  bool over = false;
-  // The engine's thread alone touches this.
-  std::shared_ptr<Task> task;
-
-  /// A callback that leaves its arguments for `to` in the mailbox; null if `to` is.
-  template <typename... Arguments>
-  std::function<void(Arguments...)> leaves_for(const std::function<void(Arguments...)>& to) {
-    if (!to) return {};
-    return [this, &to](Arguments... arguments) {
-      const std::lock_guard lock(mutex);
-      events.push_back(
-          [&to, kept = std::make_tuple(owned(arguments)...)] { std::apply(to, kept); });
-      changed.notify_all();
-    };
-  }
-  /// A task's listener that leaves everything in the mailbox. The state outlives the task.
-  Listener mailbox() {
-    return {leaves_for(listener.text), leaves_for(listener.finished), leaves_for(listener.scored),
-            leaves_for(listener.failed)};
-  }
-  void close() {
-    const std::lock_guard lock(mutex);
-    over = true;
-    changed.notify_all();
-  }
-  /// Runs the next event, if need be after waiting for it; false when there is none (yet).
-  bool run_next(bool waits) {
-    std::function<void()> event;
-    {
-      std::unique_lock lock(mutex);
-      if (waits) changed.wait(lock, [&] { return over || !events.empty(); });
-      if (events.empty()) return false;
-      event = std::move(events.front());
-      events.pop_front();
-    }
-    event();
-    return true;
-  }
-};
-
-void Ticket::wait() const {
-  while (state_->run_next(true)) {
-  }
-}
-
-bool Ticket::poll() const {
-  while (state_->run_next(false)) {
-  }
-  const std::lock_guard lock(state_->mutex);
-  return state_->over && state_->events.empty();
-}
+void Ticket::wait() const { task_->run_events(true); }
+bool Ticket::poll() const { return task_->run_events(false); }
 
 struct Engine::Impl {
   explicit Impl(EngineOptions given);
   ~Impl();
 
-  struct Entry {
-    Request request;
-    std::shared_ptr<Ticket::State> state;
-  };
-
   std::optional<Ticket> submit(Request request, Listener listener, bool waits);
   void run();
   bool collect();
-  void close_finished();
   void write_cache();
 
   EngineOptions options;
@@ -143,13 +66,12 @@ struct Engine::Impl {
   Model model;
   Prompts prompts;
   Scheduler scheduler;
-  std::vector<std::shared_ptr<Ticket::State>> active;  // of the engine's thread alone
 
   std::mutex mutex;                // for what follows
   std::condition_variable work;    // for the engine's thread
   std::condition_variable change;  // for submit and drain
-  std::deque<Entry> inbox;
-  std::vector<std::shared_ptr<Ticket::State>> cancels;
+  std::vector<std::shared_ptr<Task>> inbox;
+  std::vector<std::shared_ptr<Task>> cancels;
   std::size_t waiting = 0;  // requests in the scheduler that have not begun
   bool busy = false;
   bool cancels_all = false;
@@ -199,57 +121,42 @@ void Engine::Impl::write_cache() {
 }
 
 std::optional<Ticket> Engine::Impl::submit(Request request, Listener listener, bool waits) {
-  scheduler.check(request);
-  auto state = std::make_shared<Ticket::State>(std::move(listener));
+  std::shared_ptr<Task> task = scheduler.make_task(std::move(request), std::move(listener));
   std::unique_lock lock(mutex);
   const auto room = [&] {
     return inbox.size() + waiting < static_cast<std::size_t>(options.max_sequences);
   };
   if (!waits && !room()) return std::nullopt;
   change.wait(lock, room);
-  inbox.push_back({std::move(request), state});
+  inbox.push_back(task);
   busy = true;
   work.notify_all();
-  return Ticket(std::move(state));
+  return Ticket(std::move(task));
 }
 
 /// Takes what others have left, waiting for it when there is nothing to compute. False at the end.
 bool Engine::Impl::collect() {
-  std::deque<Entry> entries;
-  std::vector<std::shared_ptr<Ticket::State>> to_cancel;
+  std::vector<std::shared_ptr<Task>> to_submit;
+  std::vector<std::shared_ptr<Task>> to_cancel;
   bool all = false;
   {
     std::unique_lock lock(mutex);
     waiting = scheduler.waiting();
-    busy = !inbox.empty() || !active.empty();
+    busy = !inbox.empty() || !scheduler.idle();
     change.notify_all();
     work.wait(lock, [&] {
       return !inbox.empty() || !cancels.empty() || cancels_all || stopping || !scheduler.idle();
     });
-    entries.swap(inbox);
+    to_submit.swap(inbox);
     to_cancel.swap(cancels);
     all = std::exchange(cancels_all, false);
-    if (stopping && entries.empty() && scheduler.idle()) return false;
-    waiting += entries.size();
+    if (stopping && to_submit.empty() && scheduler.idle()) return false;
+    waiting += to_submit.size();
   }
-  for (auto& [request, state] : entries) {
-    state->task = scheduler.submit(std::move(request), state->mailbox());
-    active.push_back(std::move(state));
-  }
-  for (const auto& state : to_cancel) {
-    if (state->task) scheduler.cancel(*state->task);
-  }
+  for (auto& task : to_submit) scheduler.submit(std::move(task));
+  for (const auto& task : to_cancel) scheduler.cancel(*task);
   if (all) scheduler.cancel_all();
   return true;
-}
-
-void Engine::Impl::close_finished() {
-  std::erase_if(active, [](const auto& state) {
-    if (!state->task->done()) return false;
-    state->task.reset();
-    state->close();
-    return true;
-  });
 }
 
 void Engine::Impl::run() {
@@ -259,7 +166,6 @@ void Engine::Impl::run() {
     } catch (const std::exception& problem) {  // no memory for the bookkeeping, say
       scheduler.fail_all(Error(std::string("The engine failed: ") + problem.what() + "."));
     }
-    close_finished();
   }
 }
 
@@ -281,7 +187,7 @@ std::optional<Ticket> Engine::try_submit(Request request, Listener listener) {
 
 void Engine::cancel(const Ticket& ticket) {
   const std::lock_guard lock(impl_->mutex);
-  impl_->cancels.push_back(ticket.state_);
+  impl_->cancels.push_back(ticket.task_);
   impl_->work.notify_all();
 }
 

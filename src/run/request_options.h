@@ -3,14 +3,10 @@
 // member, a row of the table and its effect.
 #pragma once
 
-#include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <span>
-#include <string>
 #include <string_view>
-#include <utility>
 #include <variant>
-#include <vector>
 
 #include "aira/generate.h"
 #include "model/config.h"
@@ -19,18 +15,16 @@ namespace aira {
 
 /// A member of GenerateOptions or of its SamplingOptions.
 template <typename T>
-class Member {
- public:
-  constexpr Member(T GenerateOptions::*member) : own_(member) {}
-  constexpr Member(T SamplingOptions::*member) : sampling_(member) {}
+struct Member {
+  constexpr Member(T GenerateOptions::*member) : own(member) {}
+  constexpr Member(T SamplingOptions::*member) : sampling(member) {}
   template <typename Options>
   auto& of(Options& options) const {
-    return own_ != nullptr ? options.*own_ : options.sampling.*sampling_;
+    return own != nullptr ? options.*own : options.sampling.*sampling;
   }
 
- private:
-  T GenerateOptions::*own_ = nullptr;
-  T SamplingOptions::*sampling_ = nullptr;
+  T GenerateOptions::*own = nullptr;
+  T SamplingOptions::*sampling = nullptr;
 };
 
 /// Legal values. Numbers lie between `from` and `to`, inclusive.

@@ -1,12 +1,10 @@
-// Temperature -> top-k -> top-p -> min-p -> typical-p -> draw, as in transformers' logits warpers
-// (Temperature-, TopK-, TopP-, MinP-, TypicalLogitsWarper), in double precision. The whole
-// vocabulary is never sorted to keep a few tokens.
+// As transformers' logits warpers (Temperature-, TopK-, TopP-, MinP-, TypicalLogitsWarper), in
+// double precision. The whole vocabulary is never sorted to keep a few tokens.
 #include "run/sampler.h"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <utility>
 
 namespace aira {
 namespace {
@@ -158,7 +156,8 @@ std::span<const Candidate> Sampler::distribution(std::span<const float> logits,
   std::copy(logits.begin(), logits.end(), row_.scores.begin());
   process_scores(row_, history, options);
   if (options.greedy) {
-    const auto best = std::max_element(row_.scores.begin(), row_.scores.end());  // the first one
+    const auto best = std::max_element(row_.scores.begin(),
+                                       row_.scores.end());  // the first one
     check_best(*best, logits);
     candidates_.assign(1, {static_cast<std::int32_t>(best - row_.scores.begin()), 1});
     return candidates_;

@@ -4,10 +4,7 @@
 #pragma once
 
 #include <array>
-#include <cstdint>
 #include <optional>
-#include <span>
-#include <vector>
 
 #include "model/device_sampler.h"
 #include "run/scores.h"

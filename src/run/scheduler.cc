@@ -2,9 +2,6 @@
 
 #include <algorithm>
 #include <new>
-#include <optional>
-#include <string>
-#include <utility>
 
 namespace aira {
 namespace {
@@ -14,13 +11,6 @@ namespace {
 constexpr std::int64_t kStepRows = 256;
 /// Rows of a scored text whose logits are held at once, at least.
 constexpr std::int64_t kOutputRows = 64;
-
-Session::Limits limits(const Model& model, std::int64_t slots) {
-  return {.slots = slots,
-          .context = model.config.context,
-          .rows = std::max(kStepRows, slots),
-          .output_rows = std::max(kOutputRows, slots)};
-}
 
 /// Calls work(); what it throws as an Error.
 template <typename Work>
@@ -42,30 +32,12 @@ Scheduler::Scheduler(const Model& model, const Tokenizer& tokenizer, Backend& ba
     : model_(model),
       threads_(threads),
       context_{tokenizer, std::move(end_ids), model.config.context},
-      session_(model, backend, limits(model, slots)),
+      session_(model, backend,
+               {.slots = slots,
+                .rows = std::max(kStepRows, slots),
+                .output_rows = std::max(kOutputRows, slots)}),
       sequences_(session_, slots, model.config.context) {
   for (int i = 0; i < threads.size(); ++i) samplers_.emplace_back(model.config.vocab);
-}
-
-std::shared_ptr<Task> Scheduler::submit(Request request, Listener listener) {
-  if (auto* score = std::get_if<ScoreRequest>(&request)) {
-    return waiting_.emplace_back(make_score_task(std::move(*score), std::move(listener), context_));
-  }
-  auto& question = std::get<GenerateRequest>(request);
-  GenerateOptions& options = question.options;
-  // A word's ids at the beginning of a text and after a space are not the same.
-  for (const std::string& word : options.bad_words) {
-    for (const std::string& form : {word, " " + word}) {
-      options.sampling.bad_words.push_back(
-          context_.tokenizer.encode(form, Tokenizer::Added::kPlainText));
-    }
-  }
-  // A model whose vocabulary lacks the end marker spells it out.
-  if (!context_.tokenizer.find(kCompletionEnd)) options.stop.emplace_back(kCompletionEnd);
-  options.max_new_tokens = std::min(
-      options.max_new_tokens, context_.context - static_cast<std::int64_t>(question.prompt.size()));
-  const auto make = options.num_beams > 1 ? make_beam_task : make_answer_task;
-  return waiting_.emplace_back(make(std::move(question), std::move(listener), context_));
 }
 
 /// Running tasks take free slots first (the next of many answers), then those that wait, in order.
@@ -105,16 +77,15 @@ void Scheduler::add_rows(const std::shared_ptr<Sequence>& sequence) {
     const std::int64_t position = sequence->cached + i;
     if (i >= silent) {
       output_rows_.push_back(static_cast<std::int32_t>(rows_.size()));
-      planned_.outputs.push_back({.sequence = sequence,
-                                  .position = position,
-                                  .want = sequence->owner->want(*sequence, position)});
+      planned_.outputs.push_back(
+          {.sequence = sequence, .position = position, .want = sequence->owner->want(*sequence)});
     }
     rows_.push_back({.token = sequence->ids[static_cast<std::size_t>(position)],
                      .slot = sequence->slot,
                      .position = static_cast<std::int32_t>(position),
                      .prompt = position < sequence->given});
   }
-  planned_.parts.push_back({sequence, sequence->cached + count});
+  planned_.parts.emplace_back(sequence, sequence->cached + count);
 }
 
 // Where the device draws all tokens, a step starts before the tokens of the one before it are
@@ -156,9 +127,9 @@ void Scheduler::compute() {
   const std::optional<Error> problem =
       error_of([&] { logits = session_.forward(rows_, output_rows_, sequences_.table()); });
   if (problem) return fail(planned_, *problem);
-  for (const Part& part : planned_.parts) {
-    part.sequence->cached = part.end;
-    sequences_.publish(*part.sequence, part.end);
+  for (const auto& [sequence, end] : planned_.parts) {
+    sequence->cached = end;
+    sequences_.publish(*sequence, end);
   }
   const auto vocab = static_cast<std::size_t>(model_.config.vocab);
   std::vector<Output>& outputs = planned_.outputs;
@@ -173,7 +144,7 @@ void Scheduler::compute() {
   threads_.split(static_cast<std::int64_t>(outputs.size()), evaluate_some);
   for (Output& output : outputs) {
     const bool goes_on = output.want.sampling != nullptr && !output.want.last;
-    if (goes_on && !output.problem) output.sequence->ids.push_back(output.outcome.token);
+    if (goes_on && !output.problem) output.sequence->ids.push_back(output.choice.chosen.token);
     commit(output);
   }
 }
@@ -183,21 +154,21 @@ void Scheduler::evaluate(Output& output, std::span<const float> logits, Sampler&
   if (want.sampling == nullptr) {
     return output.sequence->owner->evaluate(*output.sequence, output.position, logits, sampler);
   }
-  Outcome& outcome = output.outcome;
-  outcome.token = sampler.sample(logits, want.history, *want.sampling, want.place);
+  const std::int32_t token = sampler.sample(logits, want.history, *want.sampling, want.place);
+  output.choice.chosen.token = token;
   if (want.logprobs < 0) return;
   const LogSoftmax distribution(logits);
-  outcome.choice.chosen = {outcome.token, distribution[outcome.token]};
-  outcome.choice.top = distribution.top(want.logprobs);
+  output.choice.chosen.log_probability = distribution[token];
+  output.choice.top = distribution.top(want.logprobs);
 }
 
-/// Hands an outcome to its task.
+/// Hands the result of a row to its task.
 void Scheduler::commit(Output& output) {
   Task* task = output.sequence->owner;
   if (task == nullptr || task->done()) return;  // it ended at an earlier row or step
   if (!output.problem) {
     output.problem =
-        error_of([&] { task->accept(*output.sequence, std::move(output.outcome), sequences_); });
+        error_of([&] { task->accept(*output.sequence, std::move(output.choice), sequences_); });
   }
   if (output.problem) task->fail(*output.problem);
 }
@@ -207,7 +178,7 @@ void Scheduler::launch() {
   const std::optional<Error> problem =
       error_of([&] { session_.launch(rows_, output_rows_, sequences_.table(), draws_); });
   if (problem) return fail(planned_, *problem);
-  for (const Part& part : planned_.parts) part.sequence->cached = part.end;
+  for (const auto& [sequence, end] : planned_.parts) sequence->cached = end;
   for (const Output& output : planned_.outputs) {
     if (!output.want.last) output.sequence->ids.push_back(kDrawnToken);
   }
@@ -226,17 +197,17 @@ void Scheduler::land() {
     const auto next = static_cast<std::size_t>(output.position) + 1;
     if (tokens[i] == kNotDrawn) output.problem = error_of(throw_not_a_number);
     if (next < output.sequence->ids.size()) output.sequence->ids[next] = tokens[i];
-    output.outcome.token = tokens[i];
+    output.choice.chosen.token = tokens[i];
   }
-  for (const Part& part : flight.parts) {
-    if (part.sequence->owner != nullptr) sequences_.publish(*part.sequence, part.end);
+  for (const auto& [sequence, end] : flight.parts) {
+    if (sequence->owner != nullptr) sequences_.publish(*sequence, end);
   }
   for (Output& output : flight.outputs) commit(output);
 }
 
 void Scheduler::fail(const Step& step, const Error& error) {
-  for (const Part& part : step.parts) {
-    if (part.sequence->owner != nullptr) part.sequence->owner->fail(error);
+  for (const auto& [sequence, end] : step.parts) {
+    if (sequence->owner != nullptr) sequence->owner->fail(error);
   }
 }
 

@@ -1,24 +1,13 @@
-// Many requests at once through one model: continuous batching. Sequences join and leave between
-// steps; each step computes one token of every running answer and, beside them, chunks of new
-// prompts. What a request yields does not depend on what runs beside it.
-//
-// A step is plan, compute, commit: nothing that other requests rely on (pages of the prefix cache,
-// tokens, texts) is published before the computation has succeeded. A failed step fails the
-// requests that had rows in it and nothing else.
+// Continuous batching: each step computes one token of every running answer and, beside them,
+// chunks of new prompts. What a request yields does not depend on what runs beside it. A step is
+// plan, compute, commit: nothing that others rely on (pages of the prefix cache, tokens, texts) is
+// published before the computation has succeeded; if it fails, the requests with rows in it fail.
 #pragma once
 
-#include <cstdint>
 #include <deque>
-#include <memory>
 #include <optional>
-#include <span>
-#include <vector>
 
-#include "aira/engine.h"
 #include "base/thread_pool.h"
-#include "model/model.h"
-#include "run/sampler.h"
-#include "run/sequences.h"
 #include "run/task.h"
 
 namespace aira {
@@ -32,12 +21,10 @@ class Scheduler {
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
 
-  /// Throws Error or UsageError for a request that can never be done. May be called from any
-  /// thread.
-  void check(const Request& request) const;
-
-  /// Queues a request that check() accepts. The listener is called within step() and cancel().
-  std::shared_ptr<Task> submit(Request request, Listener listener);
+  /// The task that a request becomes. Throws Error or UsageError for one that can never be done.
+  /// May be called from any thread.
+  std::shared_ptr<Task> make_task(Request request, Listener listener) const;
+  void submit(std::shared_ptr<Task> task) { waiting_.push_back(std::move(task)); }
 
   /// Computes one step for everything that runs and lets waiting requests begin where there is
   /// room. False when there was nothing to do.
@@ -52,22 +39,18 @@ class Scheduler {
   void fail_all(const Error& error);
 
  private:
-  /// Rows of one sequence in a step.
-  struct Part {
-    std::shared_ptr<Sequence> sequence;
-    std::int64_t end = 0;  // positions computed once the step has succeeded
-  };
   /// A row whose logits are wanted.
   struct Output {
     std::shared_ptr<Sequence> sequence;
     std::int64_t position = 0;
     Want want;
-    Outcome outcome = {};
+    Choice choice = {};
     std::optional<Error> problem = {};
   };
   /// What becomes of a step's results. In flight: the host does not know its tokens yet.
   struct Step {
-    std::vector<Part> parts;
+    /// Sequences and how many of their positions are computed once the step has succeeded.
+    std::vector<std::pair<std::shared_ptr<Sequence>, std::int64_t>> parts;
     std::vector<Output> outputs;
   };
 

@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <utility>
-#include <vector>
 
 #include "run/task.h"
 
@@ -27,7 +25,7 @@ class ScoreTask final : public Task {
   void advance(Sequences& sequences) override;
   void evaluate(const Sequence& sequence, std::int64_t position, std::span<const float> logits,
                 Sampler& sampler) override;
-  void accept(Sequence& /*sequence*/, Outcome /*outcome*/, Sequences& /*sequences*/) override {
+  void accept(Sequence& /*sequence*/, Choice /*choice*/, Sequences& /*sequences*/) override {
     if (++accepted_ == score_.tokens.size()) deliver();
   }
   void cancel() override { fail(Error("The scoring was interrupted.")); }
@@ -80,8 +78,8 @@ void ScoreTask::evaluate(const Sequence& /*sequence*/, std::int64_t position,
 void ScoreTask::deliver() {
   for (const TokenLogProbability& token : score_.tokens) score_.logprob += token.log_probability;
   score_.is_greedy = is_greedy_;
+  if (listener().scored) post([this] { listener().scored(score_); });
   finish();
-  if (listener().scored) listener().scored(score_);
 }
 
 }  // namespace

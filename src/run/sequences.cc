@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cassert>
 
+#include "run/task.h"
+
 namespace aira {
 namespace {
 
@@ -87,8 +89,12 @@ Sequences::Sequences(Session& session, std::int64_t slots, std::int64_t context)
       table_(static_cast<std::size_t>(slots * width_)) {}
 
 std::int64_t Sequences::free() const {
+  std::map<const Task*, std::int64_t> open;
+  for (const auto& sequence : slots_) {
+    if (sequence) ++open[sequence->owner];
+  }
   std::int64_t free = slots();
-  for (const auto& [owner, share] : shares_) free -= std::max(share.open, share.reserved);
+  for (const auto& [owner, count] : open) free -= std::max(count, owner->slots());
   return free;
 }
 
@@ -98,7 +104,6 @@ Sequence& Sequences::open(Task& owner) {
   *slot = std::make_shared<Sequence>();
   (*slot)->owner = &owner;
   (*slot)->slot = static_cast<std::int32_t>(slot - slots_.begin());
-  ++shares_[&owner].open;
   return **slot;
 }
 
@@ -152,7 +157,6 @@ void Sequences::close(Sequence& sequence) {
     pool_.release(*page);
   }
   sequence.pages.clear();
-  --shares_[sequence.owner].open;
   sequence.owner = nullptr;
   slots_[static_cast<std::size_t>(sequence.slot)].reset();
 }
@@ -161,7 +165,6 @@ void Sequences::close_all(Task& owner) {
   for (const auto& sequence : slots_) {
     if (sequence && sequence->owner == &owner) close(*sequence);
   }
-  shares_.erase(&owner);
 }
 
 void Sequences::reserve_pages(Sequence& sequence, std::int64_t count) {

@@ -4,13 +4,8 @@
 #pragma once
 
 #include <array>
-#include <cstdint>
 #include <list>
 #include <map>
-#include <memory>
-#include <span>
-#include <utility>
-#include <vector>
 
 #include "model/model.h"
 
@@ -91,19 +86,18 @@ class Sequences {
   Sequences(Session& session, std::int64_t slots, std::int64_t context);
 
   std::int64_t slots() const { return static_cast<std::int64_t>(slots_.size()); }
-  /// Slots that are neither open nor reserved.
+  /// Slots that are neither open nor, by Task::slots(), for a task that has opened others.
   std::int64_t free() const;
-  /// Reserves `slots` slots for `owner`, open or not.
-  void reserve(Task& owner, std::int64_t slots) { shares_[&owner].reserved = slots; }
 
   /// A new sequence that begins with `ids`. Leading pages found in the prefix cache are shared, but
-  /// positions from `output_from` on are always computed. There must be a free or reserved slot.
+  /// positions from `output_from` on are always computed. There must be a free slot, or one for
+  /// `owner`.
   Sequence& start(Task& owner, std::span<const std::int32_t> ids, std::int64_t output_from);
   /// A new sequence that shares the first `length` <= parent.cached positions of `parent` and has
-  /// no ids beyond them yet. There must be a free or reserved slot.
+  /// no ids beyond them yet. There must be a free slot, or one for the owner.
   Sequence& fork(const Sequence& parent, std::int64_t length);
   void close(Sequence& sequence);
-  /// Closes all sequences of `owner` and gives up what it has reserved.
+  /// Closes all sequences of `owner`.
   void close_all(Task& owner);
 
   /// Takes pages for the next `count` positions of `sequence`.
@@ -117,11 +111,6 @@ class Sequences {
   PageTable table() const { return {table_, width_}; }
 
  private:
-  struct Share {
-    std::int64_t open = 0;
-    std::int64_t reserved = 0;
-  };
-
   Sequence& open(Task& owner);
   void append_page(Sequence& sequence, std::int32_t page);
 
@@ -130,7 +119,6 @@ class Sequences {
   PagePool pool_;
   std::vector<std::shared_ptr<Sequence>> slots_;
   std::vector<std::int32_t> table_;  // [slots, width]
-  std::map<const Task*, Share> shares_;
 };
 
 }  // namespace aira
