@@ -17,7 +17,6 @@
 #include "backends.h"
 #include "golden_options.h"
 #include "model/model.h"
-#include "run/log_softmax.h"
 
 namespace aira {
 namespace {
@@ -28,33 +27,30 @@ using Ids = std::vector<std::int32_t>;
 const SamplingOptions kPlain{.repetition_penalty = 1};
 
 /// Goes one token on with the logits [beams, vocab] of all running beams.
-std::span<const BeamStep> advance(BeamSearch& search, const std::vector<float>& logits,
-                                  std::size_t vocab) {
-  ProcessorScratch scratch(static_cast<std::int64_t>(vocab));
+std::span<const Beam> advance(BeamSearch& search, const std::vector<float>& logits,
+                              std::size_t vocab) {
+  ScoreRow scratch(static_cast<std::int64_t>(vocab));
   for (std::size_t beam = 0; beam < logits.size() / vocab; ++beam) {
     search.rank(beam, std::span(logits).subspan(beam * vocab, vocab), scratch);
   }
-  return search.advance();
+  search.advance();
+  return search.beams();
 }
 
 /// Runs the search to its end; `model` turns a beam's ids into the next token's logits.
 template <typename LogitsOf>
 void run(BeamSearch& search, const LogitsOf& model) {
-  std::size_t beams = 1;
   while (!search.done()) {
     std::vector<float> logits;
-    std::vector<Ids> before;
-    for (std::size_t i = 0; i < beams; ++i) {
-      before.emplace_back(search.ids(i).begin(), search.ids(i).end());
-      const std::vector<float> row = model(before.back());
+    const std::vector<Beam> before(search.beams().begin(), search.beams().end());
+    for (const Beam& beam : before) {
+      const std::vector<float> row = model(beam.ids);
       logits.insert(logits.end(), row.begin(), row.end());
     }
-    const auto steps = advance(search, logits, logits.size() / beams);
-    beams = steps.size();
-    for (std::size_t i = 0; i < beams; ++i) {  // a cache that follows the steps holds the same ids
-      Ids expected = before[static_cast<std::size_t>(steps[i].parent)];
-      expected.push_back(steps[i].token);
-      ASSERT_THAT(search.ids(i), testing::ElementsAreArray(expected));
+    for (const Beam& beam : advance(search, logits, logits.size() / before.size())) {
+      Ids expected = before[beam.parent].ids;  // a cache that follows the beams holds the same ids
+      expected.push_back(beam.ids.back());
+      ASSERT_EQ(beam.ids, expected);
     }
   }
 }
@@ -64,12 +60,13 @@ EarlyStopping early_stopping_of(const json& value) {
   return value.get<bool>() ? EarlyStopping::kTrue : EarlyStopping::kFalse;
 }
 
-BeamOptions beam_options_of(const json& golden) {
-  return {.beams = golden["num_beams"],
+GenerateOptions beam_options_of(const json& golden) {
+  return {.sampling = options_of(golden),
+          .max_new_tokens = golden["max_new_tokens"],
+          .answers = golden["num_return_sequences"],
+          .num_beams = golden["num_beams"],
           .length_penalty = golden["length_penalty"],
-          .early_stopping = early_stopping_of(golden["early_stopping"]),
-          .returned = golden["num_return_sequences"],
-          .max_new_tokens = golden["max_new_tokens"]};
+          .early_stopping = early_stopping_of(golden["early_stopping"])};
 }
 
 class BeamGoldens : public testing::TestWithParam<const char*> {};
@@ -94,20 +91,18 @@ TEST_P(BeamGoldens, EqualTransformers) {
   ASSERT_GT(goldens.size(), 50U);
   for (const json& golden : goldens) {
     SCOPED_TRACE(golden.dump());
-    const BeamOptions options = beam_options_of(golden);
-    const SamplingOptions processors = options_of(golden);
-    BeamSearch search(options, processors, golden["prompt"].get<Ids>(),
+    BeamSearch search(beam_options_of(golden), golden["prompt"].get<Ids>(),
                       golden["end_ids"].get<Ids>());
     run(search, logits_of);
     const auto found = search.results();
     ASSERT_EQ(found.size(), golden["hypotheses"].size());
     for (std::size_t i = 0; i < found.size(); ++i) {
       const json& expected = golden["hypotheses"][i];
-      EXPECT_EQ(found[i].ids, expected["ids"].get<Ids>());
-      EXPECT_EQ(found[i].ended, expected["ended"].get<bool>());
+      EXPECT_EQ(found[i].token_ids, expected["ids"].get<Ids>());
+      EXPECT_EQ(found[i].finish == FinishReason::kStop, expected["ended"].get<bool>());
       // Decisions are clear by 3e-4; transformers sums in float32.
-      EXPECT_NEAR(found[i].score, expected["score"].get<double>(),
-                  1e-4 * std::max(1.0, std::abs(found[i].score)));
+      EXPECT_NEAR(*found[i].score, expected["score"].get<double>(),
+                  1e-4 * std::max(1.0, std::abs(*found[i].score)));
     }
   }
 }
@@ -149,77 +144,79 @@ TEST(BeamSearch, WideEnoughItFindsTheBestOfAll) {
       for (std::int32_t token = 0; token < 4; ++token) {
         Text next = text;
         next.ids.push_back(token);
-        next.logprob += log_probability(logits, token);
+        next.logprob += LogSoftmax(logits)[token];
         (token == 3 || length == 4 ? all : longer).push_back(next);
       }
     }
     open = longer;
   }
-  const BeamOptions options{.beams = 200,
-                            .length_penalty = 0,
-                            .early_stopping = EarlyStopping::kNever,
-                            .returned = 20,
-                            .max_new_tokens = 4};
+  const GenerateOptions options{.sampling = kPlain,
+                                .max_new_tokens = 4,
+                                .answers = 20,
+                                .num_beams = 200,
+                                .length_penalty = 0,
+                                .early_stopping = EarlyStopping::kNever};
   std::stable_sort(all.begin(), all.end(),
                    [](const Text& a, const Text& b) { return a.logprob > b.logprob; });
-  BeamSearch search(options, kPlain, Ids{0}, Ids{3});
+  BeamSearch search(options, Ids{0}, Ids{3});
   run(search, chain);
   const auto found = search.results();
   ASSERT_EQ(found.size(), 20U);
   for (std::size_t i = 0; i < found.size(); ++i) {
-    EXPECT_NEAR(found[i].score, all[i].logprob, 1e-6);
+    EXPECT_NEAR(*found[i].score, all[i].logprob, 1e-6);
     if (i < 3) {  // further down there are ties
-      EXPECT_EQ(found[i].ids, Ids(all[i].ids.begin() + 1, all[i].ids.end()));
+      EXPECT_EQ(found[i].token_ids, Ids(all[i].ids.begin() + 1, all[i].ids.end()));
     }
   }
 }
 
 TEST(BeamSearch, TiesGoToTheEarlierBeamAndTheLowerId) {
   const auto flat = [](const Ids&) { return std::vector<float>(5, 0.25F); };
-  const BeamOptions options{.beams = 3, .length_penalty = 1, .returned = 3, .max_new_tokens = 2};
-  BeamSearch search(options, kPlain, Ids{4, 4}, Ids{});
+  const GenerateOptions options{
+      .sampling = kPlain, .max_new_tokens = 2, .answers = 3, .num_beams = 3, .length_penalty = 1};
+  BeamSearch search(options, Ids{4, 4}, Ids{});
   const auto steps = advance(search, flat({}), 5);
   ASSERT_EQ(steps.size(), 3U);
   for (std::int32_t i = 0; i < 3; ++i) {
-    EXPECT_EQ(steps[static_cast<std::size_t>(i)].parent, 0);
-    EXPECT_EQ(steps[static_cast<std::size_t>(i)].token, i);
+    EXPECT_EQ(steps[static_cast<std::size_t>(i)].parent, 0U);
+    EXPECT_EQ(steps[static_cast<std::size_t>(i)].ids.back(), i);
   }
   advance(search, std::vector<float>(15, 1), 5);
   EXPECT_TRUE(search.done());
   std::vector<Ids> found;
-  for (const Hypothesis& hypothesis : search.results()) {
-    found.push_back(hypothesis.ids);
-    EXPECT_FALSE(hypothesis.ended);
-    EXPECT_NEAR(hypothesis.score, -std::log(5), 1e-6);
+  for (const Answer& answer : search.results()) {
+    found.push_back(answer.token_ids);
+    EXPECT_EQ(answer.finish, FinishReason::kLength);
+    EXPECT_NEAR(*answer.score, -std::log(5), 1e-6);
   }
   EXPECT_EQ(found, (std::vector<Ids>{{0, 0}, {0, 1}, {0, 2}}));
 }
 
 TEST(BeamSearch, ForbiddenTokensMayLeaveFewerBeamsAndTexts) {
-  SamplingOptions forbids = kPlain;
-  forbids.no_repeat_ngram_size = 1;
   const auto flat = [](const Ids&) { return std::vector<float>{1, 2, 3}; };
-  const BeamOptions options{.beams = 4, .length_penalty = 1, .returned = 4, .max_new_tokens = 2};
-  BeamSearch search(options, forbids, Ids{0}, Ids{});
+  GenerateOptions options{
+      .sampling = kPlain, .max_new_tokens = 2, .answers = 4, .num_beams = 4, .length_penalty = 1};
+  options.sampling.no_repeat_ngram_size = 1;
+  BeamSearch search(options, Ids{0}, Ids{});
   EXPECT_EQ(advance(search, flat({}), 3).size(), 2U);
   advance(search, {1, 2, 3, 1, 2, 3}, 3);
   EXPECT_TRUE(search.done());
   ASSERT_EQ(search.results().size(), 2U);
-  EXPECT_EQ(search.results()[0].ids, (Ids{2, 1}));
-  EXPECT_EQ(search.results()[1].ids, (Ids{1, 2}));
+  EXPECT_EQ(search.results()[0].token_ids, (Ids{2, 1}));
+  EXPECT_EQ(search.results()[1].token_ids, (Ids{1, 2}));
 
-  BeamSearch none(options, forbids, Ids{0, 1, 2}, Ids{});
+  BeamSearch none(options, Ids{0, 1, 2}, Ids{});
   EXPECT_THAT([&] { advance(none, flat({}), 3); },
               testing::ThrowsMessage<Error>(testing::HasSubstr("No token is left")));
-  forbids.renormalize_logits = true;
-  BeamSearch renormalized(options, forbids, Ids{0, 1, 2}, Ids{});
+  options.sampling.renormalize_logits = true;
+  BeamSearch renormalized(options, Ids{0, 1, 2}, Ids{});
   EXPECT_THROW(advance(renormalized, flat({}), 3), Error);
   // Texts that ended before the others came to nothing are results.
-  BeamSearch ended(options, forbids, Ids{0}, Ids{1, 1});
+  BeamSearch ended(options, Ids{0}, Ids{1, 1});
   run(ended, flat);
   ASSERT_EQ(ended.results().size(), 2U);
-  EXPECT_EQ(ended.results()[0].ids, (Ids{2, 1}));
-  EXPECT_EQ(ended.results()[1].ids, (Ids{1}));
+  EXPECT_EQ(ended.results()[0].token_ids, (Ids{2, 1}));
+  EXPECT_EQ(ended.results()[1].token_ids, (Ids{1}));
 }
 
 // With a negative length penalty a text loses by growing, so the length that counts is today's.
@@ -229,27 +226,28 @@ TEST(BeamSearch, NeverWithANegativePenaltyExpectsTheShortestText) {
     if (ids.back() == 0 && ids.size() == 2) return logs({0.60, 0.05, 0.30, 0.05});
     return logs({0.02, 0.04, 0.90, 0.04});
   };
-  const BeamOptions options{.beams = 2,
-                            .length_penalty = -0.5,
-                            .early_stopping = EarlyStopping::kNever,
-                            .returned = 2,
-                            .max_new_tokens = 9};
-  BeamSearch search(options, kPlain, Ids{3}, Ids{2});
+  const GenerateOptions options{.sampling = kPlain,
+                                .max_new_tokens = 9,
+                                .answers = 2,
+                                .num_beams = 2,
+                                .length_penalty = -0.5,
+                                .early_stopping = EarlyStopping::kNever};
+  BeamSearch search(options, Ids{3}, Ids{2});
   run(search, model);
   ASSERT_EQ(search.results().size(), 2U);
-  EXPECT_EQ(search.results()[0].ids, Ids{2});
-  EXPECT_EQ(search.results()[1].ids, (Ids{0, 0, 2}));
-  EXPECT_NEAR(search.results()[1].score, std::log(0.6 * 0.6 * 0.9) * std::sqrt(3), 1e-6);
+  EXPECT_EQ(search.results()[0].token_ids, Ids{2});
+  EXPECT_EQ(search.results()[1].token_ids, (Ids{0, 0, 2}));
+  EXPECT_NEAR(*search.results()[1].score, std::log(0.6 * 0.6 * 0.9) * std::sqrt(3), 1e-6);
 }
 
 TEST(BeamSearch, OneBeamIsGreedyAndEndsWithItsEndToken) {
-  const BeamOptions options{.beams = 1, .length_penalty = 0, .max_new_tokens = 9};
-  BeamSearch search(options, kPlain, Ids{2}, Ids{3});
+  const GenerateOptions options{.sampling = kPlain, .max_new_tokens = 9, .length_penalty = 0};
+  BeamSearch search(options, Ids{2}, Ids{3});
   run(search, chain);
   ASSERT_EQ(search.results().size(), 1U);
-  EXPECT_EQ(search.results()[0].ids, Ids{3});
-  EXPECT_TRUE(search.results()[0].ended);
-  EXPECT_NEAR(search.results()[0].score, std::log(0.9), 1e-6);
+  EXPECT_EQ(search.results()[0].token_ids, Ids{3});
+  EXPECT_EQ(search.results()[0].finish, FinishReason::kStop);
+  EXPECT_NEAR(*search.results()[0].score, std::log(0.9), 1e-6);
 }
 
 TEST(BeamSearch, OutputThatIsNoNumberIsAnError) {
@@ -259,7 +257,7 @@ TEST(BeamSearch, OutputThatIsNoNumberIsAnError) {
                                            {nan, nan, nan},
                                            {1, infinity, 2},
                                            {-infinity, -infinity, -infinity}}) {
-    BeamSearch search({.beams = 2, .returned = 1}, kPlain, Ids{0}, Ids{});
+    BeamSearch search({.sampling = kPlain, .num_beams = 2}, Ids{0}, Ids{});
     EXPECT_THAT([&] { advance(search, logits, 3); },
                 testing::ThrowsMessage<Error>(testing::HasSubstr("not a number")));
   }

@@ -249,18 +249,5 @@ TEST(RequestOptions, AreValidatedHoweverTheyWereSet) {
                  [](auto& options) { options.num_beams = options.best_of = 2; });
 }
 
-TEST(RequestOptions, IdsAreOfTheVocabulary) {
-  GenerateOptions options;
-  options.sampling.logit_bias = {{259, 1.0F}};
-  options.sampling.bad_words = {{1, 258}};
-  EXPECT_NO_THROW(options.check_vocabulary(260));
-  EXPECT_THAT(
-      [&] { options.check_vocabulary(259); },
-      testing::ThrowsMessage<Error>("Token id 259 in --logit-bias is out of range 0..258."));
-  options.sampling.logit_bias = {};
-  EXPECT_THAT([&] { options.check_vocabulary(258); },
-              testing::ThrowsMessage<Error>("Token id 258 in --bad-words is out of range 0..257."));
-}
-
 }  // namespace
 }  // namespace aira

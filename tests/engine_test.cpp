@@ -111,7 +111,11 @@ TEST(Engine, RefusesAtOnceWhatCanNeverBeDone) {
   EXPECT_THAT(refusal([](GenerateRequest& r) {
                 r.options.sampling.logit_bias = {{99999, 1.F}};
               }),
-              testing::HasSubstr("\"logit_bias\""));
+              testing::HasSubstr("Token id 99999 in \"logit_bias\" is out of range 0..508."));
+  EXPECT_EQ(refusal([](GenerateRequest& r) {
+              r.options.sampling.bad_words = {{1, 508}, {509}};
+            }),
+            "Token id 509 in \"bad_words\" is out of range 0..508.");
 }
 
 // Failing requests once leaked their slot: many of them, then one that needs every slot.

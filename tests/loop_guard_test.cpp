@@ -1,4 +1,4 @@
-// LoopGuard: what counts as an answer that repeats itself.
+// What counts as an answer that repeats itself.
 #include "run/answer_text.h"
 
 #include <gtest/gtest.h>
@@ -10,11 +10,10 @@ namespace {
 
 using Ids = std::vector<std::int32_t>;
 
-/// After how many of `ids` the guard says so; 0 when it never does.
+/// After how many of `ids` they repeat themselves; 0 when it never does.
 std::size_t caught_after(const Ids& ids) {
-  LoopGuard guard;
   for (std::size_t n = 1; n <= ids.size(); ++n) {
-    if (guard.push(std::span(ids).first(n))) return n;
+    if (repeats(std::span(ids).first(n))) return n;
   }
   return 0;
 }
@@ -27,7 +26,7 @@ Ids periodic(int before, int period, int count) {
   return ids;
 }
 
-TEST(LoopGuard, ThreeTimesTheSameAndSixteenTokensAtLeast) {
+TEST(Repeats, ThreeTimesTheSameAndSixteenTokensAtLeast) {
   EXPECT_EQ(caught_after(periodic(0, 1, 40)), 16U);
   EXPECT_EQ(caught_after(periodic(7, 1, 40)), 23U);
   EXPECT_EQ(caught_after(periodic(3, 5, 40)), 19U);
@@ -36,7 +35,7 @@ TEST(LoopGuard, ThreeTimesTheSameAndSixteenTokensAtLeast) {
   EXPECT_EQ(caught_after(periodic(0, 100, 300)), 300U);
 }
 
-TEST(LoopGuard, LessIsNoLoop) {
+TEST(Repeats, LessIsNoLoop) {
   EXPECT_EQ(caught_after(periodic(0, 1, 15)), 0U);
   EXPECT_EQ(caught_after(periodic(5, 20, 59)), 0U);
   EXPECT_EQ(caught_after(periodic(300, 1, 0)), 0U);

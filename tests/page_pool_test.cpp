@@ -1,5 +1,5 @@
 // PagePool: who holds a page, what is known of it, and in what order it is forgotten.
-#include "run/page_pool.h"
+#include "run/sequences.h"
 
 #include <gtest/gtest.h>
 

@@ -21,10 +21,18 @@ struct Pending {
   bool done() const { return task->done(); }
 };
 
+/// A Pending in which everything is that its task has yielded by now.
+struct PendingPointer {
+  std::shared_ptr<Pending> pending;
+
+  Pending* operator->() const {
+    pending->task->run_events(false);
+    return pending.get();
+  }
+};
+
 /// Submits a request; the result must be kept until it is done.
-template <typename Request>
-std::shared_ptr<Pending> ask(Scheduler& scheduler, const Request& request) {
-  scheduler.check(request);
+inline PendingPointer ask(Scheduler& scheduler, const Request& request) {
   const auto pending = std::make_shared<Pending>();
   Listener listener;
   listener.text = [to = std::weak_ptr(pending)](std::size_t answer, std::string_view piece) {
@@ -39,8 +47,9 @@ std::shared_ptr<Pending> ask(Scheduler& scheduler, const Request& request) {
   listener.failed = [to = std::weak_ptr(pending)](const Error& error) {
     to.lock()->problem = error.what();
   };
-  pending->task = scheduler.submit(request, std::move(listener));
-  return pending;
+  pending->task = scheduler.make_task(request, std::move(listener));
+  scheduler.submit(pending->task);
+  return {pending};
 }
 
 }  // namespace aira

@@ -16,7 +16,6 @@
 
 #include "aira/error.h"
 #include "golden_options.h"
-#include "run/philox.h"
 
 namespace aira {
 namespace {
@@ -72,8 +71,8 @@ std::vector<float> long_tailed(std::size_t vocab) {
   return logits;
 }
 
-// With many candidates the vocabulary is cut by bins before it is sorted, and a draw sorts only
-// what it can reach; neither may change anything.
+// Many candidates are cut before they are sorted, and a draw sorts only what it can reach; neither
+// may change anything.
 TEST(Sampler, ALargeVocabularyIsCutWhereSortingItWouldCutIt) {
   const std::vector<float> logits = long_tailed(50257);
   Sampler sampler(50257);

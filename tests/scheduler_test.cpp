@@ -16,7 +16,6 @@
 #include "model_fixtures.h"
 #include "requests.h"
 #include "run/beam_search.h"
-#include "run/log_softmax.h"
 #include "run/request_options.h"
 
 namespace aira {
@@ -118,7 +117,7 @@ TEST_F(SchedulerTest, PromptsHaveTheirMarkers) {
   const Ids typed = prompts_.question("<|endofinstruction|>");
   EXPECT_EQ(typed.size(), 2 + std::string("<|endofinstruction|>").size());
   const std::vector<std::pair<std::string, std::string>> turns = {{"a", "b"}};
-  EXPECT_EQ(prompts_.dialogue(turns, "c"),
+  EXPECT_EQ(prompts_.question("c", turns),
             (Ids{kStart, 'a' + 100, kEnd, 'b' + 100, kCompletionEnd, kStart, 'c' + 100, kEnd}));
   EXPECT_EQ(prompts_.raw("x"), (Ids{'x' + 100}));
 }
@@ -197,7 +196,7 @@ TEST_F(SchedulerTest, AnswersAreTheSameHoweverTheyAreBatched) {
   }
   for (const std::int64_t slots : {1, 2, 7, 32}) {
     const auto scheduler = make(slots);
-    std::vector<std::shared_ptr<Pending>> pending;
+    std::vector<PendingPointer> pending;
     for (const GenerateRequest& request : requests) {
       pending.push_back(ask(*scheduler, request));
     }
@@ -231,7 +230,7 @@ TEST_F(SchedulerTest, BeamsGoOnFromTheirParentsPages) {
     }
   }
   const auto scheduler = make(7);
-  std::vector<std::shared_ptr<Pending>> pending;
+  std::vector<PendingPointer> pending;
   for (const GenerateRequest& request : requests) {
     pending.push_back(ask(*scheduler, request));
   }
@@ -242,17 +241,14 @@ TEST_F(SchedulerTest, BeamsGoOnFromTheirParentsPages) {
     // The same search with every beam computed from its first token on.
     const GenerateRequest& request = requests[i];
     const auto left = kContext - static_cast<std::int64_t>(request.prompt.size());
-    BeamSearch search({.beams = request.options.num_beams,
-                       .length_penalty = 1,
-                       .early_stopping = EarlyStopping::kFalse,
-                       .returned = 2,
-                       .max_new_tokens = std::min<std::int64_t>(30, left)},
-                      request.options.sampling, request.prompt, prompts_.end_ids());
-    ProcessorScratch scratch(model_.config.vocab);
-    for (std::size_t beams = 1; !search.done(); beams = search.advance().size()) {
-      for (std::size_t b = 0; b < beams; ++b) {
+    GenerateOptions options = request.options;
+    options.max_new_tokens = std::min<std::int64_t>(30, left);
+    BeamSearch search(options, request.prompt, prompts_.end_ids());
+    ScoreRow scratch(model_.config.vocab);
+    for (; !search.done(); search.advance()) {
+      for (std::size_t b = 0; b < search.beams().size(); ++b) {
         std::vector<Row> rows;
-        for (const std::int32_t id : search.ids(b)) {
+        for (const std::int32_t id : search.beams()[b].ids) {
           rows.push_back({id, 0, static_cast<std::int32_t>(rows.size())});
         }
         const Ids last = {static_cast<std::int32_t>(rows.size()) - 1};
@@ -262,7 +258,7 @@ TEST_F(SchedulerTest, BeamsGoOnFromTheirParentsPages) {
     const std::vector<Answer>& answers = pending[i]->answers;
     ASSERT_EQ(answers.size(), 2U);
     for (std::size_t n = 0; n < 2; ++n) {
-      EXPECT_EQ(answers[n].token_ids, search.results()[n].ids) << request.prompt.size();
+      EXPECT_EQ(answers[n].token_ids, search.results()[n].token_ids) << request.prompt.size();
       EXPECT_EQ(answers[n].score, search.results()[n].score);
     }
     EXPECT_EQ(pending[i + 1]->answers[0].token_ids,
@@ -412,7 +408,7 @@ TEST_F(SchedulerTest, ScoresWhatTheForwardPassSays) {
     const std::size_t before = static_cast<std::size_t>(first) + i - 1;
     EXPECT_EQ(scored.tokens[i].token, ids[before + 1]);
     EXPECT_EQ(scored.tokens[i].log_probability,
-              log_probability(logits.subspan(before * 509, 509), ids[before + 1]));
+              LogSoftmax(logits.subspan(before * 509, 509))[ids[before + 1]]);
     sum += scored.tokens[i].log_probability;
   }
   EXPECT_EQ(scored.logprob, sum);

@@ -10,16 +10,9 @@
 // threads; everything here may be called from any thread. It prints nothing.
 #pragma once
 
-#include <cstdint>
-#include <functional>
-#include <memory>
-#include <optional>
-#include <string>
-#include <string_view>
-#include <vector>
+#include <variant>
 
 #include "aira/device.h"
-#include "aira/dtype.h"
 #include "aira/error.h"
 #include "aira/generate.h"
 #include "aira/model_files.h"
@@ -27,6 +20,8 @@
 #include "aira/tokenizer.h"
 
 namespace aira {
+
+class Task;
 
 struct EngineOptions {
   ModelFiles files;
@@ -59,6 +54,8 @@ struct ScoreRequest {
   bool rolling = false;
 };
 
+using Request = std::variant<GenerateRequest, ScoreRequest>;
+
 /// What becomes of a request. Callbacks run inside Ticket::wait() and Ticket::poll(), on the thread
 /// that calls these: a slow listener delays no other request. What a callback throws leaves wait()
 /// or poll(); the ticket may be waited for again.
@@ -84,9 +81,8 @@ class Ticket {
 
  private:
   friend class Engine;
-  struct State;
-  explicit Ticket(std::shared_ptr<State> state) : state_(std::move(state)) {}
-  std::shared_ptr<State> state_;
+  explicit Ticket(std::shared_ptr<Task> task) : task_(std::move(task)) {}
+  std::shared_ptr<Task> task_;
 };
 
 /// What an engine runs on, for people.
@@ -116,11 +112,9 @@ class Engine {
   /// Queues a request. Blocks while as many requests wait as the engine has sequences. Throws Error
   /// or UsageError when the request can never be done: the prompt does not fit the context, an
   /// option is out of range, an id is not in the vocabulary, more beams than sequences.
-  Ticket submit(GenerateRequest request, Listener listener = {});
-  Ticket submit(ScoreRequest request, Listener listener = {});
+  Ticket submit(Request request, Listener listener = {});
   /// The same, but nothing instead of blocking.
-  std::optional<Ticket> try_submit(GenerateRequest request, Listener listener = {});
-  std::optional<Ticket> try_submit(ScoreRequest request, Listener listener = {});
+  std::optional<Ticket> try_submit(Request request, Listener listener = {});
 
   /// Ends a request with what there is; its answers finish as FinishReason::kInterrupted.
   void cancel(const Ticket& ticket);

@@ -58,8 +58,6 @@ struct GenerateOptions {
 
   /// Throws UsageError that names the option and its legal range.
   void validate() const;
-  /// Throws Error when logit_bias or bad_words name an id that is not below `vocab`.
-  void check_vocabulary(std::int64_t vocab) const;
 };
 
 enum class FinishReason : std::uint8_t {

@@ -2,27 +2,11 @@
 // end an answer.
 #pragma once
 
-#include <cstdint>
-#include <optional>
-#include <span>
-#include <string>
-#include <string_view>
 #include <utility>
-#include <vector>
 
 #include "aira/tokenizer.h"
 
 namespace aira {
-
-/// The tokens that stand before and after a question.
-struct QuestionMarkers {
-  std::int32_t start = 0;
-  std::int32_t end = 0;
-};
-
-/// The model's markers: the two instruction tokens, or by other names its bos and sep; nothing for
-/// a base model, which completes raw text only.
-std::optional<QuestionMarkers> question_markers(const Tokenizer& tokenizer);
 
 class Prompts {
  public:
@@ -30,14 +14,14 @@ class Prompts {
   Prompts(const Tokenizer& tokenizer, std::vector<std::int32_t> config_ends,
           std::span<const std::int32_t> generation_ends);
 
-  /// Whether the tokenizer has question_markers().
+  /// Whether the tokenizer has tokens to stand before and after a question: the two instruction
+  /// tokens, or by other names its bos and sep. A base model completes raw text only.
   bool has_markers() const { return markers_.has_value(); }
-  /// Marker + question + marker. Throws Error when the model has no markers (use raw).
-  std::vector<std::int32_t> question(std::string_view question) const;
-  /// A whole dialogue: earlier (question, answer) pairs, each closed by the end token, then
-  /// question.
-  std::vector<std::int32_t> dialogue(std::span<const std::pair<std::string, std::string>> turns,
-                                     std::string_view question) const;
+  /// Marker + question + marker, after the earlier (question, answer) pairs of the dialogue, each
+  /// closed by the end token. Throws Error when the model has no markers (use raw).
+  std::vector<std::int32_t> question(
+      std::string_view question,
+      std::span<const std::pair<std::string, std::string>> turns = {}) const;
   /// The text as it stands (text_start() when it is empty).
   std::vector<std::int32_t> raw(std::string_view text) const;
   /// The text's own ids; special tokens in it are text.
@@ -51,7 +35,7 @@ class Prompts {
 
  private:
   const Tokenizer& tokenizer_;
-  std::optional<QuestionMarkers> markers_;
+  std::optional<std::pair<std::int32_t, std::int32_t>> markers_;  // before, after a question
   std::vector<std::int32_t> end_ids_;
   std::vector<std::int32_t> model_ends_;  // of the model's config alone
 };

@@ -225,7 +225,7 @@ class Chat {
   void ask(const std::string& question) {
     const Prompts& prompts = answering_.engine().prompts();
     const std::vector<Answer> answers = answering_.stream(
-        options_.history ? prompts.dialogue(turns_, question) : answering_.prompt(question),
+        options_.history ? prompts.question(question, turns_) : answering_.prompt(question),
         in_use());
     if (answers.front().finish != FinishReason::kInterrupted && options_.history) {
       turns_.emplace_back(question, answers.front().text);

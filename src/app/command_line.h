@@ -9,7 +9,6 @@
 #include <string>
 
 #include "aira/device.h"
-#include "aira/dtype.h"
 #include "run/option_values.h"
 #include "run/request_options.h"
 

@@ -70,7 +70,7 @@ ordered_json describe(const CommonOptions& options) {
     const Tokenizer tokenizer = Tokenizer::load(found.files);
     info["tokens"] = tokenizer.size();
     info["special_tokens"] = special_tokens(tokenizer);
-    info["question_markers"] = question_markers(tokenizer).has_value();
+    info["question_markers"] = Prompts(tokenizer, {}, {}).has_markers();
   });
   if (problem) info["tokenizer_problem"] = problem->what();
   for (const RequestOption& row : request_options()) {

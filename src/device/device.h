@@ -8,7 +8,6 @@
 #include <string>
 
 #include "aira/device.h"
-#include "aira/dtype.h"
 #include "base/thread_pool.h"
 #include "model/backend.h"
 

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "aira/dtype.h"
+#include "aira/device.h"
 #include "aira/model_files.h"
 
 namespace aira {

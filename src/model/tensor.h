@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <memory>
 
-#include "aira/dtype.h"
+#include "aira/device.h"
 
 namespace aira {
 

@@ -1,12 +1,7 @@
 // One question's answers by sampling. The prompt is computed once; each answer is a branch that
 // goes on from it with a random stream of its own.
 #include <algorithm>
-#include <chrono>
 #include <map>
-#include <memory>
-#include <string>
-#include <utility>
-#include <vector>
 
 #include "run/answer_text.h"
 #include "run/task.h"
@@ -26,41 +21,36 @@ class AnswerTask final : public Task {
         context_(context),
         count_(
             static_cast<std::size_t>(std::max(request_.options.answers, request_.options.best_of))),
-        prompt_(static_cast<std::int64_t>(request_.prompt.size())),
-        limit_(token_limit(request_, context)),
-        stops_(stop_texts(request_, context)) {}
+        prompt_(static_cast<std::int64_t>(request_.prompt.size())) {}
 
   void advance(Sequences& sequences) override;
-  Want want(const Sequence& sequence, std::int64_t position) const override;
-  void accept(Sequence& sequence, Outcome outcome, Sequences& sequences) override;
+  Want want(const Sequence& sequence) override;
+  void accept(Sequence& sequence, Choice choice, Sequences& sequences) override;
   void cancel() override;
 
  private:
   /// An answer being written.
   struct Branch {
-    explicit Branch(const std::vector<std::string>& stops) : text(stops) {}
-
-    std::size_t number = 0;
-    Sequence* sequence = nullptr;
+    std::size_t number;
+    Sequence* sequence;
     AnswerText text;
-    LoopGuard guard;
-    Answer answer;
-    std::chrono::steady_clock::time_point first_token;
+    Answer answer = {};
+    std::chrono::steady_clock::time_point first_token = {};
     bool ended = false;
   };
 
-  Branch& branch_of(const Sequence& sequence) const {
-    return **std::find_if(branches_.begin(), branches_.end(),
-                          [&](const auto& branch) { return branch->sequence == &sequence; });
+  Branch& branch_of(const Sequence& sequence) {
+    return *std::find_if(branches_.begin(), branches_.end(),
+                         [&](const Branch& branch) { return branch.sequence == &sequence; });
   }
   /// Whether the answers are ranked by their log-probability before any is delivered.
   bool ranked() const { return request_.options.best_of > 1; }
-  void send(const Branch& branch, const std::string& text) const {
-    if (listener().text && !text.empty() && !ranked()) listener().text(branch.number, text);
+  void send(const Branch& branch, std::string text) {
+    if (!listener().text || text.empty() || ranked()) return;
+    post([this, number = branch.number, text = std::move(text)] { listener().text(number, text); });
   }
-  Answer ended(Branch& branch, FinishReason finish) const;
-  void end(Branch& branch, FinishReason finish);
-  void deliver();
+  Answer ended(Branch& branch, FinishReason finish);
+  void end(Branch& branch, FinishReason reason);
 
   GenerateRequest request_;
   const TaskContext& context_;
@@ -68,9 +58,7 @@ class AnswerTask final : public Task {
   std::size_t count_;      // answers to write
   std::size_t begun_ = 0;  // answers begun so far
   std::int64_t prompt_;    // tokens
-  std::int64_t limit_;     // tokens of an answer
-  std::vector<std::string> stops_;
-  std::vector<std::unique_ptr<Branch>> branches_;
+  std::vector<Branch> branches_;
   std::map<std::size_t, Answer> ended_;  // by number, not delivered yet
   std::size_t delivered_ = 0;
 };
@@ -79,30 +67,27 @@ class AnswerTask final : public Task {
 // last position again to get logits of their own; without one, the prefix cache still has most of
 // the prompt.
 void AnswerTask::advance(Sequences& sequences) {
-  for (const auto& branch : branches_) {
-    if (branch->ended) sequences.close(*branch->sequence);
-  }
-  std::erase_if(branches_, [](const auto& branch) { return branch->ended; });
+  std::erase_if(branches_, [&](const Branch& branch) {
+    if (branch.ended) sequences.close(*branch.sequence);
+    return branch.ended;
+  });
   if (begun_ == 0) started_ = std::chrono::steady_clock::now();
   while (begun_ < count_ && sequences.free() > 0) {
     Sequence* sequence = nullptr;
     if (branches_.empty()) {
       sequence = &sequences.start(*this, request_.prompt, prompt_ - 1);
-    } else if (const Sequence& parent = *branches_.front()->sequence;
-               parent.cached >= prompt_ - 1) {
+    } else if (const Sequence& parent = *branches_.front().sequence; parent.cached >= prompt_ - 1) {
       sequence = &sequences.fork(parent, prompt_ - 1);
       sequence->ids.push_back(request_.prompt.back());
     } else {
       return;  // the prompt is still being computed
     }
-    Branch& branch = *branches_.emplace_back(std::make_unique<Branch>(stops_));
-    branch.number = begun_++;
-    branch.sequence = sequence;
-    branch.answer.prompt_tokens = prompt_;
+    branches_.push_back({begun_++, sequence, AnswerText(request_.options.stop)});
+    branches_.back().answer.prompt_tokens = prompt_;
   }
 }
 
-Want AnswerTask::want(const Sequence& sequence, std::int64_t /*position*/) const {
+Want AnswerTask::want(const Sequence& sequence) {
   const GenerateOptions& options = request_.options;
   const std::int64_t generated = static_cast<std::int64_t>(sequence.ids.size()) - prompt_;
   const bool scored = options.logprob || ranked();
@@ -110,39 +95,41 @@ Want AnswerTask::want(const Sequence& sequence, std::int64_t /*position*/) const
           .history = {.ids = sequence.ids, .prompt = prompt_, .end_ids = context_.end_ids},
           .place = {options.seed, static_cast<std::uint32_t>(branch_of(sequence).number),
                     static_cast<std::uint32_t>(generated)},
-          .last = generated + 1 == limit_,
+          .last = generated + 1 == options.max_new_tokens,
           .logprobs = std::max<std::int64_t>(options.logprobs, scored ? 0 : -1)};
 }
 
-void AnswerTask::accept(Sequence& sequence, Outcome outcome, Sequences& /*sequences*/) {
+void AnswerTask::accept(Sequence& sequence, Choice choice, Sequences& /*sequences*/) {
   Branch& branch = branch_of(sequence);
   if (branch.ended) return;  // a token drawn ahead
+  const GenerateOptions& options = request_.options;
   Answer& answer = branch.answer;
-  answer.token_ids.push_back(outcome.token);
-  answer.logprob += outcome.choice.chosen.log_probability;
-  if (request_.options.logprobs >= 0) answer.choices.push_back(std::move(outcome.choice));
+  const auto [token, logprob] = choice.chosen;
+  answer.token_ids.push_back(token);
+  answer.logprob += logprob;
+  if (options.logprobs >= 0) answer.choices.push_back(std::move(choice));
   if (answer.token_ids.size() == 1) {
     answer.first_token_seconds = seconds_since(started_);
     branch.first_token = std::chrono::steady_clock::now();
   }
   const auto& ends = context_.end_ids;
-  if (std::find(ends.begin(), ends.end(), outcome.token) != ends.end()) {
+  if (std::find(ends.begin(), ends.end(), token) != ends.end()) {
     return end(branch, FinishReason::kStop);
   }
-  if (!context_.tokenizer.is_special(outcome.token)) {
-    send(branch, branch.text.push(context_.tokenizer.bytes(outcome.token)));
+  if (!context_.tokenizer.is_special(token)) {
+    send(branch, branch.text.push(context_.tokenizer.bytes(token)));
   }
   if (branch.text.stopped()) {
     end(branch, FinishReason::kStop);
-  } else if (request_.options.stop_on_loop && branch.guard.push(answer.token_ids)) {
+  } else if (options.stop_on_loop && repeats(answer.token_ids)) {
     end(branch, FinishReason::kLoop);
-  } else if (static_cast<std::int64_t>(answer.token_ids.size()) == limit_) {
+  } else if (static_cast<std::int64_t>(answer.token_ids.size()) == options.max_new_tokens) {
     end(branch, FinishReason::kLength);
   }
 }
 
 /// The branch's answer as it stands.
-Answer AnswerTask::ended(Branch& branch, FinishReason finish) const {
+Answer AnswerTask::ended(Branch& branch, FinishReason finish) {
   branch.ended = true;
   Answer& answer = branch.answer;
   answer.finish = finish;
@@ -152,56 +139,39 @@ Answer AnswerTask::ended(Branch& branch, FinishReason finish) const {
   return std::move(answer);
 }
 
-void AnswerTask::end(Branch& branch, FinishReason finish) {
-  ended_.emplace(branch.number, ended(branch, finish));
-  if (!ranked() || ended_.size() == count_) deliver();
-}
-
-/// Hands over complete answers in order.
-void AnswerTask::deliver() {
+/// Ends a branch and hands over complete answers in order.
+void AnswerTask::end(Branch& branch, FinishReason reason) {
+  ended_.emplace(branch.number, ended(branch, reason));
+  if (ranked() && ended_.size() < count_) return;
   std::vector<Answer> answers;
-  for (std::size_t number = delivered_; ended_.count(number) != 0; ++number) {
-    answers.push_back(std::move(ended_.extract(number).mapped()));
+  while (!ended_.empty() && ended_.begin()->first == delivered_ + answers.size()) {
+    answers.push_back(std::move(ended_.extract(ended_.begin()).mapped()));
   }
-  if (delivered_ + answers.size() == count_) finish();
+  const bool last = delivered_ + answers.size() == count_;
   if (ranked()) {
     std::stable_sort(answers.begin(), answers.end(), [](const Answer& a, const Answer& b) {
       return mean_logprob(a) > mean_logprob(b);
     });
     answers.resize(static_cast<std::size_t>(request_.options.answers));
   }
-  for (const Answer& answer : answers) {
-    if (listener().finished) listener().finished(delivered_, answer);
-    ++delivered_;
-  }
+  for (Answer& answer : answers) hand_over(delivered_++, std::move(answer));
+  if (last) finish();
 }
 
 void AnswerTask::cancel() {
   if (done()) return;
-  finish();
   Answer answer;  // if it has not begun
-  for (const auto& branch : branches_) {
-    if (branch->number == delivered_ && !branch->ended) {
-      answer = ended(*branch, FinishReason::kInterrupted);
+  for (Branch& branch : branches_) {
+    if (branch.number == delivered_ && !branch.ended) {
+      answer = ended(branch, FinishReason::kInterrupted);
     }
   }
   answer.finish = FinishReason::kInterrupted;
-  if (listener().finished) listener().finished(delivered_, answer);
+  hand_over(delivered_, std::move(answer));
+  finish();
 }
 
 }  // namespace
-
-std::int64_t token_limit(const GenerateRequest& request, const TaskContext& context) {
-  return std::min(request.options.max_new_tokens,
-                  context.context - static_cast<std::int64_t>(request.prompt.size()));
-}
-
-std::vector<std::string> stop_texts(const GenerateRequest& request, const TaskContext& context) {
-  std::vector<std::string> stops = request.options.stop;
-  // A model whose vocabulary lacks the end marker spells it out.
-  if (!context.tokenizer.find(kCompletionEnd)) stops.emplace_back(kCompletionEnd);
-  return stops;
-}
 
 std::shared_ptr<Task> make_answer_task(GenerateRequest request, Listener listener,
                                        const TaskContext& context) {

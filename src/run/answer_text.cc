@@ -1,7 +1,6 @@
 #include "run/answer_text.h"
 
 #include <algorithm>
-#include <utility>
 
 namespace aira {
 namespace {
@@ -17,10 +16,6 @@ std::size_t overlap(std::string_view text, std::string_view stop) {
 }
 
 }  // namespace
-
-AnswerText::AnswerText(std::vector<std::string> stops) : stops_(std::move(stops)) {
-  std::erase(stops_, "");
-}
 
 /// Returns the first `length` bytes held, less white space at either end of the answer.
 std::string AnswerText::release(std::size_t length) {
@@ -46,17 +41,23 @@ std::string AnswerText::push(std::string_view bytes) {
   }
   if (found == std::string::npos) return release(held_.size() - held_back);
   stopped_ = true;
-  std::string released = release(found);
-  held_.clear();
-  return released;
+  return release(found);
 }
 
 std::string AnswerText::finish() {
   if (stopped_) return {};
   held_ += letters_.finish();
-  std::string released = release(held_.size());
-  held_.clear();
-  return released;
+  return release(held_.size());
+}
+
+bool repeats(std::span<const std::int32_t> ids) {
+  for (std::size_t period = 1; period <= 100; ++period) {
+    const std::size_t length = std::max<std::size_t>(3 * period, 16);
+    if (length > ids.size()) continue;
+    const auto later = ids.last(length - period);
+    if (std::equal(later.begin(), later.end(), ids.last(length).begin())) return true;
+  }
+  return false;
 }
 
 }  // namespace aira

@@ -5,13 +5,8 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <cstdint>
-#include <limits>
 #include <nlohmann/json.hpp>
-#include <string>
 #include <string_view>
-#include <utility>
-#include <vector>
 
 #include "aira/generate.h"
 
@@ -62,22 +57,17 @@ inline bool read_json(const nlohmann::json& json, double& value) {
   return json.is_number() && (json.get_to(value), true);
 }
 
-inline bool read_json(const nlohmann::json& json, std::uint64_t& value) {
-  const bool fits = json.is_number_unsigned() || (json.is_number_integer() && json >= 0);
+/// Whole numbers.
+template <typename Number>
+bool read_json(const nlohmann::json& json, Number& value) {
+  const bool fits = json.is_number_unsigned() ? std::in_range<Number>(json.get<std::uint64_t>())
+                                              : json.is_number_integer() &&
+                                                    std::in_range<Number>(json.get<std::int64_t>());
   return fits && (json.get_to(value), true);
 }
 
-inline bool read_json(const nlohmann::json& json, std::int64_t& value) {
-  constexpr std::uint64_t kMost = std::numeric_limits<std::int64_t>::max();
-  if (!json.is_number_integer()) return false;
-  if (json.is_number_unsigned() && json.get<std::uint64_t>() > kMost) return false;
-  json.get_to(value);
-  return true;
-}
-
 inline bool read_json(const nlohmann::json& json, EarlyStopping& value) {
-  if (json.is_boolean()) return read_word(json.get<bool>() ? "true" : "false", value);
-  return json.is_string() && read_word(json.get_ref<const std::string&>(), value);
+  return read_word(json.is_string() ? json.get<std::string>() : json.dump(), value);
 }
 
 /// A text, or a list of texts.

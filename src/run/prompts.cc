@@ -3,52 +3,40 @@
 #include "aira/error.h"
 
 namespace aira {
-namespace {
-
-constexpr const char* kTextEnd = "<|endoftext|>";
-
-}  // namespace
-
-std::optional<QuestionMarkers> question_markers(const Tokenizer& tokenizer) {
-  const std::optional<std::int32_t> start = tokenizer.find(kStartMarker);
-  const std::optional<std::int32_t> end = tokenizer.find(kEndMarker);
-  if (start && end) return QuestionMarkers{*start, *end};
-  const Tokenizer::Roles& roles = tokenizer.roles();
-  if (roles.bos && roles.sep && roles.bos != roles.sep) {
-    return QuestionMarkers{*roles.bos, *roles.sep};
-  }
-  return std::nullopt;
-}
 
 Prompts::Prompts(const Tokenizer& tokenizer, std::vector<std::int32_t> config_ends,
                  std::span<const std::int32_t> generation_ends)
-    : tokenizer_(tokenizer),
-      markers_(question_markers(tokenizer)),
-      end_ids_(config_ends),
-      model_ends_(std::move(config_ends)) {
+    : tokenizer_(tokenizer), end_ids_(config_ends), model_ends_(std::move(config_ends)) {
+  const Tokenizer::Roles& roles = tokenizer.roles();
+  const std::optional<std::int32_t> start = tokenizer.find(kStartMarker);
+  const std::optional<std::int32_t> end = tokenizer.find(kEndMarker);
+  if (start && end) {
+    markers_ = {*start, *end};
+  } else if (roles.bos && roles.sep && roles.bos != roles.sep) {
+    markers_ = {*roles.bos, *roles.sep};
+  }
   end_ids_.insert(end_ids_.end(), generation_ends.begin(), generation_ends.end());
-  for (const auto& id : {tokenizer.roles().eos, tokenizer.find(kCompletionEnd)}) {
+  for (const auto& id : {roles.eos, tokenizer.find(kCompletionEnd)}) {
     if (id) end_ids_.push_back(*id);
   }
 }
 
 std::int32_t Prompts::text_start() const {
   const Tokenizer::Roles& roles = tokenizer_.roles();
-  if (const auto id = tokenizer_.find(kTextEnd)) return *id;
+  if (const auto id = tokenizer_.find("<|endoftext|>")) return *id;
   if (roles.eos) return *roles.eos;
   if (!model_ends_.empty()) return model_ends_.front();
   if (roles.bos) return *roles.bos;
-  throw Error("The model has no end-of-text token, so an empty text has nothing to start from.");
+  throw Error(
+      "The model has no end-of-text token, so an empty text has "
+      "nothing to start from.");
 }
 
-std::vector<std::int32_t> Prompts::question(std::string_view question) const {
-  return dialogue({}, question);
-}
-
-std::vector<std::int32_t> Prompts::dialogue(
-    std::span<const std::pair<std::string, std::string>> turns, std::string_view question) const {
+std::vector<std::int32_t> Prompts::question(
+    std::string_view question, std::span<const std::pair<std::string, std::string>> turns) const {
   if (!has_markers()) {
-    throw Error(std::string("This model knows no questions and answers (its tokenizer has no ") +
+    throw Error(std::string("This model knows no questions and answers (its "
+                            "tokenizer has no ") +
                 kStartMarker + " and " + kEndMarker +
                 "); use --raw to have a text completed as it stands.");
   }
@@ -58,9 +46,9 @@ std::vector<std::int32_t> Prompts::dialogue(
     ids.insert(ids.end(), part.begin(), part.end());
   };
   const auto ask = [&](std::string_view text) {
-    ids.push_back(markers_->start);
+    ids.push_back(markers_->first);
     add(text);
-    ids.push_back(markers_->end);
+    ids.push_back(markers_->second);
   };
   for (const auto& [earlier_question, answer] : turns) {
     ask(earlier_question);

@@ -24,98 +24,67 @@ constexpr OptionRange kSwitch = {"true or false"};
 constexpr OptionRange kText = {"a text that is not empty"};
 constexpr OptionRange kFromOne = {"a whole number of at least 1", 1, kUnlimited};
 constexpr OptionRange kFromZero = {"a whole number of at least 0", 0, kUnlimited};
+constexpr OptionRange kSeed = {"a whole number from 0 to 18446744073709551615", 0, kUnlimited};
 constexpr OptionRange kAnswers = {"a whole number from 1 to 1000000", 1, 1e6};
+constexpr OptionRange kAlternatives = {"a whole number from 0 to 1000", 0, 1000};
+constexpr OptionRange kBeams = {"a whole number from 1 to 4096", 1, 4096};
+constexpr OptionRange kTemperature = {"a number above 0 (instead of 0, use greedy)", kAboveZero,
+                                      DBL_MAX};
 constexpr OptionRange kShare = {"a number above 0 and at most 1", kAboveZero, 1};
-
+constexpr OptionRange kFraction = {"a number from 0 to 1", 0, 1};
 // The repetition penalty is applied in single precision.
+constexpr OptionRange kPenalty = {"a number above 0", std::numeric_limits<float>::denorm_min(),
+                                  FLT_MAX};
+constexpr OptionRange kFinite = {"a finite number", -DBL_MAX, DBL_MAX};
+constexpr OptionRange kWhen = {"true, false or never"};
+constexpr OptionRange kBiases = {
+    R"(token ids with finite numbers, as 65=-1.5 or, in JSON, {"65": -1.5})"};
+
+constexpr const char* kAnswerGroup = "Answers";
+constexpr const char* kBeamGroup = "Beam search";
+
 constexpr auto kOptions = std::to_array<RequestOption>({
     {"max_new_tokens", "", &Generate::max_new_tokens, "N", kFromOne, kSamplingGroup,
      "Maximum number of generated tokens"},
-    {"temperature",
-     "",
-     &Sampling::temperature,
-     "T",
-     {"a number above 0 (instead of 0, use greedy)", kAboveZero, DBL_MAX},
-     kSamplingGroup,
+    {"temperature", "", &Sampling::temperature, "T", kTemperature, kSamplingGroup,
      "Sampling temperature"},
     {"top_k", "", &Sampling::top_k, "K", kFromZero, kSamplingGroup,
      "Keep the K most probable tokens; 0 = off"},
     {"top_p", "", &Sampling::top_p, "P", kShare, kSamplingGroup,
      "Keep the most probable tokens up to a total of P; 1 = off"},
-    {"min_p",
-     "",
-     &Sampling::min_p,
-     "P",
-     {"a number from 0 to 1", 0, 1},
-     kSamplingGroup,
+    {"min_p", "", &Sampling::min_p, "P", kFraction, kSamplingGroup,
      "Drop tokens less likely than P times the best one; 0 = off"},
     {"typical_p", "", &Sampling::typical_p, "P", kShare, kSamplingGroup,
      "Keep the most typical tokens up to a total of P; 1 = off"},
-    {"repetition_penalty",
-     "",
-     &Sampling::repetition_penalty,
-     "R",
-     {"a number above 0", std::numeric_limits<float>::denorm_min(), FLT_MAX},
-     kSamplingGroup,
+    {"repetition_penalty", "", &Sampling::repetition_penalty, "R", kPenalty, kSamplingGroup,
      "Penalty for tokens already in the text; 1 = off"},
     {"no_repeat_ngram_size", "", &Sampling::no_repeat_ngram_size, "N", kFromZero, kSamplingGroup,
      "Never repeat a sequence of N tokens; 0 = off"},
     {"min_new_tokens", "", &Sampling::min_new_tokens, "N", kFromZero, kSamplingGroup,
      "Minimum number of generated tokens"},
     {"greedy", "", &Sampling::greedy, "", kSwitch, kSamplingGroup, "Greedy decoding"},
-    {"seed",
-     "",
-     &Generate::seed,
-     "N",
-     {"a whole number from 0 to 18446744073709551615", 0, kUnlimited},
-     "Answers",
-     "Random seed (drawn once per run)"},
-    {"num_return_sequences", "-n", &Generate::answers, "N", kAnswers, "Answers",
+    {"seed", "", &Generate::seed, "N", kSeed, kAnswerGroup, "Random seed (drawn once per run)"},
+    {"num_return_sequences", "-n", &Generate::answers, "N", kAnswers, kAnswerGroup,
      "Answers per question"},
-    {"best_of", "", &Generate::best_of, "N", kAnswers, "Answers",
+    {"best_of", "", &Generate::best_of, "N", kAnswers, kAnswerGroup,
      "Sample N answers, keep the most probable; 1 = off"},
-    {"stop", "", &Generate::stop, "TEXT", kText, "Answers",
+    {"stop", "", &Generate::stop, "TEXT", kText, kAnswerGroup,
      "End the answer before TEXT; may be repeated"},
-    {"stop_on_loop", "", &Generate::stop_on_loop, "", kSwitch, "Answers",
+    {"stop_on_loop", "", &Generate::stop_on_loop, "", kSwitch, kAnswerGroup,
      "End an answer that repeats itself"},
-    {"bad_words", "", &Generate::bad_words, "TEXT", kText, "Answers",
+    {"bad_words", "", &Generate::bad_words, "TEXT", kText, kAnswerGroup,
      "Never generate TEXT; may be repeated"},
-    {"logit_bias",
-     "",
-     &Sampling::logit_bias,
-     "ID=BIAS",
-     {R"(token ids with finite numbers, as 65=-1.5 or, in JSON, {"65": -1.5})"},
-     "Answers",
+    {"logit_bias", "", &Sampling::logit_bias, "ID=BIAS", kBiases, kAnswerGroup,
      "Add BIAS to the logit of token ID; may be repeated"},
-    {"logprobs",
-     "",
-     &Generate::logprobs,
-     "K",
-     {"a whole number from 0 to 1000", 0, 1000},
-     "Answers",
+    {"logprobs", "", &Generate::logprobs, "K", kAlternatives, kAnswerGroup,
      "JSON lines: log-probability of each token and of the top K"},
-    {"num_beams",
-     "",
-     &Generate::num_beams,
-     "N",
-     {"a whole number from 1 to 4096", 1, 4096},
-     "Beam search",
+    {"num_beams", "", &Generate::num_beams, "N", kBeams, kBeamGroup,
      "Beam search with N beams instead of sampling; 1 = off"},
-    {"length_penalty",
-     "",
-     &Generate::length_penalty,
-     "P",
-     {"a finite number", -DBL_MAX, DBL_MAX},
-     "Beam search",
+    {"length_penalty", "", &Generate::length_penalty, "P", kFinite, kBeamGroup,
      "Above 0 favours long answers"},
-    {"early_stopping",
-     "",
-     &Generate::early_stopping,
-     "WHEN",
-     {"true, false or never"},
-     "Beam search",
+    {"early_stopping", "", &Generate::early_stopping, "WHEN", kWhen, kBeamGroup,
      "true, false or never, as in transformers"},
-    {"renormalize_logits", "", &Sampling::renormalize_logits, "", kSwitch, "Beam search",
+    {"renormalize_logits", "", &Sampling::renormalize_logits, "", kSwitch, kBeamGroup,
      "Renormalize log-probabilities after all processors"},
 });
 
@@ -149,30 +118,6 @@ std::string RequestOption::flag() const {
   return text;
 }
 
-void RequestOption::set_words(GenerateOptions& options, std::span<const std::string> words) const {
-  const auto set_member = [&]<typename T>(const Member<T>& place) {
-    T value{};
-    for (const std::string& word : words) {
-      if (!read_word(word, value) || !accepts(range, value)) refuse(*this, quote(word));
-    }
-    place.of(options) = std::move(value);
-  };
-  std::visit(set_member, member);
-}
-
-void RequestOption::set_field(GenerateOptions& options, const nlohmann::json& json) const {
-  const auto set_member = [&]<typename T>(const Member<T>& place) {
-    T value{};
-    if (!read_json(json, value) || !accepts(range, value)) refuse(*this, in_words(json));
-    place.of(options) = std::move(value);
-  };
-  std::visit(set_member, member);
-}
-
-void RequestOption::copy(const GenerateOptions& from, GenerateOptions& to) const {
-  std::visit([&](const auto& place) { place.of(to) = place.of(from); }, member);
-}
-
 nlohmann::json RequestOption::value(const GenerateOptions& options) const {
   const auto write = [&](const auto& place) {
     const auto& held = place.of(options);
@@ -199,12 +144,24 @@ const RequestOption& request_option(std::string_view name) {
 }
 
 void RequestChanges::set_words(const RequestOption& option, std::span<const std::string> words) {
-  option.set_words(values_, words);
+  const auto set = [&]<typename T>(const Member<T>& member) {
+    T value{};
+    for (const std::string& word : words) {
+      if (!read_word(word, value) || !accepts(option.range, value)) refuse(option, quote(word));
+    }
+    member.of(values_) = std::move(value);
+  };
+  std::visit(set, option.member);
   given_.push_back(&option);
 }
 
-void RequestChanges::set_field(const RequestOption& option, const nlohmann::json& value) {
-  option.set_field(values_, value);
+void RequestChanges::set_field(const RequestOption& option, const nlohmann::json& json) {
+  const auto set = [&]<typename T>(const Member<T>& member) {
+    T value{};
+    if (!read_json(json, value) || !accepts(option.range, value)) refuse(option, in_words(json));
+    member.of(values_) = std::move(value);
+  };
+  std::visit(set, option.member);
   given_.push_back(&option);
 }
 
@@ -216,7 +173,9 @@ GenerateOptions RequestChanges::over(GenerateOptions options) const {
       options.sampling.greedy = false;
     }
   }
-  for (const RequestOption* row : given_) row->copy(values_, options);
+  for (const RequestOption* row : given_) {
+    std::visit([&](const auto& member) { member.of(options) = member.of(values_); }, row->member);
+  }
   options.validate();
   return options;
 }
@@ -263,18 +222,6 @@ void GenerateOptions::validate() const {
   if (best_of > 1) refuse_beams("best_of");
   if (logprobs >= 0) refuse_beams("logprobs");
   if (stop_on_loop) refuse_beams("stop_on_loop");
-}
-
-void GenerateOptions::check_vocabulary(std::int64_t vocab) const {
-  const auto check = [&](std::int32_t id, const char* name) {
-    if (id >= 0 && id < vocab) return;
-    throw Error("Token id " + std::to_string(id) + " in " + option(name) + " is out of range 0.." +
-                std::to_string(vocab - 1) + ".");
-  };
-  for (const auto& [id, bias] : sampling.logit_bias) check(id, "logit_bias");
-  for (const std::vector<std::int32_t>& word : sampling.bad_words) {
-    for (const std::int32_t id : word) check(id, "bad_words");
-  }
 }
 
 }  // namespace aira

@@ -3,14 +3,10 @@
 // member, a row of the table and its effect.
 #pragma once
 
-#include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <span>
-#include <string>
 #include <string_view>
-#include <utility>
 #include <variant>
-#include <vector>
 
 #include "aira/generate.h"
 #include "model/config.h"
@@ -19,18 +15,16 @@ namespace aira {
 
 /// A member of GenerateOptions or of its SamplingOptions.
 template <typename T>
-class Member {
- public:
-  constexpr Member(T GenerateOptions::*member) : own_(member) {}
-  constexpr Member(T SamplingOptions::*member) : sampling_(member) {}
+struct Member {
+  constexpr Member(T GenerateOptions::*member) : own(member) {}
+  constexpr Member(T SamplingOptions::*member) : sampling(member) {}
   template <typename Options>
   auto& of(Options& options) const {
-    return own_ != nullptr ? options.*own_ : options.sampling.*sampling_;
+    return own != nullptr ? options.*own : options.sampling.*sampling;
   }
 
- private:
-  T GenerateOptions::*own_ = nullptr;
-  T SamplingOptions::*sampling_ = nullptr;
+  T GenerateOptions::*own = nullptr;
+  T SamplingOptions::*sampling = nullptr;
 };
 
 /// Legal values. Numbers lie between `from` and `to`, inclusive.
@@ -56,11 +50,6 @@ struct RequestOption {
 
   /// "--top-k"
   std::string flag() const;
-  /// Sets the member from words: the last one counts, but a list takes all. Throws UsageError.
-  void set_words(GenerateOptions& options, std::span<const std::string> words) const;
-  /// Sets the member from a JSON field. Throws UsageError.
-  void set_field(GenerateOptions& options, const nlohmann::json& value) const;
-  void copy(const GenerateOptions& from, GenerateOptions& to) const;
   /// The member as a JSON field; null when it is off by a value that cannot be asked for.
   nlohmann::json value(const GenerateOptions& options) const;
   /// The default for --help; empty for switches, lists and the seed, which is drawn.
@@ -75,7 +64,9 @@ const RequestOption& request_option(std::string_view name);
 /// The options that someone asked for, to be laid over defaults.
 class RequestChanges {
  public:
+  /// Sets an option from words: the last one counts, but a list takes all. Throws UsageError.
   void set_words(const RequestOption& option, std::span<const std::string> words);
+  /// Sets an option from a JSON field. Throws UsageError.
   void set_field(const RequestOption& option, const nlohmann::json& value);
   /// `options` with the changes. Asking for temperature, top_k, top_p, min_p or typical_p asks for
   /// sampling, even from a model that is greedy by default. Throws UsageError for options that do

@@ -3,13 +3,11 @@
 // typical-p -> draw.
 #pragma once
 
-#include <cstdint>
+#include <array>
 #include <optional>
-#include <span>
-#include <vector>
 
 #include "model/device_sampler.h"
-#include "run/processors.h"
+#include "run/scores.h"
 
 namespace aira {
 
@@ -19,21 +17,25 @@ struct Candidate {
   double probability = 0;
 };
 
-/// Where a draw stands in the random stream: Philox4x32-10 (Salmon et al., SC'11) keyed by the
-/// seed. The same place gives the same number on every machine.
+/// Where a draw stands in the random stream, which is keyed by the seed. The same place gives the
+/// same number on every machine.
 struct DrawPlace {
   std::uint64_t seed = 0;
   std::uint32_t answer = 0;  // which of the -n answers
   std::uint32_t index = 0;   // which token of the answer
 };
 
+/// Philox4x32-10, a counter-based random generator (Salmon, Moraes, Dror and Shaw, "Parallel Random
+/// Numbers: As Easy as 1, 2, 3", SC'11): number n of a stream needs no number before it.
+std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter,
+                                        std::array<std::uint32_t, 2> key);
 /// A number in [0, 1) with 53 random bits.
 double uniform(const DrawPlace& place);
 
 /// These options for a DeviceSampler; nothing when they need the host's Sampler.
 std::optional<DeviceDraw> device_draw(const SamplingOptions& options, double uniform);
 
-/// Holds the scratch memory of one vocabulary, so that a token costs no allocation.
+/// Holds the scratch memory of one vocabulary.
 class Sampler {
  public:
   explicit Sampler(std::int64_t vocab);
@@ -43,33 +45,24 @@ class Sampler {
   std::int32_t sample(std::span<const float> logits, const History& history,
                       const SamplingOptions& options, const DrawPlace& place);
 
-  /// The distribution that `sample` draws from, most probable first, ties by id. Valid until the
-  /// next call.
+  /// The distribution that `sample` draws from, most probable first, ties by id; at least those
+  /// that have `wanted` of the mass. Valid until the next call.
   std::span<const Candidate> distribution(std::span<const float> logits, const History& history,
-                                          const SamplingOptions& options);
+                                          const SamplingOptions& options, double wanted = 1);
 
   /// For other work on a row between calls.
-  ProcessorScratch& scratch() { return scratch_; }
+  ScoreRow& row() { return row_; }
 
  private:
-  void prepare(std::span<const float> logits, const History& history,
-               const SamplingOptions& options, double wanted);
-  void take_candidates(const SamplingOptions& options);
-  float top_k_threshold(std::int64_t top_k);
+  double take_candidates(std::int64_t top_k);
   void keep_top_p(double top_p);
   void keep_typical(double mass);
-  double depth(const Candidate& candidate) const;
-  double total() const;
-  template <typename Bin>
-  double drop_far(const Bin& bin, double droppable);
   double drop_improbable(double droppable);
+  double total() const;
   void rank();
 
-  ProcessorScratch scratch_;           // scores: the processed logits
+  ScoreRow row_;                       // the processed logits
   std::vector<Candidate> candidates_;  // up to V
-  double best_ = 0;                    // of the scores
-  double temperature_ = 1;
-  bool ranked_ = false;  // candidates_ are in their final order
 };
 
 }  // namespace aira

@@ -2,12 +2,6 @@
 
 #include <algorithm>
 #include <new>
-#include <optional>
-#include <string>
-#include <utility>
-
-#include "run/log_softmax.h"
-#include "run/processors.h"
 
 namespace aira {
 namespace {
@@ -17,21 +11,6 @@ namespace {
 constexpr std::int64_t kStepRows = 256;
 /// Rows of a scored text whose logits are held at once, at least.
 constexpr std::int64_t kOutputRows = 64;
-
-Session::Limits limits(const Model& model, std::int64_t slots) {
-  return {.slots = slots,
-          .context = model.config.context,
-          .rows = std::max(kStepRows, slots),
-          .output_rows = std::max(kOutputRows, slots)};
-}
-
-/// The draw as a device does it; nothing when it takes the host's Sampler.
-std::optional<DeviceDraw> device_draw(const Want& want) {
-  if (want.sampling == nullptr || want.logprobs > 0) return std::nullopt;
-  std::optional<DeviceDraw> draw = device_draw(*want.sampling, uniform(want.place));
-  if (draw) draw->log_probability = want.logprobs == 0;
-  return draw;
-}
 
 /// Calls work(); what it throws as an Error.
 template <typename Work>
@@ -52,29 +31,13 @@ Scheduler::Scheduler(const Model& model, const Tokenizer& tokenizer, Backend& ba
                      ThreadPool& threads, std::vector<std::int32_t> end_ids, std::int64_t slots)
     : model_(model),
       threads_(threads),
-      end_ids_(std::move(end_ids)),
-      context_{tokenizer, end_ids_, model.config.context, model.config.vocab},
-      session_(model, backend, limits(model, slots)),
+      context_{tokenizer, std::move(end_ids), model.config.context},
+      session_(model, backend,
+               {.slots = slots,
+                .rows = std::max(kStepRows, slots),
+                .output_rows = std::max(kOutputRows, slots)}),
       sequences_(session_, slots, model.config.context) {
   for (int i = 0; i < threads.size(); ++i) samplers_.emplace_back(model.config.vocab);
-}
-
-Scheduler::~Scheduler() = default;
-
-std::shared_ptr<Task> Scheduler::submit(GenerateRequest request, Listener listener) {
-  // A word's ids at the beginning of a text and after a space are not the same.
-  for (const std::string& word : request.options.bad_words) {
-    for (const std::string& form : {word, " " + word}) {
-      request.options.sampling.bad_words.push_back(
-          context_.tokenizer.encode(form, Tokenizer::Added::kPlainText));
-    }
-  }
-  const auto make = request.options.num_beams > 1 ? make_beam_task : make_answer_task;
-  return waiting_.emplace_back(make(std::move(request), std::move(listener), context_));
-}
-
-std::shared_ptr<Task> Scheduler::submit(ScoreRequest request, Listener listener) {
-  return waiting_.emplace_back(make_score_task(std::move(request), std::move(listener), context_));
 }
 
 /// Running tasks take free slots first (the next of many answers), then those that wait, in order.
@@ -92,8 +55,7 @@ void Scheduler::begin_waiting() {
 void Scheduler::plan() {
   rows_.clear();
   output_rows_.clear();
-  parts_.clear();
-  outputs_.clear();
+  planned_ = {};
   for (const bool decodes : {true, false}) {
     for (const auto& sequence : sequences_.all()) {
       if (sequence && sequence->pending() > 0 && (sequence->pending() == 1) == decodes) {
@@ -115,18 +77,15 @@ void Scheduler::add_rows(const std::shared_ptr<Sequence>& sequence) {
     const std::int64_t position = sequence->cached + i;
     if (i >= silent) {
       output_rows_.push_back(static_cast<std::int32_t>(rows_.size()));
-      outputs_.push_back({.sequence = sequence,
-                          .position = position,
-                          .want = sequence->owner->want(*sequence, position),
-                          .outcome = {},
-                          .problem = {}});
+      planned_.outputs.push_back(
+          {.sequence = sequence, .position = position, .want = sequence->owner->want(*sequence)});
     }
     rows_.push_back({.token = sequence->ids[static_cast<std::size_t>(position)],
                      .slot = sequence->slot,
                      .position = static_cast<std::int32_t>(position),
                      .prompt = position < sequence->given});
   }
-  parts_.push_back({sequence, sequence->cached + count});
+  planned_.parts.emplace_back(sequence, sequence->cached + count);
 }
 
 // Where the device draws all tokens, a step starts before the tokens of the one before it are
@@ -137,7 +96,7 @@ bool Scheduler::step() {
   if (rows_.empty() && flights_.empty()) return false;
   if (rows_.empty()) {
     land();
-  } else if (device_can_draw()) {
+  } else if (plan_draws()) {
     launch();
     if (flights_.size() > 1) land();
   } else if (!flights_.empty()) {
@@ -150,37 +109,43 @@ bool Scheduler::step() {
   return true;
 }
 
-bool Scheduler::device_can_draw() const {
-  if (outputs_.empty() && flights_.empty()) return false;  // nothing to draw, perhaps no device
-  return std::all_of(outputs_.begin(), outputs_.end(), [&](const Output& output) {
-    const std::optional<DeviceDraw> draw = device_draw(output.want);
-    return draw && session_.can_draw(*draw);
-  });
+/// How the device is to draw the planned tokens; false when it cannot draw all of them.
+bool Scheduler::plan_draws() {
+  draws_.clear();
+  for (const Output& output : planned_.outputs) {
+    const Want& want = output.want;
+    if (want.sampling == nullptr || want.logprobs > 0) return false;
+    std::optional<DeviceDraw> draw = device_draw(*want.sampling, uniform(want.place));
+    if (!draw || !session_.can_draw(*draw)) return false;
+    draw->log_probability = want.logprobs == 0;
+    draws_.push_back(*draw);
+  }
+  return !draws_.empty() || !flights_.empty();  // nothing to draw: perhaps no device
 }
 
 void Scheduler::compute() {
   std::span<const float> logits;
   const std::optional<Error> problem =
       error_of([&] { logits = session_.forward(rows_, output_rows_, sequences_.table()); });
-  if (problem) return fail_parts(parts_, *problem);
-  for (const Part& part : parts_) {
-    part.sequence->cached = part.end;
-    sequences_.publish(*part.sequence, part.end);
+  if (problem) return fail(planned_, *problem);
+  for (const auto& [sequence, end] : planned_.parts) {
+    sequence->cached = end;
+    sequences_.publish(*sequence, end);
   }
   const auto vocab = static_cast<std::size_t>(model_.config.vocab);
-  threads_.split(static_cast<std::int64_t>(outputs_.size()), [&](std::int64_t begin,
-                                                                 std::int64_t end, int member) {
+  std::vector<Output>& outputs = planned_.outputs;
+  const auto evaluate_some = [&](std::int64_t begin, std::int64_t end, int member) {
     for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
-      Output& output = outputs_[i];
-      output.problem = error_of([&] {
-        evaluate(output, logits.subspan(i * vocab, vocab),
+      outputs[i].problem = error_of([&] {
+        evaluate(outputs[i], logits.subspan(i * vocab, vocab),
                  samplers_[static_cast<std::size_t>(member)]);
       });
     }
-  });
-  for (Output& output : outputs_) {
+  };
+  threads_.split(static_cast<std::int64_t>(outputs.size()), evaluate_some);
+  for (Output& output : outputs) {
     const bool goes_on = output.want.sampling != nullptr && !output.want.last;
-    if (goes_on && !output.problem) output.sequence->ids.push_back(output.outcome.token);
+    if (goes_on && !output.problem) output.sequence->ids.push_back(output.choice.chosen.token);
     commit(output);
   }
 }
@@ -190,63 +155,61 @@ void Scheduler::evaluate(Output& output, std::span<const float> logits, Sampler&
   if (want.sampling == nullptr) {
     return output.sequence->owner->evaluate(*output.sequence, output.position, logits, sampler);
   }
-  Outcome& outcome = output.outcome;
-  outcome.token = sampler.sample(logits, want.history, *want.sampling, want.place);
+  const std::int32_t token = sampler.sample(logits, want.history, *want.sampling, want.place);
+  output.choice.chosen.token = token;
   if (want.logprobs < 0) return;
   const LogSoftmax distribution(logits);
-  outcome.choice.chosen = {outcome.token, distribution[outcome.token]};
-  outcome.choice.top = distribution.top(want.logprobs);
+  output.choice.chosen.log_probability = distribution[token];
+  output.choice.top = distribution.top(want.logprobs);
 }
 
-/// Hands an outcome to its task.
+/// Hands the result of a row to its task.
 void Scheduler::commit(Output& output) {
   Task* task = output.sequence->owner;
   if (task == nullptr || task->done()) return;  // it ended at an earlier row or step
   if (!output.problem) {
     output.problem =
-        error_of([&] { task->accept(*output.sequence, std::move(output.outcome), sequences_); });
+        error_of([&] { task->accept(*output.sequence, std::move(output.choice), sequences_); });
   }
   if (output.problem) task->fail(*output.problem);
 }
 
 /// Starts a step without waiting for it; the one before it may still be on its way.
 void Scheduler::launch() {
-  draws_.clear();
-  for (const Output& output : outputs_) draws_.push_back(*device_draw(output.want));
   const std::optional<Error> problem =
       error_of([&] { session_.launch(rows_, output_rows_, sequences_.table(), draws_); });
-  if (problem) return fail_parts(parts_, *problem);
-  for (const Part& part : parts_) part.sequence->cached = part.end;
-  for (const Output& output : outputs_) {
+  if (problem) return fail(planned_, *problem);
+  for (const auto& [sequence, end] : planned_.parts) sequence->cached = end;
+  for (const Output& output : planned_.outputs) {
     if (!output.want.last) output.sequence->ids.push_back(kDrawnToken);
   }
-  flights_.push_back({std::move(parts_), std::move(outputs_)});
+  flights_.push_back(std::move(planned_));
 }
 
 /// Waits for the tokens of the earliest step on its way.
 void Scheduler::land() {
-  Flight flight = std::move(flights_.front());
+  Step flight = std::move(flights_.front());
   flights_.pop_front();
   std::span<const DrawnToken> tokens;
   const std::optional<Error> problem = error_of([&] { tokens = session_.drawn(); });
-  if (problem) return fail_parts(flight.parts, *problem);
+  if (problem) return fail(flight, *problem);
   for (std::size_t i = 0; i < flight.outputs.size(); ++i) {
     Output& output = flight.outputs[i];
     const auto next = static_cast<std::size_t>(output.position) + 1;
     const auto& [id, log_probability] = tokens[i];
     if (id == kNotDrawn) output.problem = error_of(throw_not_a_number);
     if (next < output.sequence->ids.size()) output.sequence->ids[next] = id;
-    output.outcome = {id, {.chosen = {id, log_probability}, .top = {}}};
+    output.choice.chosen = {id, log_probability};
   }
-  for (const Part& part : flight.parts) {
-    if (part.sequence->owner != nullptr) sequences_.publish(*part.sequence, part.end);
+  for (const auto& [sequence, end] : flight.parts) {
+    if (sequence->owner != nullptr) sequences_.publish(*sequence, end);
   }
   for (Output& output : flight.outputs) commit(output);
 }
 
-void Scheduler::fail_parts(const std::vector<Part>& parts, const Error& error) {
-  for (const Part& part : parts) {
-    if (part.sequence->owner != nullptr) part.sequence->owner->fail(error);
+void Scheduler::fail(const Step& step, const Error& error) {
+  for (const auto& [sequence, end] : step.parts) {
+    if (sequence->owner != nullptr) sequence->owner->fail(error);
   }
 }
 
@@ -263,18 +226,20 @@ void Scheduler::cancel(Task& task) {
   remove_done();
 }
 
-void Scheduler::cancel_all() {
-  for (const auto& task : waiting_) task->cancel();
-  for (const auto& task : running_) task->cancel();
+template <typename End>
+void Scheduler::end_all(const End& end) {
+  std::for_each(waiting_.begin(), waiting_.end(), end);
+  std::for_each(running_.begin(), running_.end(), end);
   waiting_.clear();
   remove_done();
 }
 
+void Scheduler::cancel_all() {
+  end_all([](const auto& task) { task->cancel(); });
+}
+
 void Scheduler::fail_all(const Error& error) {
-  for (const auto& task : waiting_) task->fail(error);
-  for (const auto& task : running_) task->fail(error);
-  waiting_.clear();
-  remove_done();
+  end_all([&](const auto& task) { task->fail(error); });
 }
 
 }  // namespace aira

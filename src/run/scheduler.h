@@ -1,24 +1,13 @@
-// Many requests at once through one model: continuous batching. Sequences join and leave between
-// steps; each step computes one token of every running answer and, beside them, chunks of new
-// prompts. What a request yields does not depend on what runs beside it.
-//
-// A step is plan, compute, commit: nothing that other requests rely on (pages of the prefix cache,
-// tokens, texts) is published before the computation has succeeded. A failed step fails the
-// requests that had rows in it and nothing else.
+// Continuous batching: each step computes one token of every running answer and, beside them,
+// chunks of new prompts. What a request yields does not depend on what runs beside it. A step is
+// plan, compute, commit: nothing that others rely on (pages of the prefix cache, tokens, texts) is
+// published before the computation has succeeded; if it fails, the requests with rows in it fail.
 #pragma once
 
-#include <cstdint>
 #include <deque>
-#include <memory>
 #include <optional>
-#include <span>
-#include <vector>
 
-#include "aira/engine.h"
 #include "base/thread_pool.h"
-#include "model/model.h"
-#include "run/sampler.h"
-#include "run/sequences.h"
 #include "run/task.h"
 
 namespace aira {
@@ -29,18 +18,13 @@ class Scheduler {
   /// Drawing and scoring on the host use `threads`.
   Scheduler(const Model& model, const Tokenizer& tokenizer, Backend& backend, ThreadPool& threads,
             std::vector<std::int32_t> end_ids, std::int64_t slots);
-  ~Scheduler();
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
 
-  /// Throws Error or UsageError for a request that can never be done. May be called from any
-  /// thread.
-  void check(const GenerateRequest& request) const;
-  void check(const ScoreRequest& request) const;
-
-  /// Queues a request that check() accepts. The listener is called within step() and cancel().
-  std::shared_ptr<Task> submit(GenerateRequest request, Listener listener);
-  std::shared_ptr<Task> submit(ScoreRequest request, Listener listener);
+  /// The task that a request becomes. Throws Error or UsageError for one that can never be done.
+  /// May be called from any thread.
+  std::shared_ptr<Task> make_task(Request request, Listener listener) const;
+  void submit(std::shared_ptr<Task> task) { waiting_.push_back(std::move(task)); }
 
   /// Computes one step for everything that runs and lets waiting requests begin where there is
   /// room. False when there was nothing to do.
@@ -54,44 +38,38 @@ class Scheduler {
   /// Fails every request for a reason common to all.
   void fail_all(const Error& error);
 
-  std::int64_t slots() const { return sequences_.slots(); }
-
  private:
-  /// Rows of one sequence in a step.
-  struct Part {
-    std::shared_ptr<Sequence> sequence;
-    std::int64_t end = 0;  // positions computed once the step has succeeded
-  };
   /// A row whose logits are wanted.
   struct Output {
     std::shared_ptr<Sequence> sequence;
     std::int64_t position = 0;
     Want want;
-    Outcome outcome;
-    std::optional<Error> problem;
+    Choice choice = {};
+    std::optional<Error> problem = {};
   };
-  /// A step that the device is computing, whose tokens the host does not know yet.
-  struct Flight {
-    std::vector<Part> parts;
+  /// What becomes of a step's results. In flight: the host does not know its tokens yet.
+  struct Step {
+    /// Sequences and how many of their positions are computed once the step has succeeded.
+    std::vector<std::pair<std::shared_ptr<Sequence>, std::int64_t>> parts;
     std::vector<Output> outputs;
   };
 
   void begin_waiting();
   void plan();
   void add_rows(const std::shared_ptr<Sequence>& sequence);
-  bool device_can_draw() const;
+  bool plan_draws();
   void compute();
   void evaluate(Output& output, std::span<const float> logits, Sampler& sampler) const;
   void launch();
   void land();
   void commit(Output& output);
-  void fail_parts(const std::vector<Part>& parts, const Error& error);
+  static void fail(const Step& step, const Error& error);
+  template <typename End>
+  void end_all(const End& end);
   void remove_done();
-  void check_ids(std::span<const std::int32_t> ids) const;
 
   const Model& model_;
   ThreadPool& threads_;
-  std::vector<std::int32_t> end_ids_;
   TaskContext context_;
   Session session_;
   Sequences sequences_;
@@ -101,10 +79,9 @@ class Scheduler {
   // The step being planned.
   std::vector<Row> rows_;
   std::vector<std::int32_t> output_rows_;
-  std::vector<Part> parts_;
-  std::vector<Output> outputs_;
-  std::deque<Flight> flights_;  // the earliest first
   std::vector<DeviceDraw> draws_;
+  Step planned_;
+  std::deque<Step> flights_;  // the earliest first
 };
 
 }  // namespace aira

@@ -3,12 +3,9 @@
 // predicts as many new ids as the context holds, and the last one, which has fewer left, fills its
 // context with the ids before them.
 #include <algorithm>
+#include <atomic>
 #include <cmath>
-#include <utility>
-#include <vector>
 
-#include "run/log_softmax.h"
-#include "run/processors.h"
 #include "run/task.h"
 
 namespace aira {
@@ -23,13 +20,12 @@ class ScoreTask final : public Task {
         window_first_(request_.first) {
     const auto size = static_cast<std::int64_t>(request_.ids.size());
     score_.tokens.resize(static_cast<std::size_t>(std::max<std::int64_t>(0, size - window_first_)));
-    is_greedy_.resize(score_.tokens.size());
   }
 
   void advance(Sequences& sequences) override;
   void evaluate(const Sequence& sequence, std::int64_t position, std::span<const float> logits,
                 Sampler& sampler) override;
-  void accept(Sequence& /*sequence*/, Outcome /*outcome*/, Sequences& /*sequences*/) override {
+  void accept(Sequence& /*sequence*/, Choice /*choice*/, Sequences& /*sequences*/) override {
     if (++accepted_ == score_.tokens.size()) deliver();
   }
   void cancel() override { fail(Error("The scoring was interrupted.")); }
@@ -45,8 +41,8 @@ class ScoreTask final : public Task {
 
   ScoreRequest request_;
   std::int64_t context_;
-  Score score_;                          // tokens: [ids from request_.first on]
-  std::vector<std::uint8_t> is_greedy_;  // the same; bytes, which threads may write side by side
+  Score score_;                         // tokens: [ids from request_.first on]
+  std::atomic<bool> is_greedy_ = true;  // threads may write it side by side
   std::size_t accepted_ = 0;
   std::int64_t window_begin_ = 0;  // the id at position 0 of the current window
   std::int64_t window_first_;      // the first id that the next window predicts
@@ -75,18 +71,15 @@ void ScoreTask::evaluate(const Sequence& /*sequence*/, std::int64_t position,
   const std::int32_t id = request_.ids[next];
   const LogSoftmax distribution(logits);
   if (std::isnan(distribution[id])) throw_not_a_number();
-  const std::size_t place = next - static_cast<std::size_t>(request_.first);
-  score_.tokens[place] = {id, distribution[id]};
-  is_greedy_[place] = distribution.highest() <= logits[static_cast<std::size_t>(id)] ? 1 : 0;
+  score_.tokens[next - static_cast<std::size_t>(request_.first)] = {id, distribution[id]};
+  if (logits[static_cast<std::size_t>(id)] < distribution.highest()) is_greedy_ = false;
 }
 
 void ScoreTask::deliver() {
-  for (std::size_t i = 0; i < score_.tokens.size(); ++i) {
-    score_.logprob += score_.tokens[i].log_probability;
-    score_.is_greedy = score_.is_greedy && is_greedy_[i] != 0;
-  }
+  for (const TokenLogProbability& token : score_.tokens) score_.logprob += token.log_probability;
+  score_.is_greedy = is_greedy_;
+  if (listener().scored) post([this] { listener().scored(score_); });
   finish();
-  if (listener().scored) listener().scored(score_);
 }
 
 }  // namespace

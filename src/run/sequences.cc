@@ -1,8 +1,9 @@
 #include "run/sequences.h"
 
 #include <algorithm>
-#include <array>
 #include <cassert>
+
+#include "run/task.h"
 
 namespace aira {
 namespace {
@@ -19,6 +20,65 @@ PagePool::PageIds ids_of_page(const Sequence& sequence, std::int64_t page) {
 
 }  // namespace
 
+PagePool::PagePool(std::int64_t pages, std::int64_t kept)
+    : pages_(static_cast<std::size_t>(pages)), kept_(kept) {
+  // Low pages are reused first, so that memory which is never needed is never touched.
+  for (std::int64_t page = pages; page-- > 0;) free_.push_back(static_cast<std::int32_t>(page));
+}
+
+std::int32_t PagePool::evict() {
+  const std::int32_t page = unused_.front();
+  unused_.pop_front();
+  known_.erase(at(page).known);
+  at(page).number = 0;
+  return page;
+}
+
+std::int32_t PagePool::take() {
+  assert(available() > 0);
+  std::int32_t page = kNone;
+  if (free_.empty()) {
+    page = evict();
+  } else {
+    page = free_.back();
+    free_.pop_back();
+  }
+  at(page).users = 1;
+  return page;
+}
+
+void PagePool::share(std::int32_t page) {
+  if (at(page).users++ == 0) unused_.erase(at(page).unused);
+}
+
+void PagePool::release(std::int32_t page) {
+  assert(at(page).users > 0);
+  if (--at(page).users > 0) return;
+  if (at(page).number == 0) {
+    free_.push_back(page);
+    return;
+  }
+  at(page).unused = unused_.insert(unused_.end(), page);
+  if (static_cast<std::int64_t>(unused_.size()) > kept_) free_.push_back(evict());
+}
+
+void PagePool::publish(std::int32_t page, std::int32_t parent, const PageIds& ids) {
+  if (at(page).number != 0 || (parent != kNone && at(parent).number == 0)) return;
+  const std::uint64_t after = parent == kNone ? 0 : at(parent).number;
+  const auto [entry, added] = known_.emplace(Key{after, ids}, page);
+  if (!added) return;
+  at(page).number = ++numbers_;
+  at(page).known = entry;
+}
+
+std::int32_t PagePool::find(std::int32_t parent, const PageIds& ids) {
+  if (parent != kNone && at(parent).number == 0) return kNone;
+  const auto found = known_.find({parent == kNone ? 0 : at(parent).number, ids});
+  if (found == known_.end()) return kNone;
+  share(found->second);
+  return found->second;
+}
+
 // Each slot can have pages for a whole context, so a sequence that has begun can always go on. The
 // prefix cache may keep two contexts' worth of pages on top.
 Sequences::Sequences(Session& session, std::int64_t slots, std::int64_t context)
@@ -29,8 +89,12 @@ Sequences::Sequences(Session& session, std::int64_t slots, std::int64_t context)
       table_(static_cast<std::size_t>(slots * width_)) {}
 
 std::int64_t Sequences::free() const {
+  std::map<const Task*, std::int64_t> open;
+  for (const auto& sequence : slots_) {
+    if (sequence) ++open[sequence->owner];
+  }
   std::int64_t free = slots();
-  for (const auto& [owner, share] : shares_) free -= std::max(share.open, share.reserved);
+  for (const auto& [owner, count] : open) free -= std::max(count, owner->slots());
   return free;
 }
 
@@ -40,7 +104,6 @@ Sequence& Sequences::open(Task& owner) {
   *slot = std::make_shared<Sequence>();
   (*slot)->owner = &owner;
   (*slot)->slot = static_cast<std::int32_t>(slot - slots_.begin());
-  ++shares_[&owner].open;
   return **slot;
 }
 
@@ -56,10 +119,9 @@ Sequence& Sequences::start(Task& owner, std::span<const std::int32_t> ids,
   sequence.ids.assign(ids.begin(), ids.end());
   sequence.output_from = output_from;
   sequence.given = static_cast<std::int64_t>(ids.size());
+  std::int32_t page = PagePool::kNone;
   while (sequence.cached + kPagePositions <= output_from) {
-    const std::int32_t parent = sequence.pages.empty() ? PagePool::kNone : sequence.pages.back();
-    const std::int32_t page =
-        pool_.find(parent, ids_of_page(sequence, sequence.cached / kPagePositions));
+    page = pool_.find(page, ids_of_page(sequence, sequence.published));
     if (page == PagePool::kNone) break;
     append_page(sequence, page);
     sequence.cached += kPagePositions;
@@ -76,16 +138,14 @@ Sequence& Sequences::fork(const Sequence& parent, std::int64_t length) {
   sequence.given = std::min(parent.given, length);
   const std::int64_t whole = length / kPagePositions;
   sequence.published = std::min(parent.published, whole);
-  for (std::int64_t i = 0; i < whole; ++i) {
-    const std::int32_t page = parent.pages[static_cast<std::size_t>(i)];
+  for (const std::int32_t page : std::span(parent.pages).first(static_cast<std::size_t>(whole))) {
     pool_.share(page);
     append_page(sequence, page);
   }
   if (length % kPagePositions != 0) {
-    const std::array<PageCopy, 1> copy = {
-        {{.from = parent.pages[static_cast<std::size_t>(whole)], .to = pool_.take()}}};
-    append_page(sequence, copy[0].to);
-    session_.copy_pages(copy);
+    const PageCopy copy{.from = parent.pages[sequence.pages.size()], .to = pool_.take()};
+    append_page(sequence, copy.to);
+    session_.copy_pages({&copy, 1});
   }
   return sequence;
 }
@@ -97,7 +157,6 @@ void Sequences::close(Sequence& sequence) {
     pool_.release(*page);
   }
   sequence.pages.clear();
-  --shares_[sequence.owner].open;
   sequence.owner = nullptr;
   slots_[static_cast<std::size_t>(sequence.slot)].reset();
 }
@@ -106,7 +165,6 @@ void Sequences::close_all(Task& owner) {
   for (const auto& sequence : slots_) {
     if (sequence && sequence->owner == &owner) close(*sequence);
   }
-  shares_.erase(&owner);
 }
 
 void Sequences::reserve_pages(Sequence& sequence, std::int64_t count) {

@@ -4,13 +4,9 @@
 #pragma once
 
 #include <chrono>
-#include <cstdint>
-#include <memory>
-#include <optional>
-#include <span>
-#include <string>
-#include <utility>
-#include <vector>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
 
 #include "aira/engine.h"
 #include "run/sampler.h"
@@ -24,30 +20,22 @@ struct Want {
   const SamplingOptions* sampling = nullptr;
   History history = {};
   DrawPlace place = {};
-  bool last = false;  // the sequence does not go on from the drawn token
-  std::int64_t logprobs =
-      -1;  // also the token's log-probability and this many alternatives; -1: no
-};
-
-/// What came of it.
-struct Outcome {
-  std::int32_t token = 0;  // drawn; already the sequence's next id unless Want::last
-  Choice choice = {};      // as far as Want::logprobs asked for it
+  bool last = false;           // the sequence does not go on from the drawn token
+  std::int64_t logprobs = -1;  // also log-probabilities, with this many alternatives; -1: no
 };
 
 /// What all tasks of a scheduler share.
 struct TaskContext {
   const Tokenizer& tokenizer;
-  const std::vector<std::int32_t>& end_ids;
+  std::vector<std::int32_t> end_ids;
   std::int64_t context;
-  std::int64_t vocab;
 };
 
+/// What it yields goes into a mailbox as events, which run on the threads that hold its Ticket. All
+/// but run_events() belongs to the engine's thread.
 class Task {
  public:
   explicit Task(Listener listener) : listener_(std::move(listener)) {}
-  Task(const Task&) = delete;
-  Task& operator=(const Task&) = delete;
   virtual ~Task() = default;
 
   /// Slots that must be free before the task may begin.
@@ -55,45 +43,75 @@ class Task {
   /// Called when it begins and before each step: closes sequences that have ended, opens others
   /// where there is room.
   virtual void advance(Sequences& sequences) = 0;
-  /// What the logits after `position` are for. By default the task evaluates them.
-  virtual Want want(const Sequence& /*sequence*/, std::int64_t /*position*/) const { return {}; }
+  /// What the logits after a position of `sequence` are for; by default, to be evaluated.
+  virtual Want want(const Sequence& /*sequence*/) { return {}; }
   /// Evaluates a row of logits [V] that is not for drawing. Called for several rows at once, each
   /// with a sampler of its own, before any accept(). May throw Error, which fails the task.
   virtual void evaluate(const Sequence& /*sequence*/, std::int64_t /*position*/,
                         std::span<const float> /*logits*/, Sampler& /*sampler*/) {}
-  /// Takes the outcome for one row. May open and close sequences, but not those with rows in this
-  /// step that were not accepted yet. May throw Error, which fails the task.
-  virtual void accept(Sequence& sequence, Outcome outcome, Sequences& sequences) = 0;
+  /// Takes what came of one row: the token drawn, already the sequence's next id unless Want::last,
+  /// and its log-probabilities as far as Want::logprobs asked for them. May open and close
+  /// sequences, but not those with rows in this step that were not accepted yet. May throw Error,
+  /// which fails the task.
+  virtual void accept(Sequence& sequence, Choice choice, Sequences& sequences) = 0;
 
   bool done() const { return done_; }
   /// Ends with what there is.
   virtual void cancel() = 0;
   void fail(const Error& error) {
-    if (std::exchange(done_, true)) return;
-    if (listener_.failed) listener_.failed(error);
+    if (done_) return;
+    if (listener_.failed) post([this, error] { listener_.failed(error); });
+    finish();
+  }
+
+  /// Runs the events, with `waits` until there will be no more. True when there will be none.
+  bool run_events(bool waits) {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      if (waits) posted_.wait(lock, [&] { return done_ || !events_.empty(); });
+      if (events_.empty()) return done_;
+      const std::function<void()> event = std::move(events_.front());
+      events_.pop_front();
+      lock.unlock();
+      event();
+      lock.lock();
+    }
   }
 
  protected:
-  void finish() { done_ = true; }
   const Listener& listener() const { return listener_; }
+  void post(std::function<void()> event) {
+    const std::lock_guard lock(mutex_);
+    events_.push_back(std::move(event));
+    posted_.notify_all();
+  }
+  void hand_over(std::size_t number, Answer answer) {
+    if (!listener_.finished) return;
+    post([this, number, answer = std::move(answer)] { listener_.finished(number, answer); });
+  }
+  /// After the last event.
+  void finish() {
+    const std::lock_guard lock(mutex_);
+    done_ = true;
+    posted_.notify_all();
+  }
 
  private:
-  Listener listener_;
-  bool done_ = false;
+  const Listener listener_;
+  std::mutex mutex_;  // for what follows
+  std::condition_variable posted_;
+  std::deque<std::function<void()>> events_;
+  bool done_ = false;  // written by the engine's thread, which reads it without the lock
 };
 
-/// Answers by sampling, by beam search, and the log-likelihood of a text.
+/// Answers by sampling, by beam search, and the log-likelihood of a text. Of the options,
+/// max_new_tokens fits the context, and stop and bad_words are complete.
 std::shared_ptr<Task> make_answer_task(GenerateRequest request, Listener listener,
                                        const TaskContext& context);
 std::shared_ptr<Task> make_beam_task(GenerateRequest request, Listener listener,
                                      const TaskContext& context);
 std::shared_ptr<Task> make_score_task(ScoreRequest request, Listener listener,
                                       const TaskContext& context);
-
-/// Tokens that an answer may have.
-std::int64_t token_limit(const GenerateRequest& request, const TaskContext& context);
-/// Texts that end an answer.
-std::vector<std::string> stop_texts(const GenerateRequest& request, const TaskContext& context);
 
 inline double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

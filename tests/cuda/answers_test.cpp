@@ -23,7 +23,7 @@ struct Whole {
         scheduler(model, tokenizer, *backend, pool, prompts.end_ids(), slots) {}
 
   std::vector<Answer> answer(const std::vector<GenerateRequest>& requests) {
-    std::vector<std::shared_ptr<Pending>> pending;
+    std::vector<PendingPointer> pending;
     for (const GenerateRequest& request : requests) pending.push_back(ask(scheduler, request));
     while (scheduler.step()) {
     }

@@ -13,8 +13,8 @@
 #include "aira/error.h"
 #include "backends.h"
 #include "model/model.h"
-#include "run/log_softmax.h"
 #include "run/sampler.h"
+#include "run/scores.h"
 
 namespace aira {
 namespace {

@@ -19,7 +19,6 @@
 #include "base/thread_pool.h"
 #include "cpu/cpu_backend.h"
 #include "model/model.h"
-#include "run/log_softmax.h"
 #include "run/sampler.h"
 #include "run/scheduler.h"
 
@@ -56,8 +55,9 @@ Ids greedy(const Loaded& loaded, const Tokenizer& tokenizer, const std::string& 
   Listener listener;
   listener.finished = [&](std::size_t, const Answer& answer) { ids = answer.token_ids; };
   listener.failed = [](const Error& error) { throw error; };
-  const auto task = scheduler.submit(GenerateRequest{*prompt, options}, listener);
-  while (!task->done()) scheduler.step();
+  const auto task = scheduler.make_task(GenerateRequest{*prompt, options}, listener);
+  scheduler.submit(task);
+  while (!task->run_events(false)) scheduler.step();
   return ids;
 }
 

@@ -1,0 +1,82 @@
+// From requests to tasks; those that can never be done are refused.
+#include <algorithm>
+
+#include "run/scheduler.h"
+
+namespace aira {
+namespace {
+
+void check_ids(std::span<const std::int32_t> ids, std::int64_t vocab, const std::string& where,
+               const std::string& remedy = "") {
+  for (const std::int32_t id : ids) {
+    if (id >= 0 && id < vocab) continue;
+    throw Error("Token id " + std::to_string(id) + where + " is out of range 0.." +
+                std::to_string(vocab - 1) + remedy + ".");
+  }
+}
+
+void check_text(std::span<const std::int32_t> ids, std::int64_t vocab) {
+  check_ids(ids, vocab, "",
+            "; if it came from a text, the model folder mixes files of "
+            "different models");
+}
+
+void check_question(const GenerateRequest& request, const ModelConfig& model, std::int64_t slots) {
+  const GenerateOptions& options = request.options;
+  options.validate();
+  for (const auto& [id, bias] : options.sampling.logit_bias) {
+    check_ids({&id, 1}, model.vocab, " in " + option("logit_bias"));
+  }
+  for (const std::vector<std::int32_t>& word : options.sampling.bad_words) {
+    check_ids(word, model.vocab, " in " + option("bad_words"));
+  }
+  if (request.prompt.empty()) throw Error("The prompt is empty.");
+  if (static_cast<std::int64_t>(request.prompt.size()) >= model.context) {
+    throw Error("The question is too long: it takes " + std::to_string(request.prompt.size()) +
+                " tokens with its markers, but the model's context holds " +
+                std::to_string(model.context) + " including at least one of the answer.");
+  }
+  if (options.num_beams > slots) {
+    throw Error("A search with " + std::to_string(options.num_beams) +
+                " beams needs as many sequences at once; this run has " + std::to_string(slots) +
+                " (" + option("batch") + ").");
+  }
+  check_text(request.prompt, model.vocab);
+}
+
+void check_score(const ScoreRequest& request, const ModelConfig& model) {
+  const auto rows = static_cast<std::int64_t>(request.ids.size()) - 1;  // the last predicts nothing
+  if (!request.rolling && rows > model.context) {
+    throw Error("The text is too long to score: it takes " + std::to_string(rows) +
+                " tokens, but the model's context holds " + std::to_string(model.context) + ".");
+  }
+  check_text(request.ids, model.vocab);
+}
+
+}  // namespace
+
+std::shared_ptr<Task> Scheduler::make_task(Request request, Listener listener) const {
+  const ModelConfig& model = model_.config;
+  if (auto* score = std::get_if<ScoreRequest>(&request)) {
+    check_score(*score, model);
+    return make_score_task(std::move(*score), std::move(listener), context_);
+  }
+  auto& question = std::get<GenerateRequest>(request);
+  check_question(question, model, sequences_.slots());
+  GenerateOptions& options = question.options;
+  // A word's ids at the beginning of a text and after a space are not the same.
+  for (const std::string& word : options.bad_words) {
+    for (const std::string& form : {word, " " + word}) {
+      options.sampling.bad_words.push_back(
+          context_.tokenizer.encode(form, Tokenizer::Added::kPlainText));
+    }
+  }
+  // A model whose vocabulary lacks the end marker spells it out.
+  if (!context_.tokenizer.find(kCompletionEnd)) options.stop.emplace_back(kCompletionEnd);
+  options.max_new_tokens = std::min(
+      options.max_new_tokens, model.context - static_cast<std::int64_t>(question.prompt.size()));
+  const auto make = options.num_beams > 1 ? make_beam_task : make_answer_task;
+  return make(std::move(question), std::move(listener), context_);
+}
+
+}  // namespace aira

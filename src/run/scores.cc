@@ -1,0 +1,129 @@
+// The processors are transformers 5's SequenceBias-, RepetitionPenalty-, NoRepeatNGram-,
+// NoBadWords- and MinNewTokensLengthLogitsProcessor, in the order of its `generate` and, as there,
+// in float32.
+#include "run/scores.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "aira/error.h"
+#include "cpu/kernels.h"
+
+namespace aira {
+namespace {
+
+using Ids = std::span<const std::int32_t>;
+
+constexpr float kForbidden = -std::numeric_limits<float>::infinity();
+
+void penalise(ScoreRow& row, Ids history, float penalty) {
+  for (const std::int32_t id : history) row.seen[static_cast<std::size_t>(id)] = 0;
+  for (const std::int32_t id : history) {
+    const auto i = static_cast<std::size_t>(id);
+    if (row.seen[i] != 0) continue;  // a token counts once, however often it occurs
+    row.seen[i] = 1;
+    float& score = row.scores[i];
+    score = score < 0 ? score * penalty : score / penalty;
+  }
+}
+
+/// Forbids every token that would complete an n-gram of `size` ids that the text already has.
+void forbid_repeated(std::vector<float>& scores, Ids history, std::size_t size) {
+  if (history.size() < size) return;
+  const Ids start = history.last(size - 1);
+  for (std::size_t i = 0; i + size <= history.size(); ++i) {
+    if (std::equal(start.begin(), start.end(), history.subspan(i).begin())) {
+      scores[static_cast<std::size_t>(history[i + size - 1])] = kForbidden;
+    }
+  }
+}
+
+void forbid_bad_words(std::vector<float>& scores, const History& history,
+                      const std::vector<std::vector<std::int32_t>>& words) {
+  for (const Ids word : words) {
+    const Ids start = word.first(word.size() - 1);
+    if (start.size() > history.ids.size()) continue;
+    // As in transformers, a text may end even if its end token is a bad word.
+    const Ids& ends = history.end_ids;
+    if (start.empty() && std::find(ends.begin(), ends.end(), word.front()) != ends.end()) continue;
+    if (std::equal(start.begin(), start.end(), history.ids.last(start.size()).begin())) {
+      scores[static_cast<std::size_t>(word.back())] = kForbidden;
+    }
+  }
+}
+
+}  // namespace
+
+LogSoftmax::LogSoftmax(std::span<const float> logits)
+    : logits_(logits), highest_(*std::max_element(logits.begin(), logits.end())) {
+  static const cpu::Kernels& kernels = cpu::choose_kernels();
+  log_sum_ =
+      std::log(kernels.sum_exp(logits.data(), static_cast<std::int64_t>(logits.size()), highest_));
+}
+
+std::vector<TokenLogProbability> LogSoftmax::top(std::int64_t k) const {
+  // Distinct logits may round to one log-probability, so the logits are what is compared.
+  std::vector<TokenLogProbability> best = best_tokens(logits_, static_cast<std::size_t>(k));
+  for (TokenLogProbability& entry : best) entry.log_probability = (*this)[entry.token];
+  return best;
+}
+
+std::vector<TokenLogProbability> best_tokens(std::span<const float> scores, std::size_t k) {
+  const auto before = [](const TokenLogProbability& a, const TokenLogProbability& b) {
+    return a.log_probability != b.log_probability ? a.log_probability > b.log_probability
+                                                  : a.token < b.token;
+  };
+  std::vector<TokenLogProbability> best;  // a heap, the last of them in front
+  if (k == 0) return best;
+  best.reserve(std::min(k, scores.size()));
+  float threshold = kForbidden;
+  for (std::size_t i = 0; i < scores.size(); ++i) {
+    if (!(scores[i] > threshold)) continue;
+    if (best.size() == k) {
+      std::pop_heap(best.begin(), best.end(), before);
+      best.pop_back();
+    }
+    best.push_back({static_cast<std::int32_t>(i), scores[i]});
+    std::push_heap(best.begin(), best.end(), before);
+    if (best.size() == k) threshold = static_cast<float>(best.front().log_probability);
+  }
+  std::sort_heap(best.begin(), best.end(), before);
+  return best;
+}
+
+void process_scores(ScoreRow& row, const History& history, const SamplingOptions& options) {
+  for (const auto& [id, bias] : options.logit_bias) {
+    row.scores[static_cast<std::size_t>(id)] += bias;
+  }
+  if (options.repetition_penalty != 1) {
+    penalise(row, history.ids, static_cast<float>(options.repetition_penalty));
+  }
+  if (options.no_repeat_ngram_size > 0) {
+    forbid_repeated(row.scores, history.ids,
+                    static_cast<std::size_t>(options.no_repeat_ngram_size));
+  }
+  forbid_bad_words(row.scores, history, options.bad_words);
+  const auto generated = static_cast<std::int64_t>(history.ids.size()) - history.prompt;
+  if (generated >= options.min_new_tokens) return;
+  for (const std::int32_t id : history.end_ids) {
+    // The end ids of a checkpoint's files may lie beyond its vocabulary.
+    const auto i = static_cast<std::size_t>(id);
+    if (i < row.scores.size()) row.scores[i] = kForbidden;
+  }
+}
+
+void throw_not_a_number() {
+  throw Error(
+      "The model's output is not a number: its weights are damaged, or "
+      "too large for the chosen "
+      "--dtype (try f32).");
+}
+
+void throw_nothing_left() {
+  throw Error("No token is left to go on with: " + option("bad_words") + ", " +
+              option("no_repeat_ngram_size") + " and " + option("min_new_tokens") +
+              " together forbid all of them.");
+}
+
+}  // namespace aira
