@@ -76,7 +76,7 @@ TEST(Int8, SameBitsFromEveryTableBatchAndTeam) {
       Floats expected;  // row by row
       for (std::int64_t row = 0; row < 50; ++row) {
         const Floats y = product({x.begin() + row * in, x.begin() + (row + 1) * in}, source,
-                                 cpu::kPortableKernels);
+                                 cpu::portable::kKernels);
         expected.insert(expected.end(), y.begin(), y.end());
       }
       for (const cpu::Kernels* kernels : cpu::available_kernels()) {
@@ -109,7 +109,7 @@ TEST(Int8, PackedAlikeFromEveryTableAndType) {
     bfloats.push_back(static_cast<std::uint16_t>(bits >> 16));
     transposed[static_cast<std::size_t>(i % out * in + i / out)] = bfloats.back();
   }
-  const auto expected = packed(matrix(floats, in, out), cpu::kPortableKernels);
+  const auto expected = packed(matrix(floats, in, out), cpu::portable::kKernels);
   for (const cpu::Kernels* kernels : cpu::available_kernels()) {
     SCOPED_TRACE(kernels->name);
     EXPECT_EQ(packed(matrix(floats, in, out), *kernels), expected);
@@ -131,7 +131,7 @@ TEST(Int8, PackedAlikeFromEveryTableAndType) {
 TEST(Int8, Layout) {
   // 2 inputs, 2 outputs: columns (127, -1) and (0.5, 0.25).
   static_assert(cpu::kPanelLayout == 1, "new layouts get a new number");
-  const auto got = packed(matrix({127, 0.5F, -1, 0.25F}, 2, 2), cpu::kPortableKernels);
+  const auto got = packed(matrix({127, 0.5F, -1, 0.25F}, 2, 2), cpu::portable::kKernels);
   ASSERT_EQ(got.size(), 64 + 2048U);
   std::vector<std::byte> expected(got.size(), std::byte{0});
   expected[1] = std::byte{0x3f};  // 1 as bf16

@@ -200,7 +200,7 @@ std::string all_bytes(const Model& model, const Backend& backend) {
   std::string bytes;
   const auto add_matrix = [&](const Matrix& m) {
     bytes.append(static_cast<const char*>(m.data.get()),
-                 static_cast<std::size_t>(backend.packed_weights()->bytes(m.in, m.out, m.dtype)));
+                 static_cast<std::size_t>(backend.packing()->bytes(m.dtype, m.in, m.out)));
   };
   const auto add_vector = [&](const Vector& v) {
     bytes.append(reinterpret_cast<const char*>(v.data.get()), static_cast<std::size_t>(v.size) * 4);

@@ -28,35 +28,19 @@ using cpu::round_up;
 /// Rows from which row-wise operations are worth waking the pool.
 constexpr std::int64_t kParallelRows = 8;
 
-/// One output's weights in int8: weights[k] = W[k][column of the panel], k < in.
-void unpack_int8(const std::byte* panel, std::int64_t column, std::int64_t in, float* weights) {
-  for (std::int64_t k = 0; k < in; ++k) {
-    const std::byte* group = panel + k / kGroup * kGroupBytes;
-    const auto* scales = reinterpret_cast<const std::uint16_t*>(group);
-    const auto* values = reinterpret_cast<const std::int8_t*>(group + kPanel * 2);
-    const std::int64_t quad = k % kGroup / 4;
-    // Exact: 8 bits times 7.
-    weights[k] = bfloat_to_float(scales[column]) *
-                 static_cast<float>(values[(quad * kPanel + column) * 4 + k % 4]);
-  }
+/// W[k][column] of a panel, exactly as the kernels see it.
+float weight(const std::byte* panel, DType dtype, std::int64_t k, std::int64_t column) {
+  const std::int64_t at = k * kPanel + column;
+  if (dtype == DType::kF32) return reinterpret_cast<const float*>(panel)[at];
+  if (dtype == DType::kF16) return half_to_float(reinterpret_cast<const std::uint16_t*>(panel)[at]);
+  const std::byte* group = panel + k / kGroup * kGroupBytes;
+  const auto* scales = reinterpret_cast<const std::uint16_t*>(group);
+  const auto* values = reinterpret_cast<const std::int8_t*>(group + kPanel * 2);
+  const std::int8_t value = values[(k % kGroup / 4 * kPanel + column) * 4 + k % 4];
+  return bfloat_to_float(scales[column]) * static_cast<float>(value);  // exact: 8 bits times 7
 }
 
-/// weights[k] = W[k][output], k < in, exactly as the kernels see them.
-void unpack(const Matrix& matrix, std::int64_t output, float* weights) {
-  const std::int64_t column = output % kPanel;
-  const std::byte* panel = static_cast<const std::byte*>(matrix.data.get()) +
-                           output / kPanel * panel_bytes(matrix.dtype, matrix.in);
-  if (matrix.dtype == DType::kI8) return unpack_int8(panel, column, matrix.in, weights);
-  if (matrix.dtype == DType::kF32) {
-    const auto* numbers = reinterpret_cast<const float*>(panel) + column;
-    for (std::int64_t k = 0; k < matrix.in; ++k) weights[k] = numbers[k * kPanel];
-  } else {
-    const auto* numbers = reinterpret_cast<const std::uint16_t*>(panel) + column;
-    for (std::int64_t k = 0; k < matrix.in; ++k) weights[k] = half_to_float(numbers[k * kPanel]);
-  }
-}
-
-class CpuBackend final : public Backend, private PackedWeights {
+class CpuBackend final : public Backend {
  public:
   CpuBackend(ThreadPool& pool, const Kernels& kernels)
       : Backend("cpu (" + std::string(kernels.name) + ", " + std::to_string(pool.size()) +
@@ -73,7 +57,11 @@ class CpuBackend final : public Backend, private PackedWeights {
   Matrix load_matrix(const HostMatrix& source, DType dtype) override;
   Vector load_vector(const std::shared_ptr<const std::byte>& source, DType dtype,
                      std::int64_t size) override;
-  const PackedWeights* packed_weights() const override { return this; }
+  const Packing* packing() const override {
+    static const Packing kPanels = {"panels " + std::to_string(cpu::kPanelLayout),
+                                    &cpu::packed_bytes};
+    return &kPanels;
+  }
   StepRows reserve(const StepLimits& limits) override;
   KvCache make_cache(KvCache shape) override {
     attention_.reserve(shape);
@@ -100,18 +88,10 @@ class CpuBackend final : public Backend, private PackedWeights {
   void linear(Tensor x, const Matrix& weights, const Epilogue& epilogue, Tensor out) override;
   void attention(Tensor qkv, const KvCache& cache, std::int64_t layer, float scale,
                  Tensor out) override {
-    attention_.attend({qkv, &cache, layer, scale, out});
+    attention_.attend(qkv, cache, layer, scale, out);
   }
 
  private:
-  std::string packing() const override { return "panels " + std::to_string(cpu::kPanelLayout); }
-  std::int64_t bytes(std::int64_t in, std::int64_t out, DType dtype) const override {
-    return cpu::packed_bytes(dtype, in, out);
-  }
-  Matrix adopt(const std::shared_ptr<const std::byte>& packed, std::int64_t in, std::int64_t out,
-               DType dtype) const override {
-    return {packed, dtype, in, out};
-  }
   /// Room for `rows` rows of `in` inputs in int8, until the next call.
   cpu::QuantizedRows quantized(std::int64_t rows, std::int64_t in) const;
   /// Calls body(row) for each row, on the pool when there are many.
@@ -186,15 +166,7 @@ Vector CpuBackend::load_vector(const std::shared_ptr<const std::byte>& source, D
   }
   const Buffer memory = cpu::allocate(size * size_of(DType::kF32));
   auto* out = static_cast<float*>(memory.get());
-  if (dtype == DType::kF32) {
-    std::memcpy(out, source.get(), static_cast<std::size_t>(size) * sizeof(float));
-  } else {
-    for (std::int64_t i = 0; i < size; ++i) {
-      std::uint16_t bits = 0;
-      std::memcpy(&bits, source.get() + i * 2, 2);
-      out[i] = dtype == DType::kF16 ? half_to_float(bits) : bfloat_to_float(bits);
-    }
-  }
+  kernels_.widen(source.get(), dtype, size, out);
   return {std::shared_ptr<const float>(memory, out), size};
 }
 
@@ -202,8 +174,11 @@ void CpuBackend::embed(const Matrix& tokens, const Vector& positions, Tensor out
   each_row(out.rows, [&](std::int64_t t) {
     const Row& row = rows_[static_cast<std::size_t>(t)];
     const float* position = positions.data.get() + row.position * tokens.in;
-    unpack(tokens, row.token, out.data + t * out.cols);
-    for (std::int64_t c = 0; c < out.cols; ++c) out.data[t * out.cols + c] += position[c];
+    const std::byte* panel = static_cast<const std::byte*>(tokens.data.get()) +
+                             row.token / kPanel * panel_bytes(tokens.dtype, tokens.in);
+    for (std::int64_t c = 0; c < out.cols; ++c) {
+      out.data[t * out.cols + c] = weight(panel, tokens.dtype, c, row.token % kPanel) + position[c];
+    }
   });
 }
 

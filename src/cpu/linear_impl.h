@@ -8,9 +8,7 @@
 // 32 rows from 0.70 to 0.90 of the speed of 256 rows.
 #pragma once
 
-#include "cpu/epilogue_impl.h"
-#include "cpu/kernels.h"
-#include "cpu/prefetch.h"
+#include "cpu/tiles_impl.h"
 
 namespace aira::cpu::AIRA_ISA {
 namespace {
@@ -59,33 +57,19 @@ inline void tile(const float* x, std::int64_t stride, const Weight* panel, std::
   }
 }
 
-template <typename Weight>
-using TileFunction = void (*)(const float*, std::int64_t, const Weight*, std::int64_t,
-                              const std::byte*, float*);
-
-/// The tile functions for 1..kTileRows rows.
 template <typename Weight, typename Stored>
-struct Tiles {
-  TileFunction<Weight> of[static_cast<std::size_t>(kTileRows) + 1] = {};
-  template <int kRows>
-  constexpr void fill() {
-    of[kRows] = &tile<kRows, Weight, Stored>;
-    if constexpr (kRows > 1) fill<kRows - 1>();
-  }
-  constexpr Tiles() { fill<kTileRows>(); }
-};
+constexpr auto kTiles = tile_table<kTileRows>([]<int kRows>() {
+  return &tile<kRows, Weight, Stored>;
+});
 
-/// sums += x panel for `rows` rows, in tiles of nearly equal height.
+/// sums += x panel for `rows` rows.
 template <typename Stored, typename Weight>
 inline void block(const float* x, std::int64_t stride, std::int64_t rows, const Weight* panel,
                   std::int64_t inputs, const std::byte* ahead, float* sums) {
-  static constexpr Tiles<Weight, Stored> kTiles;
-  std::int64_t tiles = (rows + kTileRows - 1) / kTileRows;
-  for (std::int64_t row = 0; tiles > 0; --tiles) {
-    const std::int64_t height = (rows - row + tiles - 1) / tiles;
-    kTiles.of[height](x + row * stride, stride, panel, inputs, ahead, sums + row * kPanel);
-    row += height;
-  }
+  in_parts(rows, kTileRows, [&](std::int64_t row, std::int64_t height) {
+    kTiles<Weight, Stored>.of[height](x + row * stride, stride, panel, inputs, ahead,
+                                      sums + row * kPanel);
+  });
 }
 
 /// `rows` <= kBlockRows rows of one panel.
@@ -94,7 +78,7 @@ inline void block_rows(const LinearJob& job, std::int64_t row, std::int64_t rows
                        const Weight* panel, float* sums) {
   const float* x = job.x + row * job.in;
   const auto* bytes = reinterpret_cast<const std::byte*>(panel);
-  for (std::int64_t i = 0; i < rows * kPanel; i += kWidth) store(sums + i, zero());
+  for (std::int64_t i = 0; i < rows * kPanel; i += kWidth) store(sums + i, V{});
   if (sizeof(Weight) == sizeof(float) || rows <= kTileRows) {
     constexpr std::int64_t kDistance = sizeof(Weight) == sizeof(float) ? kAheadF32 : kAhead;
     block<Weight>(x, job.in, rows, panel, job.in, bytes + kDistance, sums);
@@ -117,13 +101,10 @@ void linear(const LinearJob& job, std::int64_t begin, std::int64_t end) {
   alignas(64) float sums[kBlockRows * kPanel];
   for (std::int64_t p = begin; p < end; ++p) {
     const Weight* panel = static_cast<const Weight*>(job.panels) + p * job.in * kPanel;
-    std::int64_t blocks = (job.rows + kBlockRows - 1) / kBlockRows;  // of nearly equal height
-    for (std::int64_t row = 0; blocks > 0; --blocks) {
-      const std::int64_t rows = (job.rows - row + blocks - 1) / blocks;
+    in_parts(job.rows, kBlockRows, [&](std::int64_t row, std::int64_t rows) {
       block_rows(job, row, rows, panel, sums);
       finish(job, row, rows, p * kPanel, sums);
-      row += rows;
-    }
+    });
   }
 }
 

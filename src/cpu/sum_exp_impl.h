@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "cpu/kernels.h"
+
 namespace aira::cpu::AIRA_ISA {
 namespace {
 
@@ -34,12 +36,8 @@ inline Doubles exp_double(Doubles x) {
   p = fma(p, r, Doubles{} + 0.5);
   p = fma(p, r, Doubles{} + 1.0);
   p = fma(p, r, Doubles{} + 1.0);
-  Integers exponent;
-  std::memcpy(&exponent, &shifted, sizeof exponent);
-  exponent = (exponent + 1023) << 52;
-  Doubles power;
-  std::memcpy(&power, &exponent, sizeof power);
-  const Doubles result = x < -708.0 ? Doubles{} : p * power;
+  const Integers exponent = (reinterpret_cast<Integers>(shifted) + 1023) << 52;
+  const Doubles result = x < -708.0 ? Doubles{} : p * reinterpret_cast<Doubles>(exponent);
   return x > 709.0 ? Doubles{} + __builtin_inf() : result;
 }
 

@@ -92,20 +92,12 @@ struct StepRows {
   std::int64_t output_rows = 0;
 };
 
-/// Matrices in the kernels' layout as bytes that can be kept in a file.
-class PackedWeights {
- public:
-  /// Names the layout; changes whenever the layout does.
-  virtual std::string packing() const = 0;
+/// How matrices lie in memory, where their bytes can be kept in a file and used again as they are,
+/// on a 64-byte boundary.
+struct Packing {
+  std::string name;  // changes whenever the layout does
   /// Size of the contiguous bytes at Matrix::data.
-  virtual std::int64_t bytes(std::int64_t in, std::int64_t out, DType dtype) const = 0;
-  /// The matrix made of bytes that load_matrix of a backend with the same packing() once wrote,
-  /// on a 64-byte boundary.
-  virtual Matrix adopt(const std::shared_ptr<const std::byte>& packed, std::int64_t in,
-                       std::int64_t out, DType dtype) const = 0;
-
- protected:
-  ~PackedWeights() = default;
+  std::int64_t (*bytes)(DType dtype, std::int64_t in, std::int64_t out) = nullptr;
 };
 
 class Backend {
@@ -129,7 +121,7 @@ class Backend {
   virtual Vector load_vector(const std::shared_ptr<const std::byte>& source, DType dtype,
                              std::int64_t size) = 0;
   /// Null when this backend's matrices cannot be kept in a file.
-  virtual const PackedWeights* packed_weights() const { return nullptr; }
+  virtual const Packing* packing() const { return nullptr; }
   /// Allocates all memory that steps within `limits`, and within limits reserved before, need
   /// beside weights, cache and activations. Returns the rows that activations need: a backend that
   /// replays recorded steps rounds their sizes up and computes the extra rows.

@@ -19,9 +19,9 @@ class Adopter {
 
   void matrix(const std::string& name, Matrix& matrix, std::int64_t in, std::int64_t out,
               bool /*out_major*/) {
-    const auto part = file_.find(name, backend_.packed_weights()->bytes(in, out, dtype_));
+    const auto part = file_.find(name, backend_.packing()->bytes(dtype_, in, out));
     complete_ = complete_ && part;
-    if (part) matrix = backend_.packed_weights()->adopt(part, in, out, dtype_);
+    if (part) matrix = {part, dtype_, in, out};
   }
   void vector(const std::string& name, Vector& vector, const std::vector<std::int64_t>& shape) {
     std::int64_t size = 1;
@@ -48,7 +48,7 @@ struct Collector {
   void matrix(const std::string& name, const Matrix& matrix, std::int64_t /*in*/,
               std::int64_t /*out*/, bool /*out_major*/) {
     add(name, matrix.data.get(),
-        backend.packed_weights()->bytes(matrix.in, matrix.out, matrix.dtype));
+        backend.packing()->bytes(matrix.dtype, matrix.in, matrix.out));
   }
   void vector(const std::string& name, const Vector& vector,
               const std::vector<std::int64_t>& /*shape*/) {
@@ -77,11 +77,11 @@ std::string cache_folder() {
 WeightCache::WeightCache(const std::string& folder, const ModelFiles& files, Backend& backend,
                          DType dtype)
     : files_(files), backend_(backend), dtype_(dtype) {
-  if (folder.empty() || backend.packed_weights() == nullptr) return;
+  if (folder.empty() || backend.packing() == nullptr) return;
   const std::string fingerprint = files.fingerprint({"config.json", ".safetensors", ".index.json"});
   if (fingerprint.empty()) return;
   path_ = packed_path(folder, files.place(), name_of(dtype));  // however the folder is written
-  key_ = backend.packed_weights()->packing() + "\n" + name_of(dtype) + "\n" + fingerprint;
+  key_ = backend.packing()->name + "\n" + name_of(dtype) + "\n" + fingerprint;
 }
 
 std::optional<Model> WeightCache::take() const {

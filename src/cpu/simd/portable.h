@@ -23,7 +23,6 @@ constexpr int kRegisters = 16;
 #define AIRA_KEEP(v) asm("" : "+x"(v))
 #endif
 
-inline V zero() { return V{}; }
 inline V broadcast(float x) { return V{x, x, x, x}; }
 /// Loads need no alignment; uint16_t are half-precision numbers, widened exactly.
 inline V load(const float* p) {
@@ -43,10 +42,6 @@ inline void store(float* p, V v) { std::memcpy(p, &v, sizeof v); }
 inline void store(std::uint16_t* p, V v) {
   for (int i = 0; i < kWidth; ++i) p[i] = float_to_half(v[i]);
 }
-inline V add(V a, V b) { return a + b; }
-inline V sub(V a, V b) { return a - b; }
-inline V mul(V a, V b) { return a * b; }
-inline V div(V a, V b) { return a / b; }
 /// max and min give `b` when a lane of either is NaN, as the x86 instructions do.
 inline V max(V a, V b) { return a > b ? a : b; }
 inline V min(V a, V b) { return a < b ? a : b; }
