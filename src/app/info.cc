@@ -12,7 +12,6 @@
 #include "app/output.h"
 #include "device/device.h"
 #include "model/checkpoint.h"
-#include "model/parameters.h"
 #include "model/weight_cache.h"
 
 namespace aira {
@@ -63,7 +62,7 @@ void add_packed_weights(const WeightCache& weights, ordered_json& info) {
 ordered_json describe(const InfoOptions& options) {
   const FoundModel found = find_model(options);
   const ModelConfig config = read_model_config(found.files);
-  const GenerateOptions defaults = default_options(read_generation_config(found.files));
+  const GenerateOptions defaults = read_generation_config(found.files).options;
   ThreadPool pool(threads_of(options));
   const std::unique_ptr<Backend> backend =
       make_backend(options.device, options.dtype, pool, notice_of(options));

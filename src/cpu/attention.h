@@ -1,5 +1,4 @@
-// The KV cache in host memory, and how attention over it is divided among the threads of the pool:
-// by heads and groups of rows.
+// The KV cache in host memory; attention is divided among threads by heads and groups of rows.
 #pragma once
 
 #include <cstdint>

@@ -1,11 +1,8 @@
-// Attention of one head for up to kQueryRows consecutive positions of one sequence.
-//
-// A page of keys has the layout of a panel of weights, [D][32 positions], and so has each 32
-// features of a page of values, [32 positions][32 features]: scores and weighted sums are tiles of
-// a linear map (linear_impl.h). The keys are taken in ranges of kRangePages pages; each range gives
-// a softmax of its own, and these are merged in order. Where a range ends depends on positions
-// alone, and each row's sums run over its own positions in ascending order, so a row's result does
-// not depend on the rows beside it.
+// Attention of one head for up to kQueryRows consecutive positions of one sequence. Pages of keys
+// and of values are laid out as panels of weights, so scores and weighted sums are tiles of a
+// linear map (linear_impl.h). Each range of kRangePages pages gives a softmax of its own, and these
+// are merged in order. Where a range ends depends on positions alone, and each row's sums run over
+// its own positions in ascending order, so a row's result does not depend on the rows beside it.
 #pragma once
 
 #include "cpu/linear_impl.h"
@@ -65,7 +62,6 @@ inline void soften(float* scores, std::int64_t stride, std::int64_t n, float* ta
 struct RangeTile {
   std::int64_t first = 0;
   std::int64_t rows = 0;
-  std::int64_t page = 0;  // the range's first
   std::int64_t seen = 0;  // positions of the range that the first row sees; below 0: none, soon
 
   /// Positions of the range's page `p` that row `r` of the tile sees.
@@ -89,25 +85,11 @@ inline void multiply(std::int64_t rows, const float* x, std::int64_t inputs, con
 template <typename Element>
 inline void weigh_page(const RangeTile& tile, std::int64_t p, const float* weights,
                        const Element* values, const Element* next, float* sums) {
-  alignas(64) float some[kTileRows * kPanel];
-  const std::int64_t common = tile.seen_in_page(0, p);  // the first row sees least
-  if (common == kPagePositions) {
-    multiply(tile.rows, weights, common, values, next, sums);
-    return;
+  if (tile.seen_in_page(0, p) == kPagePositions) {  // the first row sees least
+    return multiply(tile.rows, weights, kPagePositions, values, next, sums);
   }
   for (std::int64_t r = 0; r < tile.rows; ++r) {
-    for (std::int64_t j = 0; j < common; ++j) some[r * common + j] = weights[r * kPanel + j];
-  }
-  multiply(tile.rows, some, common, values, next, sums);
-  for (std::int64_t r = 1; r < tile.rows; ++r) {
-    const std::int64_t end = tile.seen_in_page(r, p);
-    for (std::int64_t f = 0; f < kPanel; f += kWidth) {
-      V sum = load(sums + r * kPanel + f);
-      for (std::int64_t j = common; j < end; ++j) {
-        sum = fma(broadcast(weights[r * kPanel + j]), load(values + j * kPanel + f), sum);
-      }
-      store(sums + r * kPanel + f, sum);
-    }
+    multiply(1, weights + r * kPanel, tile.seen_in_page(r, p), values, next, sums + r * kPanel);
   }
 }
 
@@ -131,12 +113,13 @@ inline void attend_tile(const AttentionJob& job, std::int64_t range, const Range
   }
   std::int64_t pages = 1;
   while (pages < kRangePages && tile.seen_in_page(tile.rows - 1, pages) > 0) ++pages;
+  const std::int64_t first = range * kRangePages;
   const auto values_of = [&](std::int64_t p) {
-    return keys_of<Element>(job, tile.page + p) + d * kPagePositions;
+    return keys_of<Element>(job, first + p) + d * kPagePositions;
   };
   for (std::int64_t p = 0; p < pages; ++p) {
-    multiply(tile.rows, queries, d, keys_of<Element>(job, tile.page + p),
-             p + 1 < pages ? keys_of<Element>(job, tile.page + p + 1) : values_of(0),
+    multiply(tile.rows, queries, d, keys_of<Element>(job, first + p),
+             p + 1 < pages ? keys_of<Element>(job, first + p + 1) : values_of(0),
              scores + p * block);
   }
   float* const parts = partial_of(job, range) + tile.first * (padded + kPartTail);
@@ -196,7 +179,7 @@ template <typename Element>
 void attend(const AttentionJob& job) {
   for (std::int64_t range = 0; range < key_ranges(job.position + job.rows - 1); ++range) {
     in_parts(job.rows, kTileRows, [&](std::int64_t row, std::int64_t rows) {
-      const RangeTile tile{row, rows, range * kRangePages, job.position + row + 1 - range * kRange};
+      const RangeTile tile{row, rows, job.position + row + 1 - range * kRange};
       if (tile.seen + rows > 1) attend_tile<Element>(job, range, tile);
     });
   }

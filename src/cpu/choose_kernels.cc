@@ -3,10 +3,8 @@
 #include <cstdlib>
 #if defined(__x86_64__)
 #include <cpuid.h>
-#if defined(__linux__)
 #include <sys/syscall.h>
 #include <unistd.h>
-#endif
 #endif
 
 #include "aira/error.h"
@@ -30,15 +28,11 @@ bool cpuid_has(unsigned leaf, unsigned subleaf, Register place, unsigned bits) {
 /// Whether the processor has AMX for int8 and the system lets this process use it. A process has to
 /// ask, once, for all its threads: Linux keeps the large registers from those that do not.
 bool may_use_amx() {
-#if defined(__linux__) && defined(SYS_arch_prctl)
   constexpr unsigned kTileAndInt8 = 3U << 24;
   constexpr int kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
   constexpr int kTileData = 18;               // XFEATURE_XTILE_DATA
   return cpuid_has(7, 0, kEdx, kTileAndInt8) &&
          syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
-#else
-  return false;
-#endif
 }
 
 }  // namespace

@@ -1,5 +1,4 @@
-// How each operation is divided among the threads of the pool; what a thread then does is in the
-// kernels.
+// How operations are divided among the threads of the pool; what a thread does is in the kernels.
 #include "cpu/cpu_backend.h"
 
 #include <algorithm>
@@ -13,17 +12,8 @@
 #include "cpu/attention.h"
 #include "cpu/memory.h"
 
-namespace aira {
+namespace aira::cpu {
 namespace {
-
-using cpu::Kernels;
-using cpu::kGroup;
-using cpu::kGroupBytes;
-using cpu::kPanel;
-using cpu::LinearJob;
-using cpu::PackJob;
-using cpu::panel_bytes;
-using cpu::round_up;
 
 /// Rows from which row-wise operations are worth waking the pool.
 constexpr std::int64_t kParallelRows = 8;
@@ -50,22 +40,20 @@ class CpuBackend final : public Backend {
         attention_(pool, kernels) {}
 
   Buffer alloc(std::int64_t bytes, const void* contents) override {
-    Buffer memory = cpu::allocate(bytes);
+    Buffer memory = allocate(bytes);
     if (contents != nullptr) std::memcpy(memory.get(), contents, static_cast<std::size_t>(bytes));
     return memory;
   }
-  Matrix load_matrix(const HostMatrix& source, DType dtype) override;
-  Vector load_vector(const std::shared_ptr<const std::byte>& source, DType dtype,
-                     std::int64_t size) override;
+  Matrix load_matrix(const HostTensor& source, DType dtype) override;
+  Vector load_vector(const HostTensor& source) override;
   const Packing* packing() const override {
-    static const Packing kPanels = {"panels " + std::to_string(cpu::kPanelLayout),
-                                    &cpu::packed_bytes};
+    static const Packing kPanels = {"panels " + std::to_string(kPanelLayout), &packed_bytes};
     return &kPanels;
   }
   StepRows reserve(const StepLimits& limits) override;
   KvCache make_cache(KvCache shape) override {
     attention_.reserve(shape);
-    shape.data = weights_.allocate(cpu::cache_bytes(shape));
+    shape.data = weights_.allocate(cache_bytes(shape));
     return shape;
   }
   void copy_pages(const KvCache& cache, std::span<const PageCopy> copies) override {
@@ -92,8 +80,6 @@ class CpuBackend final : public Backend {
   }
 
  private:
-  /// Room for `rows` rows of `in` inputs in int8, until the next call.
-  cpu::QuantizedRows quantized(std::int64_t rows, std::int64_t in) const;
   /// Calls body(row) for each row, on the pool when there are many.
   template <typename Body>
   void each_row(std::int64_t rows, const Body& body) {
@@ -109,8 +95,8 @@ class CpuBackend final : public Backend {
 
   ThreadPool& pool_;
   const Kernels& kernels_;
-  cpu::Attention attention_;
-  cpu::HugePageArena weights_;
+  Attention attention_;
+  HugePageArena weights_;
   Buffer quantized_;  // of the widest linear's inputs
   std::int64_t quantized_groups_ = 0;
   std::span<const Row> rows_;
@@ -119,32 +105,24 @@ class CpuBackend final : public Backend {
 
 StepRows CpuBackend::reserve(const StepLimits& limits) {
   const std::int64_t rows = std::max(limits.rows, limits.output_rows);
-  const std::int64_t groups = rows * cpu::groups_of(limits.inputs);
+  const std::int64_t groups = rows * groups_of(limits.inputs);
   if (groups > quantized_groups_) {
-    quantized_ = cpu::allocate(groups * cpu::kQuantizedGroupBytes);
+    quantized_ = allocate(groups * kQuantizedGroupBytes);
     quantized_groups_ = groups;
   }
   attention_.reserve_rows(rows);
   return {limits.rows, limits.output_rows};
 }
 
-cpu::QuantizedRows CpuBackend::quantized(std::int64_t rows, std::int64_t in) const {
-  const std::int64_t groups = rows * cpu::groups_of(in);
-  assert(groups <= quantized_groups_);
-  auto* values = static_cast<std::int8_t*>(quantized_.get());
-  auto* scales = reinterpret_cast<float*>(values + groups * cpu::kGroup);
-  return {values, scales, reinterpret_cast<std::int32_t*>(scales + groups)};
-}
-
-Matrix CpuBackend::load_matrix(const HostMatrix& source, DType dtype) {
+Matrix CpuBackend::load_matrix(const HostTensor& source, DType dtype) {
   assert(dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kI8);
-  const std::int64_t panels = round_up(source.out, kPanel) / kPanel;
-  const Buffer memory = weights_.allocate(cpu::packed_bytes(dtype, source.in, source.out));
+  const std::int64_t panels = round_up(source.out(), kPanel) / kPanel;
+  const Buffer memory = weights_.allocate(packed_bytes(dtype, source.in(), source.out()));
   const PackJob job{.source = source.data.get(),
                     .source_dtype = source.dtype,
                     .out_major = source.out_major,
-                    .in = source.in,
-                    .out = source.out,
+                    .in = source.in(),
+                    .out = source.out(),
                     .panels = memory.get(),
                     .dtype = dtype};
   std::atomic<bool> fits = true;
@@ -154,19 +132,17 @@ Matrix CpuBackend::load_matrix(const HostMatrix& source, DType dtype) {
   if (!fits) {
     throw Error("a weight is too large for half precision (beyond 65504); use --dtype f32.");
   }
-  return {memory, dtype, source.in, source.out};
+  return {memory, dtype, source.in(), source.out()};
 }
 
-Vector CpuBackend::load_vector(const std::shared_ptr<const std::byte>& source, DType dtype,
-                               std::int64_t size) {
-  const auto address = reinterpret_cast<std::uintptr_t>(source.get());
-  if (dtype == DType::kF32 && address % alignof(float) == 0) {
-    return {std::shared_ptr<const float>(source, reinterpret_cast<const float*>(source.get())),
-            size};
-  }
-  const Buffer memory = cpu::allocate(size * size_of(DType::kF32));
+Vector CpuBackend::load_vector(const HostTensor& source) {
+  const std::int64_t size = source.size();
+  const auto* const numbers = reinterpret_cast<const float*>(source.data.get());
+  const bool aligned = reinterpret_cast<std::uintptr_t>(numbers) % alignof(float) == 0;
+  if (source.dtype == DType::kF32 && aligned) return {{source.data, numbers}, size};
+  const Buffer memory = allocate(size * size_of(DType::kF32));
   auto* out = static_cast<float*>(memory.get());
-  kernels_.widen(source.get(), dtype, size, out);
+  kernels_.widen(source.data.get(), source.dtype, size, out);
   return {std::shared_ptr<const float>(memory, out), size};
 }
 
@@ -196,17 +172,24 @@ void CpuBackend::linear(Tensor x, const Matrix& weights, const Epilogue& epilogu
   assert(x.cols == weights.in && out.cols == weights.out && x.rows == out.rows);
   if (x.rows == 0) return;
   const bool int8 = weights.dtype == DType::kI8;
-  const LinearJob job{.x = x.data,
-                      .quantized = int8 ? quantized(x.rows, weights.in) : cpu::QuantizedRows{},
-                      .rows = x.rows,
-                      .panels = weights.data.get(),
-                      .in = weights.in,
-                      .out = weights.out,
-                      .bias = epilogue.bias == nullptr ? nullptr : epilogue.bias->data.get(),
-                      .activation = epilogue.activation,
-                      .residual = epilogue.residual.data,
-                      .y = out.data};
-  if (int8) each_row(x.rows, [&](std::int64_t row) { kernels_.quantize(job, row); });
+  LinearJob job{.x = x.data,
+                .quantized = {},
+                .rows = x.rows,
+                .panels = weights.data.get(),
+                .in = weights.in,
+                .out = weights.out,
+                .bias = epilogue.bias == nullptr ? nullptr : epilogue.bias->data.get(),
+                .activation = epilogue.activation,
+                .residual = epilogue.residual.data,
+                .y = out.data};
+  if (int8) {
+    const std::int64_t groups = x.rows * groups_of(x.cols);
+    assert(groups <= quantized_groups_);
+    job.quantized.values = static_cast<std::int8_t*>(quantized_.get());
+    job.quantized.scales = reinterpret_cast<float*>(job.quantized.values + groups * kGroup);
+    job.quantized.offsets = reinterpret_cast<std::int32_t*>(job.quantized.scales + groups);
+    each_row(x.rows, [&](std::int64_t row) { kernels_.quantize(job, row); });
+  }
   const auto kernel = int8                           ? kernels_.linear_i8
                       : weights.dtype == DType::kF32 ? kernels_.linear_f32
                                                      : kernels_.linear_f16;
@@ -217,13 +200,12 @@ void CpuBackend::linear(Tensor x, const Matrix& weights, const Epilogue& epilogu
 }
 
 }  // namespace
+}  // namespace aira::cpu
 
-std::unique_ptr<Backend> make_cpu_backend(ThreadPool& pool) {
-  return make_cpu_backend(pool, cpu::choose_kernels());
-}
+namespace aira {
 
 std::unique_ptr<Backend> make_cpu_backend(ThreadPool& pool, const cpu::Kernels& kernels) {
-  return std::make_unique<CpuBackend>(pool, kernels);
+  return std::make_unique<cpu::CpuBackend>(pool, kernels);
 }
 
 }  // namespace aira

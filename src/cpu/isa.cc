@@ -10,7 +10,6 @@
 #endif
 // clang-format off: the vector vocabulary comes first
 #include "cpu/attention_impl.h"
-#include "cpu/kernels.h"
 #include "cpu/layernorm_impl.h"
 #include "cpu/linear_i8_impl.h"
 #include "cpu/linear_impl.h"
@@ -33,7 +32,7 @@ const Kernels kKernels = {.name = AIRA_NAME(AIRA_ISA),
 #if defined(__AMX_INT8__)
                           .linear_i8 = &linear_amx,
 #else
-                           .linear_i8 = &linear_i8,
+                          .linear_i8 = &linear_i8,
 #endif
                           .quantize = &quantize_row,
                           .attention_f32 = {&append<float>, &attend<float>},

@@ -1,13 +1,12 @@
 // What a thread does in each operation, as a table of functions: one table per instruction set,
 // chosen once at start (choose_kernels). The bodies are in *_impl.h.
 //
-// Weights are stored in panels of kPanel outputs, missing outputs zero: [ceil(out /
-// kPanel)][in][kPanel] as float or half, and as int8 (quantize_impl.h) [ceil(out / kPanel)][ceil(in
-// / kGroup)] blocks of
+// Weights are stored in panels of kPanel outputs, missing outputs zero: as float or half
+// [in][kPanel], as int8 (quantize_impl.h) [ceil(in / kGroup)] blocks of
 //   bf16 scales[kPanel]; int8 weights[kGroup / 4][kPanel][4].
-// A kernel then streams its weights from front to back, and the lanes of a vector are outputs: each
+// So a kernel streams its weights from front to back, and the lanes of a vector are outputs: each
 // output is one chain of fused multiply-adds over the inputs or groups, whatever the number of
-// rows, so results do not depend on the batch. The layout is the same for every instruction set.
+// rows. The layout is the same for every instruction set.
 #pragma once
 
 #include <cstdint>
@@ -27,14 +26,11 @@ constexpr std::int64_t kRange = kRangePages * kPagePositions;
 constexpr std::int64_t kPartTail = 2;  // a softmax's greatest score and sum, behind its values
 
 constexpr std::int64_t round_up(std::int64_t n, std::int64_t to) { return (n + to - 1) / to * to; }
-
 constexpr std::int64_t groups_of(std::int64_t in) { return (in + kGroup - 1) / kGroup; }
 
-/// Must be raised when the layout of a packed matrix changes.
-constexpr int kPanelLayout = 1;
+constexpr int kPanelLayout = 1;  // must be raised when the layout of a packed matrix changes
 
-/// Bytes of a panel's group in int8: its scales, its weights.
-constexpr std::int64_t kGroupBytes = kPanel * 2 + kPanel * kGroup;
+constexpr std::int64_t kGroupBytes = kPanel * 2 + kPanel * kGroup;  // of a panel's group in int8
 
 constexpr std::int64_t panel_bytes(DType dtype, std::int64_t in) {
   return dtype == DType::kI8 ? groups_of(in) * kGroupBytes : in * kPanel * size_of(dtype);
@@ -45,9 +41,8 @@ constexpr std::int64_t packed_bytes(DType dtype, std::int64_t in, std::int64_t o
   return round_up(out, kPanel) / kPanel * panel_bytes(dtype, in);
 }
 
-/// Inputs as int8: x = scale * value for each row and group of kGroup inputs. Row tiles of
-/// kRowTile rows (the last has the rest) follow each other; in a tile the groups, and in a
-/// group the rows: [groups][rows of the tile][kGroup], [groups][rows of the tile].
+/// Inputs as int8, x = scale * value for each row and group of kGroup inputs, in tiles of kRowTile
+/// rows (the last has the rest): [groups][rows of the tile][kGroup], [groups][rows of the tile].
 struct QuantizedRows {
   std::int8_t* values = nullptr;  // on a 64-byte boundary
   float* scales = nullptr;
@@ -59,8 +54,7 @@ constexpr std::int64_t tile_height(std::int64_t rows, std::int64_t tile) {
   return rows - tile < kRowTile ? rows - tile : kRowTile;
 }
 
-/// Bytes that QuantizedRows has for each row and group.
-constexpr std::int64_t kQuantizedGroupBytes = kGroup + 4 + 4;
+constexpr std::int64_t kQuantizedGroupBytes = kGroup + 4 + 4;  // of a row and group
 
 /// y = residual + activation(x W + bias); every row is `in` or `out` floats, without gaps.
 struct LinearJob {
@@ -92,11 +86,8 @@ constexpr std::int64_t padded_head(std::int64_t head_size) { return round_up(hea
 /// Ranges of keys that positions 0..position lie in.
 constexpr std::int64_t key_ranges(std::int64_t position) { return position / kRange + 1; }
 
-/// One head of up to kQueryRows consecutive positions of one sequence.
-///
-/// A head's part of a page is its keys as [D][32 positions], so that the lanes of a vector are
-/// positions, and then its values as [padded D / 32][32 positions][32 features], so that they are
-/// features.
+/// One head of up to kQueryRows consecutive positions of one sequence. A head's part of a page is
+/// its keys as [D][32 positions], then its values as [padded D / 32][32 positions][32 features].
 struct AttentionJob {
   const float* qkv = nullptr;    // first row's query; its key is C, its value 2 C floats later
   std::int64_t width = 0;        // C

@@ -1,6 +1,6 @@
-// linear_impl.h's map for weights and inputs in int8: within a group, products are added as whole
-// numbers, exactly; the groups' sums, times both scales, are one chain of fused multiply-adds. So
-// results are the same bits for every tile and every instruction set.
+// linear_impl.h's map in int8: within a group, products are added as whole numbers, exactly; the
+// groups' sums, times both scales, are one chain of fused multiply-adds. So results have the same
+// bits for every tile and every instruction set.
 #pragma once
 
 #include "cpu/tiles_impl.h"
@@ -10,13 +10,6 @@ namespace {
 
 /// Rows of the largest tile: the whole numbers' sums fill half of the registers.
 constexpr int kTileRowsI8 = kRegisters == 32 ? 8 : 4;
-
-/// Vectors of outputs that a tile of `rows` rows takes at a time.
-constexpr int tile_vectors_i8(int rows) {
-  int vectors = static_cast<int>(kPanel) / kWidth;
-  while (vectors > 1 && rows * vectors > kRegisters / 2) vectors /= 2;
-  return vectors;
-}
 
 /// Some rows of a row tile.
 struct TileRowsI8 {
@@ -29,7 +22,7 @@ struct TileRowsI8 {
 /// sums[r][o] = x[r] W[.][o] for kRows rows and one panel.
 template <int kRows>
 inline void tile_i8(const TileRowsI8& x, const std::byte* panel, std::int64_t groups, float* sums) {
-  constexpr int kVectors = tile_vectors_i8(kRows);
+  constexpr int kVectors = tile_vectors(kRows, kRegisters / 2);
   for (int first = 0; first < kPanel; first += kVectors * kWidth) {
     V sum[kRows][kVectors] = {};
     const std::byte* group = panel;
@@ -60,9 +53,7 @@ inline void tile_i8(const TileRowsI8& x, const std::byte* panel, std::int64_t gr
       }
     }
     for (int r = 0; r < kRows; ++r) {
-      for (int v = 0; v < kVectors; ++v) {
-        store(sums + r * kPanel + first + v * kWidth, sum[r][v]);
-      }
+      for (int v = 0; v < kVectors; ++v) store(sums + r * kPanel + first + v * kWidth, sum[r][v]);
     }
   }
 }

@@ -1,9 +1,6 @@
-// From floats to int8, symmetric, with one scale for each kGroup numbers: q = round(x / scale) with
-// scale = largest |x| / 127, so that |q| <= 127. Inputs are quantised so before each linear map.
-// The scales of weights are kept as bf16, rounded up: the full range of a float in two bytes, and
-// |q| <= 127 all the same.
-//
-// Each step is a single IEEE operation, so the numbers are the same bits on every machine. A group
+// From floats to int8, one scale for each kGroup numbers: q = round(x / scale) with scale = largest
+// |x| / 127, so that |q| <= 127. The scales of weights are bf16, rounded up: the full range of a
+// float in two bytes. Each step is a single IEEE operation, the same bits on every machine. A group
 // whose largest magnitude is below kTiny counts as zeros; one that holds an infinity or a NaN has
 // that as its scale, so that whatever it is multiplied with becomes infinite or NaN.
 #pragma once

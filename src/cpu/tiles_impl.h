@@ -25,6 +25,13 @@ constexpr auto tile_table(const Pick& pick) {
   return table;
 }
 
+/// Vectors of outputs that a tile takes at a time, where each needs `each` of `registers`.
+constexpr int tile_vectors(int each, int registers) {
+  int vectors = static_cast<int>(kPanel) / kWidth;
+  while (vectors > 1 && each * vectors > registers) vectors /= 2;
+  return vectors;
+}
+
 /// Calls body(first, count) for the parts of 0..total-1: as few as possible, nearly equal in size,
 /// none larger than `most`.
 template <typename Body>
@@ -38,11 +45,8 @@ inline void in_parts(std::int64_t total, std::int64_t most, const Body& body) {
 }
 
 /// How many bytes ahead of the weights in use to prefetch. The hardware prefetcher stops at each
-/// page and keeps too few lines in flight: without this, one core reads at half its speed. Measured
-/// as whole decoding steps of the 124M model on two cores of a Xeon with AMX: in f32, 2 kB is 3 to
-/// 9 % faster than 4 kB at 1 and at 8 rows; in f16 and int8 it is not.
+/// page and keeps too few lines in flight: without this, one core reads at half its speed.
 constexpr std::int64_t kAhead = 4096;
-constexpr std::int64_t kAheadF32 = 2048;
 
 /// The lines of `kBytes` bytes; `kLocality` 3 is the first-level cache, 2 the second.
 template <std::int64_t kBytes, int kLocality = 3>

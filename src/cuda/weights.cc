@@ -35,37 +35,38 @@ void put(float value, DType dtype, std::int64_t at, void* out) {
 
 }  // namespace
 
-Matrix upload_matrix(Uploader& uploader, const HostMatrix& source, DType dtype) {
+Matrix upload_matrix(Uploader& uploader, const HostTensor& source, DType dtype) {
   if (dtype == DType::kI8) throw Error("int8 weights run on the CPU; use --device cpu.");
-  const std::int64_t stride = matrix_stride(source.in, dtype);
+  const std::int64_t in = source.in();
+  const std::int64_t out = source.out();
+  const std::int64_t stride = matrix_stride(in, dtype);
   const std::int64_t row_bytes = stride * size_of(dtype);
-  const Buffer memory = allocate_device(source.out * row_bytes);
+  const Buffer memory = allocate_device(out * row_bytes);
   uploader.upload(
-      memory.get(), source.out, row_bytes, [&](void* part, std::int64_t begin, std::int64_t end) {
+      memory.get(), out, row_bytes, [&](void* part, std::int64_t begin, std::int64_t end) {
         std::memset(part, 0, static_cast<std::size_t>((end - begin) * row_bytes));
         // In the order of the source, so that it is read once, front to back.
-        const std::int64_t outer = source.out_major ? end - begin : source.in;
-        const std::int64_t inner = source.out_major ? source.in : end - begin;
+        const std::int64_t outer = source.out_major ? end - begin : in;
+        const std::int64_t inner = source.out_major ? in : end - begin;
         for (std::int64_t a = 0; a < outer; ++a) {
           for (std::int64_t b = 0; b < inner; ++b) {
             const std::int64_t o = source.out_major ? a : b;
             const std::int64_t k = source.out_major ? b : a;
-            const std::int64_t from =
-                source.out_major ? (begin + o) * source.in + k : k * source.out + begin + o;
+            const std::int64_t from = source.out_major ? (begin + o) * in + k : k * out + begin + o;
             put(number(source.data.get(), source.dtype, from), dtype, o * stride + k, part);
           }
         }
       });
-  return {memory, dtype, source.in, source.out};
+  return {memory, dtype, in, out};
 }
 
-Vector upload_vector(Uploader& uploader, const std::shared_ptr<const std::byte>& source,
-                     DType dtype, std::int64_t size) {
+Vector upload_vector(Uploader& uploader, const HostTensor& source) {
+  const std::int64_t size = source.size();
   const Buffer memory = allocate_device(size * size_of(DType::kF32));
   uploader.upload(memory.get(), size, size_of(DType::kF32),
                   [&](void* part, std::int64_t begin, std::int64_t end) {
                     for (std::int64_t i = begin; i < end; ++i) {
-                      put(number(source.get(), dtype, i), DType::kF32, i - begin, part);
+                      put(number(source.data.get(), source.dtype, i), DType::kF32, i - begin, part);
                     }
                   });
   return {std::shared_ptr<const float>(memory, static_cast<const float*>(memory.get())), size};

@@ -15,9 +15,8 @@ constexpr std::int64_t matrix_stride(std::int64_t in, DType dtype) {
 }
 
 /// [out, stride] in `dtype` (kF32 or kF16). Throws Error when a weight is too large for kF16.
-Matrix upload_matrix(Uploader& uploader, const HostMatrix& source, DType dtype);
+Matrix upload_matrix(Uploader& uploader, const HostTensor& source, DType dtype);
 /// f32.
-Vector upload_vector(Uploader& uploader, const std::shared_ptr<const std::byte>& source,
-                     DType dtype, std::int64_t size);
+Vector upload_vector(Uploader& uploader, const HostTensor& source);
 
 }  // namespace aira::cuda

@@ -64,7 +64,6 @@ struct Engine::Impl {
   ThreadPool threads;
   std::future<std::unique_ptr<Backend>> coming;
   GenerationConfig generation;
-  GenerateOptions defaults;
   Tokenizer tokenizer;
   std::unique_ptr<Backend> backend;
   WeightCache cache;
@@ -117,7 +116,6 @@ Engine::Impl::Impl(EngineOptions given)
       threads(options.threads > 0 ? options.threads : ThreadPool::usable_cores()),
       coming(begin_backend(device_for(options), options.dtype, threads, options.notice)),
       generation(read_generation_config(options.files)),
-      defaults(default_options(generation)),
       tokenizer(timed(info.tokenizer_seconds, [&] { return Tokenizer::load(options.files); })),
       backend(coming.get()),
       cache(options.cache_folder, options.files, *backend, options.dtype),
@@ -259,7 +257,7 @@ Engine::~Engine() = default;
 
 const Tokenizer& Engine::tokenizer() const { return impl_->tokenizer; }
 const Prompts& Engine::prompts() const { return impl_->prompts; }
-const GenerateOptions& Engine::defaults() const { return impl_->defaults; }
+const GenerateOptions& Engine::defaults() const { return impl_->generation.options; }
 const EngineInfo& Engine::info() const { return impl_->info; }
 
 Ticket Engine::submit(GenerateRequest request, Listener listener) {

@@ -13,7 +13,6 @@
 #include <vector>
 
 #include "aira/generate.h"
-#include "model/config.h"
 
 namespace aira {
 
@@ -86,8 +85,5 @@ class RequestChanges {
   std::vector<const RequestOption*> given_;
   GenerateOptions values_;
 };
-
-/// What the model's authors set, over the defaults of GenerateOptions.
-GenerateOptions default_options(const GenerationConfig& config);
 
 }  // namespace aira

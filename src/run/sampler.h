@@ -8,7 +8,7 @@
 #include <span>
 #include <vector>
 
-#include "model/device_sampler.h"
+#include "model/backend.h"
 #include "run/processors.h"
 
 namespace aira {

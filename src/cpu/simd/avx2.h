@@ -45,6 +45,12 @@ inline V fused(V a, V b, V c) { return fma(a, b, c); }
 using I = __m256i;
 inline I to_int(V v) { return _mm256_cvtps_epi32(v); }
 inline V to_float(I v) { return _mm256_cvtepi32_ps(v); }
+/// The four bytes at `p`, in each lane.
+inline I repeat_four(const std::int8_t* p) {
+  std::int32_t four = 0;
+  std::memcpy(&four, p, 4);
+  return _mm256_set1_epi32(four);
+}
 using Weights = I;
 #if defined(__AVXVNNI__)
 /// As in avx512.h.
@@ -53,11 +59,7 @@ inline Weights load_weights(const std::byte* p) {
                           _mm256_set1_epi8(-128));
 }
 using Four = I;
-inline Four broadcast_four(const std::int8_t* p) {
-  std::int32_t four = 0;
-  std::memcpy(&four, p, 4);
-  return _mm256_set1_epi32(four);
-}
+inline Four broadcast_four(const std::int8_t* p) { return repeat_four(p); }
 inline I first_sum(std::int32_t offset) { return _mm256_set1_epi32(offset); }
 inline I dot4(I sum, Weights w, Four x) { return _mm256_dpbusd_avx_epi32(sum, w, x); }
 #else
@@ -71,9 +73,7 @@ struct Four {
   I magnitudes;
 };
 inline Four broadcast_four(const std::int8_t* p) {
-  std::int32_t four = 0;
-  std::memcpy(&four, p, 4);
-  const I inputs = _mm256_set1_epi32(four);
+  const I inputs = repeat_four(p);
   return {inputs, _mm256_abs_epi8(inputs)};
 }
 inline I first_sum(std::int32_t /*offset*/) { return _mm256_setzero_si256(); }

@@ -43,6 +43,12 @@ inline V fused(V a, V b, V c) { return fma(a, b, c); }
 using I = __m512i;
 inline I to_int(V v) { return _mm512_cvtps_epi32(v); }
 inline V to_float(I v) { return _mm512_cvtepi32_ps(v); }
+/// The four bytes at `p`, in each lane.
+inline I repeat_four(const std::int8_t* p) {
+  std::int32_t four = 0;
+  std::memcpy(&four, p, 4);
+  return _mm512_set1_epi32(four);
+}
 using Weights = I;
 #if defined(__AVX512VNNI__)
 /// VPDPBUSD multiplies unsigned by signed: weights are made 128 larger.
@@ -50,11 +56,7 @@ inline Weights load_weights(const std::byte* p) {
   return _mm512_xor_si512(_mm512_loadu_si512(p), _mm512_set1_epi8(-128));
 }
 using Four = I;
-inline Four broadcast_four(const std::int8_t* p) {
-  std::int32_t four = 0;
-  std::memcpy(&four, p, 4);
-  return _mm512_set1_epi32(four);
-}
+inline Four broadcast_four(const std::int8_t* p) { return repeat_four(p); }
 inline I first_sum(std::int32_t offset) { return _mm512_set1_epi32(offset); }
 inline I dot4(I sum, Weights w, Four x) { return _mm512_dpbusd_epi32(sum, w, x); }
 #else
@@ -65,9 +67,7 @@ struct Four {
   I magnitudes;
 };
 inline Four broadcast_four(const std::int8_t* p) {
-  std::int32_t four = 0;
-  std::memcpy(&four, p, 4);
-  const I inputs = _mm512_set1_epi32(four);
+  const I inputs = repeat_four(p);
   return {_mm512_movepi8_mask(inputs), _mm512_abs_epi8(inputs)};
 }
 inline I first_sum(std::int32_t /*offset*/) { return _mm512_setzero_si512(); }

@@ -13,7 +13,7 @@ namespace {
 
 using V = float __attribute__((vector_size(16)));
 using Doubles = double __attribute__((vector_size(16)));
-using VInt = std::int32_t __attribute__((vector_size(16)));
+using I = std::int32_t __attribute__((vector_size(16)));
 constexpr int kWidth = 4;
 #if defined(__aarch64__)
 constexpr int kRegisters = 32;
@@ -34,7 +34,7 @@ inline V load(const std::uint16_t* p) {
   return V{half_to_float(p[0]), half_to_float(p[1]), half_to_float(p[2]), half_to_float(p[3])};
 }
 inline V load_bf16(const std::uint16_t* p) {
-  const VInt bits{p[0] << 16, p[1] << 16, p[2] << 16, p[3] << 16};
+  const I bits{p[0] << 16, p[1] << 16, p[2] << 16, p[3] << 16};
   return reinterpret_cast<V>(bits);
 }
 /// Stores to uint16_t round to the nearest half, ties to even.
@@ -58,7 +58,7 @@ inline V round(V v) {
 }
 /// 2^n for whole n in [-126, 127].
 inline V power_of_two(V n) {
-  const VInt exponent = __builtin_convertvector(n, VInt) + 127;
+  const I exponent = __builtin_convertvector(n, I) + 127;
   return reinterpret_cast<V>(exponent << 23);
 }
 
@@ -69,8 +69,6 @@ inline V fused(V a, V b, V c) {
   return sum;
 }
 
-// Whole numbers: lanes of 32 bits.
-using I = VInt;
 /// The nearest whole number, ties to even; |v| < 2^22.
 inline I to_int(V v) {
   AIRA_KEEP(v);  // a product that is rounded before round() adds to it
