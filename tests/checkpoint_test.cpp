@@ -9,7 +9,7 @@
 #include <random>
 
 #include "model/config.h"
-#include "model/parameters.h"
+#include "model/model.h"
 #include "model_fixtures.h"
 
 namespace aira {
@@ -127,7 +127,7 @@ TEST(GoldenConfigs, AreReadAsWritten) {
   EXPECT_FALSE(d.scale_attention);
   EXPECT_TRUE(d.eos.empty());  // 50256 of 97
   const GenerationConfig a = read_generation_config(files("a"));
-  EXPECT_EQ(a.top_k, 40);
+  EXPECT_EQ(a.options.sampling.top_k, 40);
   EXPECT_THAT(a.eos, ElementsAre(2, 3));
 }
 

@@ -45,9 +45,7 @@ TEST(ModelConfig, DefaultsAreThoseOfGpt2Config) {
   EXPECT_TRUE(c.scale_attention);
   EXPECT_FALSE(c.scale_attention_by_inverse_layer);
   EXPECT_TRUE(c.tied_head);
-  EXPECT_EQ(c.bos, 50256);
   EXPECT_THAT(c.eos, ElementsAre(50256));
-  EXPECT_FALSE(c.pad.has_value());
 }
 
 TEST(ModelConfig, ReadsEveryKey) {
@@ -68,9 +66,7 @@ TEST(ModelConfig, ReadsEveryKey) {
   EXPECT_FALSE(c.scale_attention);
   EXPECT_TRUE(c.scale_attention_by_inverse_layer);
   EXPECT_FALSE(c.tied_head);
-  EXPECT_EQ(c.bos, 1);
   EXPECT_THAT(c.eos, ElementsAre(2, 3));
-  EXPECT_EQ(c.pad, 0);
 }
 
 TEST(ModelConfig, AcceptsAliases) {
@@ -85,13 +81,9 @@ TEST(ModelConfig, AcceptsAliases) {
 TEST(ModelConfig, SpecialTokens) {
   EXPECT_THAT(read(config(R"({"eos_token_id": null})")).eos, IsEmpty());
   EXPECT_THAT(read(config(R"({"eos_token_id": []})")).eos, IsEmpty());
-  EXPECT_FALSE(read(config(R"({"bos_token_id": null})")).bos.has_value());
   // Beyond the vocabulary: cannot occur.
-  const ModelConfig c =
-      read(config(R"({"vocab_size": 100, "eos_token_id": [7, 100, 99], "pad_token_id": 100})"));
+  const ModelConfig c = read(config(R"({"vocab_size": 100, "eos_token_id": [7, 100, 99]})"));
   EXPECT_THAT(c.eos, ElementsAre(7, 99));
-  EXPECT_FALSE(c.bos.has_value());
-  EXPECT_FALSE(c.pad.has_value());
 }
 
 TEST(ModelConfig, Activations) {
@@ -174,25 +166,28 @@ GenerationConfig read_generation(const std::string& text) {
 }
 
 TEST(GenerationConfig, ReadsEveryKey) {
-  const GenerationConfig c = read_generation(R"({"do_sample": true, "temperature": 0.2, "top_k": 30,
-      "top_p": 1, "repetition_penalty": 1.2, "max_new_tokens": 200, "bos_token_id": 50257,
+  const GenerationConfig c = read_generation(R"({"do_sample": true, "temperature": 0.7, "top_k": 31,
+      "top_p": 1, "repetition_penalty": 1.3, "max_new_tokens": 9, "bos_token_id": 50257,
       "eos_token_id": [50256, 60000], "pad_token_id": 3, "transformers_version": "4.30"})");
-  EXPECT_EQ(c.do_sample, true);
-  EXPECT_EQ(c.temperature, 0.2);
-  EXPECT_EQ(c.top_k, 30);
-  EXPECT_EQ(c.top_p, 1.0);
-  EXPECT_EQ(c.repetition_penalty, 1.2);
-  EXPECT_EQ(c.max_new_tokens, 200);
-  EXPECT_EQ(c.bos, 50257);
+  EXPECT_EQ(c.options.sampling.temperature, 0.7);
+  EXPECT_EQ(c.options.sampling.top_k, 31);
+  EXPECT_EQ(c.options.sampling.top_p, 1.0);
+  EXPECT_EQ(c.options.sampling.repetition_penalty, 1.3);
+  EXPECT_EQ(c.options.max_new_tokens, 9);
+  EXPECT_FALSE(c.options.sampling.greedy);
   EXPECT_THAT(c.eos, ElementsAre(50256, 60000));
-  EXPECT_EQ(c.pad, 3);
+  EXPECT_TRUE(read_generation(R"({"do_sample": false})").options.sampling.greedy);
 }
 
-TEST(GenerationConfig, IsEmptyWithoutAFile) {
+TEST(GenerationConfig, HasTheCardsValuesWithoutAFile) {
   for (const GenerationConfig& c :
        {read_generation_config(memory_files({})), read_generation(R"({"temperature": null})")}) {
-    EXPECT_FALSE(c.do_sample || c.temperature || c.top_k || c.top_p || c.repetition_penalty);
-    EXPECT_FALSE(c.max_new_tokens || c.bos || c.pad);
+    EXPECT_EQ(c.options.sampling.temperature, 0.2);
+    EXPECT_EQ(c.options.sampling.top_k, 30);
+    EXPECT_EQ(c.options.sampling.top_p, 0.3);
+    EXPECT_EQ(c.options.sampling.repetition_penalty, 1.2);
+    EXPECT_EQ(c.options.max_new_tokens, 200);
+    EXPECT_FALSE(c.options.sampling.greedy);
     EXPECT_THAT(c.eos, IsEmpty());
   }
 }

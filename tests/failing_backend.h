@@ -21,13 +21,10 @@ class FailingBackend final : public Backend {
   Buffer alloc(std::int64_t bytes, const void* contents) override {
     return backend_->alloc(bytes, contents);
   }
-  Matrix load_matrix(const HostMatrix& source, DType dtype) override {
+  Matrix load_matrix(const HostTensor& source, DType dtype) override {
     return backend_->load_matrix(source, dtype);
   }
-  Vector load_vector(const std::shared_ptr<const std::byte>& source, DType dtype,
-                     std::int64_t size) override {
-    return backend_->load_vector(source, dtype, size);
-  }
+  Vector load_vector(const HostTensor& source) override { return backend_->load_vector(source); }
   StepRows reserve(const StepLimits& limits) override { return backend_->reserve(limits); }
   KvCache make_cache(KvCache shape) override { return backend_->make_cache(std::move(shape)); }
   void copy_pages(const KvCache& cache, std::span<const PageCopy> copies) override {

@@ -25,12 +25,9 @@ std::shared_ptr<const std::byte> bytes(const void* data, std::size_t size) {
   return {copy, copy->data()};
 }
 
-HostMatrix matrix(const Floats& weights, std::int64_t in, std::int64_t out) {
-  return {.data = bytes(weights.data(), weights.size() * 4),
-          .dtype = DType::kF32,
-          .in = in,
-          .out = out,
-          .out_major = false};
+HostTensor matrix(const Floats& weights, std::int64_t in, std::int64_t out) {
+  return {
+      .data = bytes(weights.data(), weights.size() * 4), .dtype = DType::kF32, .shape = {in, out}};
 }
 
 Floats random(std::int64_t count, int seed) {
@@ -41,24 +38,25 @@ Floats random(std::int64_t count, int seed) {
   return numbers;
 }
 
-std::vector<std::byte> packed(const HostMatrix& source, const cpu::Kernels& kernels) {
+std::vector<std::byte> packed(const HostTensor& source, const cpu::Kernels& kernels) {
   ThreadPool pool(1);
   const std::unique_ptr<Backend> backend = make_cpu_backend(pool, kernels);
   const Matrix loaded = backend->load_matrix(source, DType::kI8);
   const auto* data = static_cast<const std::byte*>(loaded.data.get());
-  return {data, data + cpu::packed_bytes(DType::kI8, source.in, source.out)};
+  return {data, data + cpu::packed_bytes(DType::kI8, source.in(), source.out())};
 }
 
-Floats product(const Floats& x, const HostMatrix& source, const cpu::Kernels& kernels,
+Floats product(const Floats& x, const HostTensor& source, const cpu::Kernels& kernels,
                int threads = 1) {
   ThreadPool pool(threads);
   const std::unique_ptr<Backend> backend = make_cpu_backend(pool, kernels);
   const Matrix loaded = backend->load_matrix(source, DType::kI8);
-  const auto rows = static_cast<std::int64_t>(x.size()) / source.in;
-  backend->reserve({.rows = rows, .inputs = source.in});
+  const auto rows = static_cast<std::int64_t>(x.size()) / source.in();
+  backend->reserve({.rows = rows, .inputs = source.in()});
   Floats input = x;
-  Floats output(static_cast<std::size_t>(rows * source.out), -1);
-  backend->linear({input.data(), rows, source.in}, loaded, {}, {output.data(), rows, source.out});
+  Floats output(static_cast<std::size_t>(rows * source.out()), -1);
+  backend->linear({input.data(), rows, source.in()}, loaded, {},
+                  {output.data(), rows, source.out()});
   return output;
 }
 
@@ -71,12 +69,12 @@ void expect_same(const Floats& got, const Floats& expected) {
 TEST(Int8, SameBitsFromEveryTableBatchAndTeam) {
   for (const std::int64_t in : {1, 63, 64, 65, 130, 768}) {
     for (const std::int64_t out : {1, 31, 33, 96}) {
-      const HostMatrix source = matrix(random(in * out, 1), in, out);
+      const HostTensor source = matrix(random(in * out, 1), in, out);
       const Floats x = random(50 * in, 2);
       Floats expected;  // row by row
       for (std::int64_t row = 0; row < 50; ++row) {
         const Floats y = product({x.begin() + row * in, x.begin() + (row + 1) * in}, source,
-                                 cpu::kPortableKernels);
+                                 cpu::portable::kKernels);
         expected.insert(expected.end(), y.begin(), y.end());
       }
       for (const cpu::Kernels* kernels : cpu::available_kernels()) {
@@ -109,21 +107,19 @@ TEST(Int8, PackedAlikeFromEveryTableAndType) {
     bfloats.push_back(static_cast<std::uint16_t>(bits >> 16));
     transposed[static_cast<std::size_t>(i % out * in + i / out)] = bfloats.back();
   }
-  const auto expected = packed(matrix(floats, in, out), cpu::kPortableKernels);
+  const auto expected = packed(matrix(floats, in, out), cpu::portable::kKernels);
   for (const cpu::Kernels* kernels : cpu::available_kernels()) {
     SCOPED_TRACE(kernels->name);
     EXPECT_EQ(packed(matrix(floats, in, out), *kernels), expected);
-    HostMatrix source{.data = bytes(halves.data(), halves.size() * 2),
-                      .dtype = DType::kF16,
-                      .in = in,
-                      .out = out,
-                      .out_major = false};
+    HostTensor source{
+        .data = bytes(halves.data(), halves.size() * 2), .dtype = DType::kF16, .shape = {in, out}};
     EXPECT_EQ(packed(source, *kernels), expected);
     source.data = bytes(bfloats.data(), bfloats.size() * 2);
     source.dtype = DType::kBF16;
     EXPECT_EQ(packed(source, *kernels), expected);
     source.data = bytes(transposed.data(), transposed.size() * 2);
     source.out_major = true;
+    source.shape = {out, in};
     EXPECT_EQ(packed(source, *kernels), expected);
   }
 }
@@ -131,7 +127,7 @@ TEST(Int8, PackedAlikeFromEveryTableAndType) {
 TEST(Int8, Layout) {
   // 2 inputs, 2 outputs: columns (127, -1) and (0.5, 0.25).
   static_assert(cpu::kPanelLayout == 1, "new layouts get a new number");
-  const auto got = packed(matrix({127, 0.5F, -1, 0.25F}, 2, 2), cpu::kPortableKernels);
+  const auto got = packed(matrix({127, 0.5F, -1, 0.25F}, 2, 2), cpu::portable::kKernels);
   ASSERT_EQ(got.size(), 64 + 2048U);
   std::vector<std::byte> expected(got.size(), std::byte{0});
   expected[1] = std::byte{0x3f};  // 1 as bf16
@@ -181,7 +177,7 @@ TEST(Int8, InfinityAndNanAreNotHidden) {
     for (const float bad : {kInfinity, -kInfinity, std::nanf("")}) {
       Floats x = random(130 * 17, 3);
       x[70] = bad;
-      const HostMatrix good = matrix(random(130 * 2, 4), 130, 2);
+      const HostTensor good = matrix(random(130 * 2, 4), 130, 2);
       const Floats y = product(x, good, *kernels);
       EXPECT_FALSE(std::isfinite(y[0]));
       EXPECT_FALSE(std::isfinite(y[1]));

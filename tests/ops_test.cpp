@@ -61,7 +61,8 @@ class Ops : public testing::TestWithParam<Target> {
     return {copy, reinterpret_cast<const std::byte*>(copy->data())};
   }
   Vector vector(const std::vector<float>& x) {
-    return backend_->load_vector(bytes(x), DType::kF32, static_cast<std::int64_t>(x.size()));
+    return backend_->load_vector(
+        {.data = bytes(x), .shape = {static_cast<std::int64_t>(x.size())}});
   }
   Tensor tensor(const std::vector<float>& x, std::int64_t rows) {
     return tensor(rows, static_cast<std::int64_t>(x.size()) / rows, &x);
@@ -134,12 +135,12 @@ TEST_P(Ops, Linear) {
             for (std::int64_t o = 0; o < c.out; ++o) stored[o * c.in + k] = w[k * c.out + o];
           }
         }
-        const Matrix matrix = backend_->load_matrix({.data = bytes(stored),
-                                                     .dtype = DType::kF32,
-                                                     .in = c.in,
-                                                     .out = c.out,
-                                                     .out_major = out_major},
-                                                    dtype);
+        const Matrix matrix = backend_->load_matrix(
+            {.data = bytes(stored),
+             .dtype = DType::kF32,
+             .shape = out_major ? std::vector{c.out, c.in} : std::vector{c.in, c.out},
+             .out_major = out_major},
+            dtype);
         const Vector bias_vector = vector(bias);
         Epilogue epilogue{
             .bias = c.bias ? &bias_vector : nullptr, .activation = c.activation, .residual = {}};
@@ -235,8 +236,7 @@ TEST_P(Ops, LinearOfNormalisedRows) {
         const Vector shift_vector = vector(shift);
         const Vector bias_vector = vector(bias);
         const Matrix matrix = backend_->load_matrix(
-            {.data = bytes(w), .dtype = DType::kF32, .in = width, .out = kOut, .out_major = false},
-            dtype);
+            {.data = bytes(w), .dtype = DType::kF32, .shape = {width, kOut}}, dtype);
         std::vector<Row> rows;
         std::vector<std::int32_t> outputs;
         Numbers chosen;
@@ -285,7 +285,7 @@ TEST_P(Ops, Embed) {
     if (dtype == DType::kI8) stored = reference::int8_embeddings(tokens, width, 64);
     const auto positions = random(9 * width);
     const Matrix matrix = backend_->load_matrix(
-        {.data = bytes(tokens), .dtype = DType::kF32, .in = width, .out = vocab, .out_major = true},
+        {.data = bytes(tokens), .dtype = DType::kF32, .shape = {vocab, width}, .out_major = true},
         dtype);
     std::vector<Row> rows;
     for (int i = 0; i < 9; ++i) rows.push_back({(i * 31) % 67, i % 2, 8 - i});
@@ -577,11 +577,11 @@ TEST_P(Ops, LoadsEveryStorageTypeAtAnyAlignment) {
     std::copy(numbers.begin(), numbers.end(), memory->begin() + 1);
     const std::shared_ptr<const std::byte> source(
         memory, reinterpret_cast<const std::byte*>(memory->data()) + 1);
-    const Vector bias = backend_->load_vector(source, dtype, 3);
-    const Matrix column = backend_->load_matrix(
-        {.data = source, .dtype = dtype, .in = 3, .out = 1, .out_major = false}, DType::kF16);
-    const Matrix row = backend_->load_matrix(
-        {.data = source, .dtype = dtype, .in = 1, .out = 3, .out_major = false}, DType::kF32);
+    const Vector bias = backend_->load_vector({.data = source, .dtype = dtype, .shape = {3}});
+    const Matrix column =
+        backend_->load_matrix({.data = source, .dtype = dtype, .shape = {3, 1}}, DType::kF16);
+    const Matrix row =
+        backend_->load_matrix({.data = source, .dtype = dtype, .shape = {1, 3}}, DType::kF32);
     const Tensor product = tensor(1, 1);
     backend_->linear(tensor({1, 10, 100}, 1), column, {}, product);
     expect_near(product, {{1 - 20 + 50}, {0}});
@@ -594,16 +594,14 @@ TEST_P(Ops, LoadsEveryStorageTypeAtAnyAlignment) {
 TEST_P(Ops, RefusesWhatHalfPrecisionCannotHold) {
   std::vector<float> weights(40, 1.0F);
   weights.back() = 7e4F;
-  const HostMatrix source{
-      .data = bytes(weights), .dtype = DType::kF32, .in = 1, .out = 40, .out_major = false};
+  const HostTensor source{.data = bytes(weights), .dtype = DType::kF32, .shape = {1, 40}};
   EXPECT_THROW(backend_->load_matrix(source, DType::kF16), Error);
   EXPECT_NO_THROW(backend_->load_matrix(source, DType::kF32));
 }
 
 TEST_P(Ops, Int8StaysWithinHalfAStep) {
   if (!GetParam().backend->int8) {
-    const HostMatrix source{
-        .data = bytes({1, 2}), .dtype = DType::kF32, .in = 1, .out = 2, .out_major = false};
+    const HostTensor source{.data = bytes({1, 2}), .dtype = DType::kF32, .shape = {1, 2}};
     EXPECT_THROW(backend_->load_matrix(source, DType::kI8), Error);
     return;
   }
@@ -613,8 +611,7 @@ TEST_P(Ops, Int8StaysWithinHalfAStep) {
     const auto x = random(c.rows * c.in);
     const auto w = random(c.in * c.out, 0.1, 0.3);
     const Matrix matrix = backend_->load_matrix(
-        {.data = bytes(w), .dtype = DType::kF32, .in = c.in, .out = c.out, .out_major = false},
-        DType::kI8);
+        {.data = bytes(w), .dtype = DType::kF32, .shape = {c.in, c.out}}, DType::kI8);
     const Tensor out = tensor(c.rows, c.out);
     backend_->reserve({.rows = c.rows, .inputs = c.in, .outputs = c.out});
     backend_->linear(tensor(x, c.rows), matrix, {}, out);

@@ -26,24 +26,25 @@ class ReferenceBackend final : public Backend {
     return memory;
   }
   /// `data` is a Numbers [in, out].
-  Matrix load_matrix(const HostMatrix& source, DType dtype) override {
-    const std::vector<float> stored = floats(source.data, source.dtype, source.in * source.out);
+  Matrix load_matrix(const HostTensor& source, DType dtype) override {
+    const std::vector<float> stored = floats(source.data, source.dtype, source.in() * source.out());
     std::vector<float> w(stored.size());
-    for (std::int64_t k = 0; k < source.in; ++k) {
-      for (std::int64_t o = 0; o < source.out; ++o) {
-        w[k * source.out + o] = stored[source.out_major ? o * source.in + k : k * source.out + o];
+    for (std::int64_t k = 0; k < source.in(); ++k) {
+      for (std::int64_t o = 0; o < source.out(); ++o) {
+        w[k * source.out() + o] =
+            stored[source.out_major ? o * source.in() + k : k * source.out() + o];
       }
     }
     const bool int8 = dtype == DType::kI8;
     return {
-        std::make_shared<reference::Numbers>(int8 ? reference::int8_weights(w, source.out, kGroup)
+        std::make_shared<reference::Numbers>(int8 ? reference::int8_weights(w, source.out(), kGroup)
                                                   : reference::Numbers(w.begin(), w.end())),
-        dtype, source.in, source.out};
+        dtype, source.in(), source.out()};
   }
-  Vector load_vector(const std::shared_ptr<const std::byte>& source, DType dtype,
-                     std::int64_t size) override {
-    const auto numbers = std::make_shared<std::vector<float>>(floats(source, dtype, size));
-    return {std::shared_ptr<const float>(numbers, numbers->data()), size};
+  Vector load_vector(const HostTensor& source) override {
+    const auto numbers =
+        std::make_shared<std::vector<float>>(floats(source.data, source.dtype, source.size()));
+    return {std::shared_ptr<const float>(numbers, numbers->data()), source.size()};
   }
   StepRows reserve(const StepLimits& limits) override { return {limits.rows, limits.output_rows}; }
   KvCache make_cache(KvCache shape) override { return shape; }

@@ -1,6 +1,4 @@
 // Hostile and odd safetensors files: each gives tensors or one sentence, never a crash.
-#include "model/safetensors.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -454,24 +454,5 @@ TEST_F(SchedulerTest, TheAnswersLogprobIsItsScore) {
   EXPECT_DOUBLE_EQ(answer.logprob, score(ids, static_cast<std::int64_t>(prompt.size())).logprob);
 }
 
-TEST(DefaultOptions, TheModelsThenTheCards) {
-  const GenerateOptions card = default_options({});
-  EXPECT_EQ(card.sampling.temperature, 0.2);
-  EXPECT_EQ(card.sampling.top_k, 30);
-  EXPECT_EQ(card.sampling.top_p, 0.3);
-  EXPECT_EQ(card.sampling.repetition_penalty, 1.2);
-  EXPECT_EQ(card.max_new_tokens, 200);
-  EXPECT_FALSE(card.sampling.greedy);
-  GenerationConfig config;
-  config.temperature = 0.7;
-  config.max_new_tokens = 9;
-  config.do_sample = false;
-  const GenerateOptions own = default_options(config);
-  EXPECT_EQ(own.sampling.temperature, 0.7);
-  EXPECT_EQ(own.sampling.top_k, 30);
-  EXPECT_EQ(own.max_new_tokens, 9);
-  EXPECT_TRUE(own.sampling.greedy);
-}
-
 }  // namespace
 }  // namespace aira

@@ -97,9 +97,9 @@ double read_speed(std::span<const std::uint64_t> words, ThreadPool& pool) {
 
 /// Bytes of the weights that a decoding step reads; 0 when the backend does not say.
 double step_bytes(const Model& model, const Backend& backend) {
-  const PackedWeights* packed = backend.packed_weights();
-  if (packed == nullptr) return 0;
-  const auto bytes = [&](const Matrix& m) { return packed->bytes(m.in, m.out, m.dtype); };
+  const Packing* packing = backend.packing();
+  if (packing == nullptr) return 0;
+  const auto bytes = [&](const Matrix& m) { return packing->bytes(m.dtype, m.in, m.out); };
   std::int64_t sum = bytes(model.head);
   for (const LayerWeights& w : model.layers) {
     sum += bytes(w.attn_qkv) + bytes(w.attn_out) + bytes(w.mlp_in) + bytes(w.mlp_out);

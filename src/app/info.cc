@@ -8,7 +8,6 @@
 #include "app/model_lookup.h"
 #include "app/output.h"
 #include "model/checkpoint.h"
-#include "model/parameters.h"
 #include "model/weight_cache.h"
 
 namespace aira {
@@ -45,7 +44,7 @@ ordered_json describe(const CommonOptions& options) {
   const ModelOnBackend model(options);
   const auto& [found, pool, backend] = model;
   const ModelConfig config = read_model_config(found.files);
-  const GenerateOptions defaults = default_options(read_generation_config(found.files));
+  const GenerateOptions defaults = read_generation_config(found.files).options;
   ordered_json info = {{"name", found.name},
                        {"found", found.found},
                        {"place", found.files.place()},

@@ -1,11 +1,10 @@
 // Which instruction sets this processor and its operating system offer.
+#include <array>
 #include <cstdlib>
 #if defined(__x86_64__)
 #include <cpuid.h>
-#if defined(__linux__)
 #include <sys/syscall.h>
 #include <unistd.h>
-#endif
 #endif
 
 #include "aira/error.h"
@@ -16,49 +15,24 @@ namespace aira::cpu {
 #if defined(__x86_64__)
 namespace {
 
-// Not by __builtin_cpu_supports: clang does not know that name of the feature.
-bool has_f16c() {
-  unsigned int eax = 0;
-  unsigned int ebx = 0;
-  unsigned int ecx = 0;
-  unsigned int edx = 0;
-  return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
-}
+enum Register : std::size_t { kEax, kEcx = 2, kEdx };
 
-/// VNNI in 256-bit registers, encoded as AVX2 is. Names as above.
-bool has_avx_vnni() {
-  constexpr unsigned int kAvxVnni = 1U << 4;
-  unsigned int eax = 0;
-  unsigned int ebx = 0;
-  unsigned int ecx = 0;
-  unsigned int edx = 0;
-  return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0 && (eax & kAvxVnni) != 0;
+/// Whether CPUID sets all of `bits`. For features whose names __builtin_cpu_supports does not know
+/// with every compiler.
+bool cpuid_has(unsigned leaf, unsigned subleaf, Register place, unsigned bits) {
+  std::array<unsigned, 4> registers{};
+  __get_cpuid_count(leaf, subleaf, &registers[0], &registers[1], &registers[2], &registers[3]);
+  return (registers[place] & bits) == bits;
 }
 
 /// Whether the processor has AMX for int8 and the system lets this process use it. A process has to
 /// ask, once, for all its threads: Linux keeps the large registers from those that do not.
 bool may_use_amx() {
-#if defined(__linux__) && defined(SYS_arch_prctl)
-  constexpr unsigned int kTileAndInt8 = 3U << 24;
+  constexpr unsigned kTileAndInt8 = 3U << 24;
   constexpr int kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
   constexpr int kTileData = 18;               // XFEATURE_XTILE_DATA
-  unsigned int eax = 0;
-  unsigned int ebx = 0;
-  unsigned int ecx = 0;
-  unsigned int edx = 0;
-  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0) return false;
-  if ((edx & kTileAndInt8) != kTileAndInt8) return false;
-  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
-#else
-  return false;
-#endif
-}
-
-/// `kernels` but for their linear maps in int8.
-Kernels with_i8(Kernels kernels, const char* name, LinearKernel linear_i8) {
-  kernels.name = name;
-  kernels.linear_i8 = linear_i8;
-  return kernels;
+  return cpuid_has(7, 0, kEdx, kTileAndInt8) &&
+         syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
 }
 
 }  // namespace
@@ -67,24 +41,21 @@ Kernels with_i8(Kernels kernels, const char* name, LinearKernel linear_i8) {
 std::vector<const Kernels*> available_kernels() {
   std::vector<const Kernels*> tables;
 #if defined(__x86_64__)
-  static const Kernels kAmx = with_i8(kAvx512Kernels, "amx", kAmxLinearI8);
-  static const Kernels kAvx512Vnni = with_i8(kAvx512Kernels, "avx512vnni", kAvx512VnniLinearI8);
-  static const Kernels kAvxVnni = with_i8(kAvx2Kernels, "avxvnni", kAvxVnniLinearI8);
+  constexpr unsigned kAvxVnni = 1U << 4;
   __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c()) {
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq")) {
-      if (__builtin_cpu_supports("avx512vnni")) {
-        if (may_use_amx()) tables.push_back(&kAmx);
-        tables.push_back(&kAvx512Vnni);
-      }
-      tables.push_back(&kAvx512Kernels);
-    }
-    if (has_avx_vnni()) tables.push_back(&kAvxVnni);
-    tables.push_back(&kAvx2Kernels);
-  }
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                    cpuid_has(1, 0, kEcx, bit_F16C);
+  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") &&
+                      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
+                      __builtin_cpu_supports("avx512dq");
+  const bool vnni = avx512 && __builtin_cpu_supports("avx512vnni");
+  if (vnni && may_use_amx()) tables.push_back(&amx::kKernels);
+  if (vnni) tables.push_back(&avx512vnni::kKernels);
+  if (avx512) tables.push_back(&avx512::kKernels);
+  if (avx2 && cpuid_has(7, 1, kEax, kAvxVnni)) tables.push_back(&avxvnni::kKernels);
+  if (avx2) tables.push_back(&avx2::kKernels);
 #endif
-  tables.push_back(&kPortableKernels);
+  tables.push_back(&portable::kKernels);
   return tables;
 }
 

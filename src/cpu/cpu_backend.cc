@@ -1,5 +1,4 @@
-// How each operation is divided among the threads of the pool; what a thread then does is in the
-// kernels.
+// How operations are divided among the threads of the pool; what a thread does is in the kernels.
 #include "cpu/cpu_backend.h"
 
 #include <algorithm>
@@ -13,50 +12,25 @@
 #include "cpu/attention.h"
 #include "cpu/memory.h"
 
-namespace aira {
+namespace aira::cpu {
 namespace {
-
-using cpu::Kernels;
-using cpu::kGroup;
-using cpu::kGroupBytes;
-using cpu::kPanel;
-using cpu::LinearJob;
-using cpu::PackJob;
-using cpu::panel_bytes;
-using cpu::round_up;
 
 /// Rows from which row-wise operations are worth waking the pool.
 constexpr std::int64_t kParallelRows = 8;
 
-/// One output's weights in int8: weights[k] = W[k][column of the panel], k < in.
-void unpack_int8(const std::byte* panel, std::int64_t column, std::int64_t in, float* weights) {
-  for (std::int64_t k = 0; k < in; ++k) {
-    const std::byte* group = panel + k / kGroup * kGroupBytes;
-    const auto* scales = reinterpret_cast<const std::uint16_t*>(group);
-    const auto* values = reinterpret_cast<const std::int8_t*>(group + kPanel * 2);
-    const std::int64_t quad = k % kGroup / 4;
-    // Exact: 8 bits times 7.
-    weights[k] = bfloat_to_float(scales[column]) *
-                 static_cast<float>(values[(quad * kPanel + column) * 4 + k % 4]);
-  }
+/// W[k][column] of a panel, exactly as the kernels see it.
+float weight(const std::byte* panel, DType dtype, std::int64_t k, std::int64_t column) {
+  const std::int64_t at = k * kPanel + column;
+  if (dtype == DType::kF32) return reinterpret_cast<const float*>(panel)[at];
+  if (dtype == DType::kF16) return half_to_float(reinterpret_cast<const std::uint16_t*>(panel)[at]);
+  const std::byte* group = panel + k / kGroup * kGroupBytes;
+  const auto* scales = reinterpret_cast<const std::uint16_t*>(group);
+  const auto* values = reinterpret_cast<const std::int8_t*>(group + kPanel * 2);
+  const std::int8_t value = values[(k % kGroup / 4 * kPanel + column) * 4 + k % 4];
+  return bfloat_to_float(scales[column]) * static_cast<float>(value);  // exact: 8 bits times 7
 }
 
-/// weights[k] = W[k][output], k < in, exactly as the kernels see them.
-void unpack(const Matrix& matrix, std::int64_t output, float* weights) {
-  const std::int64_t column = output % kPanel;
-  const std::byte* panel = static_cast<const std::byte*>(matrix.data.get()) +
-                           output / kPanel * panel_bytes(matrix.dtype, matrix.in);
-  if (matrix.dtype == DType::kI8) return unpack_int8(panel, column, matrix.in, weights);
-  if (matrix.dtype == DType::kF32) {
-    const auto* numbers = reinterpret_cast<const float*>(panel) + column;
-    for (std::int64_t k = 0; k < matrix.in; ++k) weights[k] = numbers[k * kPanel];
-  } else {
-    const auto* numbers = reinterpret_cast<const std::uint16_t*>(panel) + column;
-    for (std::int64_t k = 0; k < matrix.in; ++k) weights[k] = half_to_float(numbers[k * kPanel]);
-  }
-}
-
-class CpuBackend final : public Backend, private PackedWeights {
+class CpuBackend final : public Backend {
  public:
   CpuBackend(ThreadPool& pool, const Kernels& kernels)
       : Backend("cpu (" + std::string(kernels.name) + ", " + std::to_string(pool.size()) +
@@ -66,18 +40,20 @@ class CpuBackend final : public Backend, private PackedWeights {
         attention_(pool, kernels) {}
 
   Buffer alloc(std::int64_t bytes, const void* contents) override {
-    Buffer memory = cpu::allocate(bytes);
+    Buffer memory = allocate(bytes);
     if (contents != nullptr) std::memcpy(memory.get(), contents, static_cast<std::size_t>(bytes));
     return memory;
   }
-  Matrix load_matrix(const HostMatrix& source, DType dtype) override;
-  Vector load_vector(const std::shared_ptr<const std::byte>& source, DType dtype,
-                     std::int64_t size) override;
-  const PackedWeights* packed_weights() const override { return this; }
+  Matrix load_matrix(const HostTensor& source, DType dtype) override;
+  Vector load_vector(const HostTensor& source) override;
+  const Packing* packing() const override {
+    static const Packing kPanels = {"panels " + std::to_string(kPanelLayout), &packed_bytes};
+    return &kPanels;
+  }
   StepRows reserve(const StepLimits& limits) override;
   KvCache make_cache(KvCache shape) override {
     attention_.reserve(shape);
-    shape.data = weights_.allocate(cpu::cache_bytes(shape));
+    shape.data = weights_.allocate(cache_bytes(shape));
     return shape;
   }
   void copy_pages(const KvCache& cache, std::span<const PageCopy> copies) override {
@@ -100,20 +76,10 @@ class CpuBackend final : public Backend, private PackedWeights {
   void linear(Tensor x, const Matrix& weights, const Epilogue& epilogue, Tensor out) override;
   void attention(Tensor qkv, const KvCache& cache, std::int64_t layer, float scale,
                  Tensor out) override {
-    attention_.attend({qkv, &cache, layer, scale, out});
+    attention_.attend(qkv, cache, layer, scale, out);
   }
 
  private:
-  std::string packing() const override { return "panels " + std::to_string(cpu::kPanelLayout); }
-  std::int64_t bytes(std::int64_t in, std::int64_t out, DType dtype) const override {
-    return cpu::packed_bytes(dtype, in, out);
-  }
-  Matrix adopt(const std::shared_ptr<const std::byte>& packed, std::int64_t in, std::int64_t out,
-               DType dtype) const override {
-    return {packed, dtype, in, out};
-  }
-  /// Room for `rows` rows of `in` inputs in int8, until the next call.
-  cpu::QuantizedRows quantized(std::int64_t rows, std::int64_t in) const;
   /// Calls body(row) for each row, on the pool when there are many.
   template <typename Body>
   void each_row(std::int64_t rows, const Body& body) {
@@ -129,8 +95,8 @@ class CpuBackend final : public Backend, private PackedWeights {
 
   ThreadPool& pool_;
   const Kernels& kernels_;
-  cpu::Attention attention_;
-  cpu::HugePageArena weights_;
+  Attention attention_;
+  HugePageArena weights_;
   Buffer quantized_;  // of the widest linear's inputs
   std::int64_t quantized_groups_ = 0;
   std::span<const Row> rows_;
@@ -139,32 +105,24 @@ class CpuBackend final : public Backend, private PackedWeights {
 
 StepRows CpuBackend::reserve(const StepLimits& limits) {
   const std::int64_t rows = std::max(limits.rows, limits.output_rows);
-  const std::int64_t groups = rows * cpu::groups_of(limits.inputs);
+  const std::int64_t groups = rows * groups_of(limits.inputs);
   if (groups > quantized_groups_) {
-    quantized_ = cpu::allocate(groups * cpu::kQuantizedGroupBytes);
+    quantized_ = allocate(groups * kQuantizedGroupBytes);
     quantized_groups_ = groups;
   }
   attention_.reserve_rows(rows);
   return {limits.rows, limits.output_rows};
 }
 
-cpu::QuantizedRows CpuBackend::quantized(std::int64_t rows, std::int64_t in) const {
-  const std::int64_t groups = rows * cpu::groups_of(in);
-  assert(groups <= quantized_groups_);
-  auto* values = static_cast<std::int8_t*>(quantized_.get());
-  auto* scales = reinterpret_cast<float*>(values + groups * cpu::kGroup);
-  return {values, scales, reinterpret_cast<std::int32_t*>(scales + groups)};
-}
-
-Matrix CpuBackend::load_matrix(const HostMatrix& source, DType dtype) {
+Matrix CpuBackend::load_matrix(const HostTensor& source, DType dtype) {
   assert(dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kI8);
-  const std::int64_t panels = round_up(source.out, kPanel) / kPanel;
-  const Buffer memory = weights_.allocate(cpu::packed_bytes(dtype, source.in, source.out));
+  const std::int64_t panels = round_up(source.out(), kPanel) / kPanel;
+  const Buffer memory = weights_.allocate(packed_bytes(dtype, source.in(), source.out()));
   const PackJob job{.source = source.data.get(),
                     .source_dtype = source.dtype,
                     .out_major = source.out_major,
-                    .in = source.in,
-                    .out = source.out,
+                    .in = source.in(),
+                    .out = source.out(),
                     .panels = memory.get(),
                     .dtype = dtype};
   std::atomic<bool> fits = true;
@@ -174,27 +132,17 @@ Matrix CpuBackend::load_matrix(const HostMatrix& source, DType dtype) {
   if (!fits) {
     throw Error("a weight is too large for half precision (beyond 65504); use --dtype f32.");
   }
-  return {memory, dtype, source.in, source.out};
+  return {memory, dtype, source.in(), source.out()};
 }
 
-Vector CpuBackend::load_vector(const std::shared_ptr<const std::byte>& source, DType dtype,
-                               std::int64_t size) {
-  const auto address = reinterpret_cast<std::uintptr_t>(source.get());
-  if (dtype == DType::kF32 && address % alignof(float) == 0) {
-    return {std::shared_ptr<const float>(source, reinterpret_cast<const float*>(source.get())),
-            size};
-  }
-  const Buffer memory = cpu::allocate(size * size_of(DType::kF32));
+Vector CpuBackend::load_vector(const HostTensor& source) {
+  const std::int64_t size = source.size();
+  const auto* const numbers = reinterpret_cast<const float*>(source.data.get());
+  const bool aligned = reinterpret_cast<std::uintptr_t>(numbers) % alignof(float) == 0;
+  if (source.dtype == DType::kF32 && aligned) return {{source.data, numbers}, size};
+  const Buffer memory = allocate(size * size_of(DType::kF32));
   auto* out = static_cast<float*>(memory.get());
-  if (dtype == DType::kF32) {
-    std::memcpy(out, source.get(), static_cast<std::size_t>(size) * sizeof(float));
-  } else {
-    for (std::int64_t i = 0; i < size; ++i) {
-      std::uint16_t bits = 0;
-      std::memcpy(&bits, source.get() + i * 2, 2);
-      out[i] = dtype == DType::kF16 ? half_to_float(bits) : bfloat_to_float(bits);
-    }
-  }
+  kernels_.widen(source.data.get(), source.dtype, size, out);
   return {std::shared_ptr<const float>(memory, out), size};
 }
 
@@ -202,8 +150,11 @@ void CpuBackend::embed(const Matrix& tokens, const Vector& positions, Tensor out
   each_row(out.rows, [&](std::int64_t t) {
     const Row& row = rows_[static_cast<std::size_t>(t)];
     const float* position = positions.data.get() + row.position * tokens.in;
-    unpack(tokens, row.token, out.data + t * out.cols);
-    for (std::int64_t c = 0; c < out.cols; ++c) out.data[t * out.cols + c] += position[c];
+    const std::byte* panel = static_cast<const std::byte*>(tokens.data.get()) +
+                             row.token / kPanel * panel_bytes(tokens.dtype, tokens.in);
+    for (std::int64_t c = 0; c < out.cols; ++c) {
+      out.data[t * out.cols + c] = weight(panel, tokens.dtype, c, row.token % kPanel) + position[c];
+    }
   });
 }
 
@@ -221,17 +172,24 @@ void CpuBackend::linear(Tensor x, const Matrix& weights, const Epilogue& epilogu
   assert(x.cols == weights.in && out.cols == weights.out && x.rows == out.rows);
   if (x.rows == 0) return;
   const bool int8 = weights.dtype == DType::kI8;
-  const LinearJob job{.x = x.data,
-                      .quantized = int8 ? quantized(x.rows, weights.in) : cpu::QuantizedRows{},
-                      .rows = x.rows,
-                      .panels = weights.data.get(),
-                      .in = weights.in,
-                      .out = weights.out,
-                      .bias = epilogue.bias == nullptr ? nullptr : epilogue.bias->data.get(),
-                      .activation = epilogue.activation,
-                      .residual = epilogue.residual.data,
-                      .y = out.data};
-  if (int8) each_row(x.rows, [&](std::int64_t row) { kernels_.quantize(job, row); });
+  LinearJob job{.x = x.data,
+                .quantized = {},
+                .rows = x.rows,
+                .panels = weights.data.get(),
+                .in = weights.in,
+                .out = weights.out,
+                .bias = epilogue.bias == nullptr ? nullptr : epilogue.bias->data.get(),
+                .activation = epilogue.activation,
+                .residual = epilogue.residual.data,
+                .y = out.data};
+  if (int8) {
+    const std::int64_t groups = x.rows * groups_of(x.cols);
+    assert(groups <= quantized_groups_);
+    job.quantized.values = static_cast<std::int8_t*>(quantized_.get());
+    job.quantized.scales = reinterpret_cast<float*>(job.quantized.values + groups * kGroup);
+    job.quantized.offsets = reinterpret_cast<std::int32_t*>(job.quantized.scales + groups);
+    each_row(x.rows, [&](std::int64_t row) { kernels_.quantize(job, row); });
+  }
   const auto kernel = int8                           ? kernels_.linear_i8
                       : weights.dtype == DType::kF32 ? kernels_.linear_f32
                                                      : kernels_.linear_f16;
@@ -242,13 +200,12 @@ void CpuBackend::linear(Tensor x, const Matrix& weights, const Epilogue& epilogu
 }
 
 }  // namespace
+}  // namespace aira::cpu
 
-std::unique_ptr<Backend> make_cpu_backend(ThreadPool& pool) {
-  return make_cpu_backend(pool, cpu::choose_kernels());
-}
+namespace aira {
 
 std::unique_ptr<Backend> make_cpu_backend(ThreadPool& pool, const cpu::Kernels& kernels) {
-  return std::make_unique<CpuBackend>(pool, kernels);
+  return std::make_unique<cpu::CpuBackend>(pool, kernels);
 }
 
 }  // namespace aira

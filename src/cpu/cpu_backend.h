@@ -9,10 +9,9 @@
 
 namespace aira {
 
-/// A backend that computes on `pool`, which must outlive it, with the best kernels for this
-/// machine.
-std::unique_ptr<Backend> make_cpu_backend(ThreadPool& pool);
-/// The same with given kernels (tests run every table the machine offers).
-std::unique_ptr<Backend> make_cpu_backend(ThreadPool& pool, const cpu::Kernels& kernels);
+/// A backend that computes on `pool`, which must outlive it, with the best kernels for this machine
+/// or with others (tests run every table).
+std::unique_ptr<Backend> make_cpu_backend(ThreadPool& pool,
+                                          const cpu::Kernels& kernels = cpu::choose_kernels());
 
 }  // namespace aira

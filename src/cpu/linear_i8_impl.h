@@ -1,24 +1,15 @@
-// linear_impl.h's map for weights and inputs in int8: within a group, products are added as whole
-// numbers, exactly; the groups' sums, times both scales, are one chain of fused multiply-adds. So
-// results are the same bits for every tile and every instruction set.
+// linear_impl.h's map in int8: within a group, products are added as whole numbers, exactly; the
+// groups' sums, times both scales, are one chain of fused multiply-adds. So results have the same
+// bits for every tile and every instruction set.
 #pragma once
 
-#include "cpu/epilogue_impl.h"
-#include "cpu/kernels.h"
-#include "cpu/prefetch.h"
+#include "cpu/tiles_impl.h"
 
 namespace aira::cpu::AIRA_ISA {
 namespace {
 
 /// Rows of the largest tile: the whole numbers' sums fill half of the registers.
 constexpr int kTileRowsI8 = kRegisters == 32 ? 8 : 4;
-
-/// Vectors of outputs that a tile of `rows` rows takes at a time.
-constexpr int tile_vectors_i8(int rows) {
-  int vectors = static_cast<int>(kPanel) / kWidth;
-  while (vectors > 1 && rows * vectors > kRegisters / 2) vectors /= 2;
-  return vectors;
-}
 
 /// Some rows of a row tile.
 struct TileRowsI8 {
@@ -31,12 +22,9 @@ struct TileRowsI8 {
 /// sums[r][o] = x[r] W[.][o] for kRows rows and one panel.
 template <int kRows>
 inline void tile_i8(const TileRowsI8& x, const std::byte* panel, std::int64_t groups, float* sums) {
-  constexpr int kVectors = tile_vectors_i8(kRows);
+  constexpr int kVectors = tile_vectors(kRows, kRegisters / 2);
   for (int first = 0; first < kPanel; first += kVectors * kWidth) {
-    V sum[kRows][kVectors];
-    for (auto& row : sum) {
-      for (V& s : row) s = zero();
-    }
+    V sum[kRows][kVectors] = {};
     const std::byte* group = panel;
     for (std::int64_t g = 0; g < groups; ++g, group += kGroupBytes) {
       const std::int64_t at = g * x.height;
@@ -59,49 +47,32 @@ inline void tile_i8(const TileRowsI8& x, const std::byte* panel, std::int64_t gr
       for (int v = 0; v < kVectors; ++v) {
         const V weight_scale = load_bf16(scales + v * kWidth);
         for (int r = 0; r < kRows; ++r) {
-          const V scale = mul(broadcast(x.scales[at + r]), weight_scale);
+          const V scale = broadcast(x.scales[at + r]) * weight_scale;
           sum[r][v] = fused(to_float(whole[r][v]), scale, sum[r][v]);
         }
       }
     }
     for (int r = 0; r < kRows; ++r) {
-      for (int v = 0; v < kVectors; ++v) {
-        store(sums + r * kPanel + first + v * kWidth, sum[r][v]);
-      }
+      for (int v = 0; v < kVectors; ++v) store(sums + r * kPanel + first + v * kWidth, sum[r][v]);
     }
   }
 }
 
-using TileFunctionI8 = void (*)(const TileRowsI8&, const std::byte*, std::int64_t, float*);
-
-/// The tile functions for 1..kTileRowsI8 rows.
-struct TilesI8 {
-  TileFunctionI8 of[static_cast<std::size_t>(kTileRowsI8) + 1] = {};
-  template <int kRows>
-  constexpr void fill() {
-    of[kRows] = &tile_i8<kRows>;
-    if constexpr (kRows > 1) fill<kRows - 1>();
-  }
-  constexpr TilesI8() { fill<kTileRowsI8>(); }
-};
+constexpr auto kTilesI8 = tile_table<kTileRowsI8>([]<int kRows>() { return &tile_i8<kRows>; });
 
 /// One panel and the row tile that begins at row `tile`.
 inline void row_tile_i8(const LinearJob& job, std::int64_t tile, const std::byte* panel,
                         std::int64_t first) {
-  static constexpr TilesI8 kTiles;
   alignas(64) float sums[kTileRowsI8 * kPanel];
   const std::int64_t groups = groups_of(job.in);
   const std::int64_t height = tile_height(job.rows, tile);
-  std::int64_t parts = (height + kTileRowsI8 - 1) / kTileRowsI8;  // of nearly equal height
-  for (std::int64_t row = 0; parts > 0; --parts) {
-    const std::int64_t rows = (height - row + parts - 1) / parts;
+  in_parts(height, kTileRowsI8, [&](std::int64_t row, std::int64_t rows) {
     const std::int64_t at = tile * groups + row;
     const TileRowsI8 x{job.quantized.values + at * kGroup, job.quantized.scales + at,
                        job.quantized.offsets + at, height};
-    kTiles.of[rows](x, panel, groups, sums);
+    kTilesI8.of[rows](x, panel, groups, sums);
     finish(job, tile + row, rows, first, sums);
-    row += rows;
-  }
+  });
 }
 
 inline void linear_i8(const LinearJob& job, std::int64_t begin, std::int64_t end) {

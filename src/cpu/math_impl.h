@@ -1,7 +1,10 @@
-// Elementary functions on vectors: exp and what GPT-2's activations make of it.
+// Elementary functions on vectors: exp and what GPT-2's activations make of it, sums over lanes,
+// and the ends of arrays that fill no whole vector.
 #pragma once
 
 #include <cmath>
+
+#include "cpu/kernels.h"
 
 namespace aira::cpu::AIRA_ISA {
 namespace {
@@ -11,7 +14,7 @@ namespace {
 inline V exp(V x) {
   x = min(broadcast(88.0F), max(broadcast(-87.3F), x));
   // x = n ln 2 + r with |r| <= ln 2 / 2; ln 2 in two parts keeps r exact (Cody and Waite).
-  const V n = round(mul(x, broadcast(1.44269504F)));
+  const V n = round(x * broadcast(1.44269504F));
   V r = fma(n, broadcast(-0.693359375F), x);
   r = fma(n, broadcast(2.12194440e-4F), r);
   // Minimax polynomial of (e^r - 1 - r) / r^2 from Cephes' expf.
@@ -21,21 +24,18 @@ inline V exp(V x) {
   p = fma(p, r, broadcast(4.1665795894e-2F));
   p = fma(p, r, broadcast(1.6666665459e-1F));
   p = fma(p, r, broadcast(5.0000001201e-1F));
-  p = fma(mul(r, r), p, add(r, broadcast(1.0F)));
-  return mul(p, power_of_two(n));
+  p = fma(r * r, p, r + broadcast(1.0F));
+  return p * power_of_two(n);
 }
 
 /// x / (1 + e^-y).
-inline V times_sigmoid(V x, V y) {
-  const V one = broadcast(1.0F);
-  return div(x, add(one, exp(sub(zero(), y))));
-}
+inline V times_sigmoid(V x, V y) { return x / (broadcast(1.0F) + exp(V{} - y)); }
 
 /// x Phi(x), Phi by its tanh approximation (Hendrycks and Gimpel, "gelu_new"). With
 /// 0.5 (1 + tanh u) = 1 / (1 + e^-2u) nothing cancels for negative x.
 inline V gelu_tanh(V x) {
-  const V cubic = mul(mul(x, x), mul(x, broadcast(0.044715F)));
-  return times_sigmoid(x, mul(add(x, cubic), broadcast(1.5957691216F)));  // 2 sqrt(2 / pi)
+  const V cubic = (x * x) * (x * broadcast(0.044715F));
+  return times_sigmoid(x, (x + cubic) * broadcast(1.5957691216F));  // 2 sqrt(2 / pi)
 }
 
 inline V activate(V x, Activation activation) {
@@ -47,7 +47,7 @@ inline V activate(V x, Activation activation) {
     case Activation::kSilu:
       return times_sigmoid(x, x);
     case Activation::kRelu:
-      return max(zero(), x);  // NaN stays NaN: max gives its second argument then
+      return max(V{}, x);  // NaN stays NaN: max gives its second argument then
     case Activation::kGeluErf: {
       float lanes[kWidth];
       store(lanes, x);
@@ -58,41 +58,44 @@ inline V activate(V x, Activation activation) {
   return x;
 }
 
-/// The sum of a vector's lanes, always in the same order: halves are folded onto each other.
-inline float sum_lanes(V v) {
+/// All lanes combined, always in the same order: halves are folded onto each other.
+template <typename Combine>
+inline float fold_lanes(V v, const Combine& combine) {
   float lanes[kWidth];
   store(lanes, v);
   for (int half = kWidth / 2; half > 0; half /= 2) {
-    for (int i = 0; i < half; ++i) lanes[i] += lanes[i + half];
+    for (int i = 0; i < half; ++i) lanes[i] = combine(lanes[i], lanes[i + half]);
   }
   return lanes[0];
+}
+
+inline float sum_lanes(V v) {
+  return fold_lanes(v, [](float a, float b) { return a + b; });
 }
 
 inline float max_lane(V v) {
-  float lanes[kWidth];
-  store(lanes, v);
-  for (int half = kWidth / 2; half > 0; half /= 2) {
-    for (int i = 0; i < half; ++i)
-      lanes[i] = lanes[i] > lanes[i + half] ? lanes[i] : lanes[i + half];
-  }
-  return lanes[0];
+  return fold_lanes(v, [](float a, float b) { return a > b ? a : b; });
 }
 
-/// The first n < kWidth numbers, the rest zero.
+/// The first n numbers, the rest zero. Here and below, n may exceed kWidth: all lanes then.
 inline V load_some(const float* p, std::int64_t n) {
+  if (n >= kWidth) return load(p);
   float lanes[kWidth] = {};
   for (std::int64_t i = 0; i < n; ++i) lanes[i] = p[i];
   return load(lanes);
 }
 
-/// The first n < kWidth lanes, the rest zero.
+/// The first n lanes, the rest zero.
 inline V keep_lanes(V v, std::int64_t n) {
+  if (n >= kWidth) return v;
   float lanes[kWidth];
   store(lanes, v);
   return load_some(lanes, n);
 }
 
+/// Stores the first n lanes.
 inline void store_some(float* p, V v, std::int64_t n) {
+  if (n >= kWidth) return store(p, v);
   float lanes[kWidth];
   store(lanes, v);
   for (std::int64_t i = 0; i < n; ++i) p[i] = lanes[i];

@@ -4,7 +4,6 @@
 
 #include <cstring>
 
-#include "cpu/kernels.h"
 #include "cpu/quantize_impl.h"
 
 namespace aira::cpu::AIRA_ISA {
@@ -20,12 +19,7 @@ inline void widen(const std::byte* source, DType dtype, std::int64_t count, floa
   for (std::int64_t i = 0; i < count; i += kWidth) {
     const std::int64_t n = count - i < kWidth ? count - i : kWidth;
     std::memcpy(bits, source + i * 2, static_cast<std::size_t>(n) * 2);
-    const V v = dtype == DType::kF16 ? load(bits) : load_bf16(bits);
-    if (n == kWidth) {
-      store(out + i, v);
-    } else {
-      store_some(out + i, v, n);
-    }
+    store_some(out + i, dtype == DType::kF16 ? load(bits) : load_bf16(bits), n);
   }
 }
 

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "cpu/kernels.h"
+
 namespace aira::cpu::AIRA_ISA {
 namespace {
 
@@ -21,25 +23,13 @@ inline Doubles exp_double(Doubles x) {
   const Doubles n = shifted - kMagic;
   Doubles r = fma(n, Doubles{} - 0x1.62e42fee00000p-1, inside);
   r = fma(n, Doubles{} - 0x1.a39ef35793c76p-33, r);
-  Doubles p = Doubles{} + 1.0 / 479001600;  // Taylor: r^13 / 13! is below 2e-16
-  p = fma(p, r, Doubles{} + 1.0 / 39916800);
-  p = fma(p, r, Doubles{} + 1.0 / 3628800);
-  p = fma(p, r, Doubles{} + 1.0 / 362880);
-  p = fma(p, r, Doubles{} + 1.0 / 40320);
-  p = fma(p, r, Doubles{} + 1.0 / 5040);
-  p = fma(p, r, Doubles{} + 1.0 / 720);
-  p = fma(p, r, Doubles{} + 1.0 / 120);
-  p = fma(p, r, Doubles{} + 1.0 / 24);
-  p = fma(p, r, Doubles{} + 1.0 / 6);
-  p = fma(p, r, Doubles{} + 0.5);
-  p = fma(p, r, Doubles{} + 1.0);
-  p = fma(p, r, Doubles{} + 1.0);
-  Integers exponent;
-  std::memcpy(&exponent, &shifted, sizeof exponent);
-  exponent = (exponent + 1023) << 52;
-  Doubles power;
-  std::memcpy(&power, &exponent, sizeof power);
-  const Doubles result = x < -708.0 ? Doubles{} : p * power;
+  // Taylor: r^13 / 13! is below 2e-16.
+  constexpr double kFactorials[] = {39916800, 3628800, 362880, 40320, 5040, 720,
+                                    120,      24,      6,      2,     1,    1};
+  Doubles p = Doubles{} + 1.0 / 479001600;
+  for (const double factorial : kFactorials) p = fma(p, r, Doubles{} + 1.0 / factorial);
+  const Integers exponent = (reinterpret_cast<Integers>(shifted) + 1023) << 52;
+  const Doubles result = x < -708.0 ? Doubles{} : p * reinterpret_cast<Doubles>(exponent);
   return x > 709.0 ? Doubles{} + __builtin_inf() : result;
 }
 

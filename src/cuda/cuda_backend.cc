@@ -32,15 +32,14 @@ class CudaBackend final : public Backend {
         drawing_(device_->stream(), step_) {}
 
   Buffer alloc(std::int64_t bytes, const void* contents) override;
-  Matrix load_matrix(const HostMatrix& source, DType dtype) override {
+  Matrix load_matrix(const HostTensor& source, DType dtype) override {
     step_.forget();
     if (dtype == DType::kF32 && !gemm_) gemm_.emplace(device_->stream());
     return loader_.matrix(source, dtype);
   }
-  Vector load_vector(const std::shared_ptr<const std::byte>& source, DType dtype,
-                     std::int64_t size) override {
+  Vector load_vector(const HostTensor& source) override {
     step_.forget();
-    return loader_.vector(source, dtype, size);
+    return loader_.vector(source);
   }
   StepRows reserve(const StepLimits& limits) override;
   KvCache make_cache(KvCache shape) override {

@@ -12,9 +12,8 @@ constexpr std::int64_t kPartBytes = std::int64_t{8} << 20;
 
 }  // namespace
 
-void WeightLoader::load(const HostMatrix& source, DType dtype, std::int64_t stride, void* to) {
-  const std::int64_t rows = source.out_major ? source.out : source.in;
-  const std::int64_t cols = source.out_major ? source.in : source.out;
+void WeightLoader::load(const HostTensor& source, std::int64_t rows, std::int64_t cols, DType dtype,
+                        std::int64_t stride, void* to) {
   const std::int64_t row_bytes = cols * size_of(source.dtype);
   const std::int64_t part_rows = std::max<std::int64_t>(kPartBytes / row_bytes, 1);
   part_.reserve(std::max(kPartBytes, row_bytes));
@@ -49,21 +48,23 @@ void WeightLoader::load(const HostMatrix& source, DType dtype, std::int64_t stri
   }
 }
 
-Matrix WeightLoader::matrix(const HostMatrix& source, DType dtype) {
+Matrix WeightLoader::matrix(const HostTensor& source, DType dtype) {
   if (dtype == DType::kI8) throw Error("int8 weights run on the CPU; use --device cpu.");
-  const std::int64_t stride = matrix_stride(source.in, dtype);
-  const std::int64_t bytes = source.out * stride * size_of(dtype);
+  const std::int64_t in = source.in();
+  const std::int64_t out = source.out();
+  const std::int64_t stride = matrix_stride(in, dtype);
+  const std::int64_t bytes = out * stride * size_of(dtype);
   const Buffer memory = allocate_device(bytes);
   check(cudaMemsetAsync(memory.get(), 0, static_cast<std::size_t>(bytes), stream_),
         "clearing memory");
-  load(source, dtype, stride, memory.get());
-  return {memory, dtype, source.in, source.out};
+  load(source, source.shape[0], source.shape[1], dtype, stride, memory.get());
+  return {memory, dtype, in, out};
 }
 
-Vector WeightLoader::vector(const std::shared_ptr<const std::byte>& source, DType dtype,
-                            std::int64_t size) {
+Vector WeightLoader::vector(const HostTensor& source) {
+  const std::int64_t size = source.size();
   const Buffer memory = allocate_device(size * size_of(DType::kF32));
-  load({source, dtype, size, 1, true}, DType::kF32, size, memory.get());
+  load(source, size, 1, DType::kF32, 1, memory.get());
   return {std::shared_ptr<const float>(memory, static_cast<const float*>(memory.get())), size};
 }
 

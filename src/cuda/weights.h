@@ -21,13 +21,15 @@ class WeightLoader {
   explicit WeightLoader(cudaStream_t stream) : stream_(stream) {}
 
   /// [out, stride] in `dtype` (kF32 or kF16). Throws Error when a weight is too large for kF16.
-  Matrix matrix(const HostMatrix& source, DType dtype);
+  Matrix matrix(const HostTensor& source, DType dtype);
   /// f32.
-  Vector vector(const std::shared_ptr<const std::byte>& source, DType dtype, std::int64_t size);
+  Vector vector(const HostTensor& source);
 
  private:
-  /// Writes [out, stride] in `dtype`, but not the padding. Returns when done.
-  void load(const HostMatrix& source, DType dtype, std::int64_t stride, void* to);
+  /// Writes `rows` x `cols` numbers as [out, stride] in `dtype`, but not the padding. Returns when
+  /// done.
+  void load(const HostTensor& source, std::int64_t rows, std::int64_t cols, DType dtype,
+            std::int64_t stride, void* to);
 
   cudaStream_t stream_;
   Scratch<std::byte> part_;

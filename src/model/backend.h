@@ -1,14 +1,9 @@
 // The boundary between the model and the hardware: memory and the few operations that GPT-2 needs.
-// The forward pass (src/model/gpt2.cc) is written once against this interface; src/cpu and src/cuda
-// implement it.
+// Dimension letters: T rows, C width, H heads, D head size (C / H), S context, V vocabulary.
 //
-// Dimension letters everywhere: T rows, C width, H heads, D head size (C / H), S context,
-// V vocabulary.
-//
-// Every operation takes T rows that may belong to different sequences, prompt and decode rows in
-// any mix. Nothing is padded. Each output element is computed in an arithmetic order that depends
-// on its own inputs only, so a row's result has the same bits whatever else is in the call and
-// however many threads compute it.
+// An operation takes T rows that may belong to different sequences, prompt and decode rows in any
+// mix, without padding. The order of arithmetic of each output depends on its own inputs only, so a
+// row's result has the same bits whatever else is in the call and however many threads compute it.
 #pragma once
 
 #include <cstdint>
@@ -17,10 +12,12 @@
 #include <string>
 #include <utility>
 
-#include "model/device_sampler.h"
 #include "model/tensor.h"
 
 namespace aira {
+
+inline constexpr std::int32_t kDrawnToken = -1;  // as Row::token: the one drawn last for the slot
+inline constexpr std::int32_t kNotDrawn = -2;    // drawn when no logit of the row is finite
 
 /// One row of work: `token` at `position` of the sequence whose pages are in row `slot` of the
 /// step's PageTable. Rows of one slot come in ascending order of position without gaps; earlier
@@ -48,16 +45,14 @@ enum class RowSet : std::uint8_t { kAll, kOutput };
 /// Positions in a page of the KV cache.
 inline constexpr std::int64_t kPagePositions = 32;
 
-/// Where the sequences' keys and values are: position p of a slot is in page
-/// pages[slot * width + p / kPagePositions], at p % kPagePositions. Slots may share pages that none
-/// of them writes any more; entries for positions that no row reaches may be anything.
+/// Position p of a slot is in page pages[slot * width + p / kPagePositions]. Slots may share pages
+/// that none of them writes any more; entries that no row reaches may be anything.
 struct PageTable {
   std::span<const std::int32_t> pages;  // [slots, width]
   std::int64_t width = 0;
 };
 
-/// Keys and values of every layer in `pages` pages of kPagePositions positions. Each backend
-/// defines the layout of `data`.
+/// Keys and values of all layers. Each backend defines the layout of `data`.
 struct KvCache {
   std::int64_t layers = 0;
   std::int64_t pages = 0;
@@ -92,20 +87,47 @@ struct StepRows {
   std::int64_t output_rows = 0;
 };
 
-/// Matrices in the kernels' layout as bytes that can be kept in a file.
-class PackedWeights {
- public:
-  /// Names the layout; changes whenever the layout does.
-  virtual std::string packing() const = 0;
+/// How matrices lie in memory, for a file whose bytes are used as they are, on 64-byte boundaries.
+struct Packing {
+  std::string name;  // changes whenever the layout does
   /// Size of the contiguous bytes at Matrix::data.
-  virtual std::int64_t bytes(std::int64_t in, std::int64_t out, DType dtype) const = 0;
-  /// The matrix made of bytes that load_matrix of a backend with the same packing() once wrote,
-  /// on a 64-byte boundary.
-  virtual Matrix adopt(const std::shared_ptr<const std::byte>& packed, std::int64_t in,
-                       std::int64_t out, DType dtype) const = 0;
+  std::int64_t (*bytes)(DType dtype, std::int64_t in, std::int64_t out) = nullptr;
+};
+
+/// How to draw one token; the rules are those of Sampler (src/run/sampler.h).
+struct DeviceDraw {
+  double temperature = 1;
+  double top_p = 1;
+  double uniform = 0;  // the random number, in [0, 1)
+  float penalty = 1;   // repetition penalty over the slot's positions 0..the row's own
+  std::int32_t top_k = 1;
+  bool greedy = false;
+  bool log_probability = false;  // wanted as well
+};
+
+struct DrawnToken {
+  std::int32_t id = 0;        // or kNotDrawn
+  float log_probability = 0;  // of the model, before penalty, temperature and the rest; if wanted
+};
+
+/// Draws on the device, so that a token need not pass through the host before the next step.
+class DeviceSampler {
+ public:
+  /// Draws that may be uncollected at a time.
+  static constexpr int kDrawsAhead = 2;
+
+  /// Whether the device can draw like this from a vocabulary of this size.
+  virtual bool can_draw(const DeviceDraw& draw, std::int64_t vocab) const = 0;
+  /// The step that begins next draws a token for each of its output rows like this.
+  virtual void prepare(std::span<const DeviceDraw> draws) = 0;
+  /// The last operation of that step; logits is [output rows, V]. The next step, with kDrawnToken
+  /// in its rows, may begin before the tokens are collected.
+  virtual void draw(Tensor logits) = 0;
+  /// Waits for the earliest uncollected draw and returns its tokens, valid until the next draw().
+  virtual std::span<const DrawnToken> drawn() = 0;
 
  protected:
-  ~PackedWeights() = default;
+  ~DeviceSampler() = default;
 };
 
 class Backend {
@@ -117,29 +139,27 @@ class Backend {
   /// Device, instruction set and threads for display, e.g. "cpu (avx512, 2 threads)".
   const std::string& description() const { return description_; }
 
-  // -- Memory. Everything is allocated before the first step; no operation allocates. All of these
-  // throw Error when there is not enough. --
+  // -- Memory, allocated before the first step. Throw Error when there is not enough. --
 
   /// `bytes` of memory, uninitialised or holding a copy of `contents`.
   virtual Buffer alloc(std::int64_t bytes, const void* contents = nullptr) = 0;
   /// Weights in the kernels' layout, stored as `dtype` (kF32, kF16 or kI8). `source` may be
   /// dropped afterwards.
-  virtual Matrix load_matrix(const HostMatrix& source, DType dtype) = 0;
+  virtual Matrix load_matrix(const HostTensor& source, DType dtype) = 0;
   /// A parameter as f32; used in place when possible (f32, aligned, host memory).
-  virtual Vector load_vector(const std::shared_ptr<const std::byte>& source, DType dtype,
-                             std::int64_t size) = 0;
+  virtual Vector load_vector(const HostTensor& source) = 0;
   /// Null when this backend's matrices cannot be kept in a file.
-  virtual const PackedWeights* packed_weights() const { return nullptr; }
-  /// Allocates all memory that steps within `limits`, and within limits reserved before, need
-  /// beside weights, cache and activations. Returns the rows that activations need: a backend that
-  /// replays recorded steps rounds their sizes up and computes the extra rows.
+  virtual const Packing* packing() const { return nullptr; }
+  /// Allocates what steps within `limits`, and within limits reserved before, need beside weights,
+  /// cache and activations. Returns the rows that activations need: a backend that replays recorded
+  /// steps rounds their sizes up and computes the extra rows.
   virtual StepRows reserve(const StepLimits& limits) = 0;
   /// `shape` with memory for it, uninitialised: attention writes before it reads.
   virtual KvCache make_cache(KvCache shape) = 0;
   /// Copies whole pages in all layers. Between steps; no page is both read and written.
   virtual void copy_pages(const KvCache& cache, std::span<const PageCopy> copies) = 0;
 
-  // -- Operations, between begin() and end(). An operation over no rows does nothing. --
+  // -- Operations, between begin() and end(). They allocate nothing; no rows are nothing to do. --
 
   /// Starts a step over `rows`; `output_rows` are ascending indices into it. All spans, and the
   /// weights of every operation, must live until the results are read. A step that an exception cut

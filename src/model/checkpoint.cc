@@ -3,7 +3,7 @@
 #include "model/checkpoint.h"
 
 #include <algorithm>
-#include <bit>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -11,12 +11,11 @@
 #include "base/json.h"
 #include "base/printable.h"
 
-static_assert(std::endian::native == std::endian::little, "safetensors data is little-endian");
-
 namespace aira {
 namespace {
 
 using nlohmann::json;
+using Tensors = std::map<std::string, HostTensor>;
 
 constexpr const char* kSingle = "model.safetensors";
 constexpr const char* kIndex = "model.safetensors.index.json";
@@ -28,8 +27,7 @@ std::string canonical(const std::string& name) {
   return name.starts_with(kPrefix) ? name.substr(kPrefix.size()) : name;
 }
 
-/// The causal mask that old versions of transformers stored with each layer: h.N.attn.bias and
-/// h.N.attn.masked_bias.
+/// h.N.attn.bias and h.N.attn.masked_bias: the causal mask of old versions of transformers.
 bool is_mask(const std::string& stored) {
   const std::string name = canonical(stored);
   if (!name.starts_with("h.")) return false;
@@ -42,17 +40,15 @@ std::string tensor_text(const std::string& file, const std::string& name) {
   return printable(file) + ": tensor " + quote(name);
 }
 
-void add(std::map<std::string, HostTensor>& tensors, HostTensor tensor) {
-  const std::string file = tensor.file;
+void add(Tensors& tensors, const HostTensor& tensor) {
   const std::string name = canonical(tensor.name);
-  const auto [place, added] = tensors.emplace(name, std::move(tensor));
-  if (!added) {
-    const std::string& first = place->second.file;
-    throw Error(tensor_text(file, name) + " is there twice" +
-                (first == file ? std::string(", with and without the \"transformer.\" prefix")
-                               : ": also in " + printable(first)) +
-                ".");
-  }
+  const auto [place, added] = tensors.emplace(name, tensor);
+  if (added) return;
+  const std::string& first = place->second.file;
+  throw Error(tensor_text(tensor.file, name) + " is there twice" +
+              (first == tensor.file ? ", with and without the \"transformer.\" prefix"
+                                    : ": also in " + printable(first)) +
+              ".");
 }
 
 /// The index's tensor names by shard.
@@ -75,20 +71,21 @@ std::map<std::string, std::set<std::string>> read_index(const File& file) {
   return shards;
 }
 
-/// A shard holds exactly what the index says, the masks aside.
-void add_shard(std::map<std::string, HostTensor>& tensors, const File& file, const File& index,
-               std::set<std::string> promised) {
+/// Adds the tensors of a file; with an index, a shard, which holds exactly what the index says, the
+/// masks aside.
+void add_file(Tensors& tensors, const File& file, const std::optional<File>& index,
+              std::set<std::string> promised) {
   std::erase_if(promised, is_mask);
-  for (HostTensor& tensor : read_safetensors(file, is_mask)) {
-    if (promised.erase(tensor.name) == 0) {
+  for (const HostTensor& tensor : read_safetensors(file, is_mask)) {
+    if (index && promised.erase(tensor.name) == 0) {
       throw Error(tensor_text(file.path, tensor.name) + " is not named by " +
-                  printable(index.path) + ".");
+                  printable(index->path) + ".");
     }
-    add(tensors, std::move(tensor));
+    add(tensors, tensor);
   }
   if (!promised.empty()) {
     throw Error(printable(file.path) + " has no tensor " + quote(*promised.begin()) + ", which " +
-                printable(index.path) + " promises.");
+                printable(index->path) + " promises.");
   }
 }
 
@@ -109,16 +106,14 @@ Checkpoint Checkpoint::open(const ModelFiles& files) {
   Checkpoint checkpoint;
   if (const auto single = files.find(kSingle)) {
     checkpoint.place_ = single->path;
-    for (HostTensor& tensor : read_safetensors(*single, is_mask)) {
-      add(checkpoint.tensors_, std::move(tensor));
-    }
+    add_file(checkpoint.tensors_, *single, std::nullopt, {});
     return checkpoint;
   }
   const auto index = files.find(kIndex);
   if (!index) fail_without_weights(files);
   checkpoint.place_ = index->path;
   for (const auto& [shard, promised] : read_index(*index)) {
-    add_shard(checkpoint.tensors_, files.require(shard), *index, promised);
+    add_file(checkpoint.tensors_, files.require(shard), index, promised);
   }
   return checkpoint;
 }

@@ -1,18 +1,26 @@
 // The tensors of a checkpoint in safetensors format, single file or sharded, as they lie on disk.
-// Format: https://github.com/huggingface/safetensors#format (8-byte little-endian header length,
-// JSON header, data). Everything in the file is untrusted and checked before it is used.
+// Everything in the files is untrusted and checked before it is used.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "aira/model_files.h"
-#include "model/safetensors.h"
+#include "model/tensor.h"
 
 namespace aira {
+
+/// The tensors of one safetensors file in the order of their data, without those that `ignored`
+/// names. Throws Error for what the format forbids, and for types other than F32, F16 and BF16.
+std::vector<HostTensor> read_safetensors(const File& file,
+                                         const std::function<bool(const std::string&)>& ignored);
+
+/// "[3, 5]", for messages.
+std::string shape_text(const std::vector<std::int64_t>& shape);
 
 class Checkpoint {
  public:

@@ -3,8 +3,9 @@
 // of dimensions inside int64.
 #include "model/config.h"
 
-#include <array>
+#include <algorithm>
 #include <limits>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,11 +19,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr IntegerRange kLayers = {1, 1000};
 constexpr IntegerRange kWidth = {1, 1 << 17};
-constexpr IntegerRange kContext = {1, 1 << 20};
-constexpr IntegerRange kVocab = {1, 10'000'000};
-constexpr IntegerRange kInner = {1, 1 << 20};
 constexpr IntegerRange kTokenId = {0, std::numeric_limits<std::int32_t>::max()};
 constexpr NumberRange kPositive = {0, 1e6, "a number above 0 and up to 1000000"};
 constexpr NumberRange kProbability = {0, 1, "a number above 0 and up to 1"};
@@ -49,18 +46,15 @@ bool flag(const JsonObject& config, const char* key, bool fallback) {
 
 /// Names as in transformers' ACT2FN; those with one formula share a kernel.
 Activation activation(const JsonObject& config) {
-  static constexpr std::array<std::pair<std::string_view, Activation>, 10> kKnown = {{
-      {"gelu_new", Activation::kGeluTanh},
-      {"gelu_pytorch_tanh", Activation::kGeluTanh},
-      {"gelu_python_tanh", Activation::kGeluTanh},
-      {"gelu_fast", Activation::kGeluTanh},
-      {"gelu_accurate", Activation::kGeluTanh},
-      {"gelu", Activation::kGeluErf},
-      {"gelu_python", Activation::kGeluErf},
-      {"relu", Activation::kRelu},
-      {"silu", Activation::kSilu},
-      {"swish", Activation::kSilu},
-  }};
+  using enum Activation;
+  // clang-format off
+  static constexpr std::pair<std::string_view, Activation> kKnown[] = {
+      {"gelu_new", kGeluTanh}, {"gelu_pytorch_tanh", kGeluTanh}, {"gelu_python_tanh", kGeluTanh},
+      {"gelu_fast", kGeluTanh}, {"gelu_accurate", kGeluTanh},
+      {"gelu", kGeluErf}, {"gelu_python", kGeluErf},
+      {"relu", kRelu}, {"silu", kSilu}, {"swish", kSilu},
+  };
+  // clang-format on
   config.refuse_null("activation_function");
   const std::string name = config.text("activation_function").value_or("gelu_new");
   for (const auto& [known, kind] : kKnown) {
@@ -70,23 +64,15 @@ Activation activation(const JsonObject& config) {
               "one of gelu_new, gelu_fast, gelu, relu, silu and their synonyms", json(name));
 }
 
-bool names_gpt2(const json& architectures) {
-  if (!architectures.is_array()) return false;
-  for (const json& name : architectures) {
-    if (name == "GPT2LMHeadModel") return true;
-  }
-  return false;
-}
-
 void require_gpt2(const JsonObject& config) {
-  if (const auto type = config.text("model_type")) {
-    if (*type != "gpt2") config.fail("model_type", "\"gpt2\", the only supported one", json(*type));
+  const std::optional<std::string> type = config.text("model_type");
+  if (type == "gpt2") return;
+  const json* named = config.find("architectures");
+  if (!type && named != nullptr && named->is_array() &&
+      std::count(named->begin(), named->end(), json("GPT2LMHeadModel")) > 0) {
     return;
   }
-  const json* architectures = config.find("architectures");
-  if (architectures == nullptr || !names_gpt2(*architectures)) {
-    config.fail("model_type", "\"gpt2\", the only supported one", json(nullptr));
-  }
+  config.fail("model_type", "\"gpt2\", the only supported one", type ? json(*type) : json());
 }
 
 /// What would change the network and is not built.
@@ -103,32 +89,18 @@ void refuse_unsupported(const JsonObject& config) {
   }
 }
 
-std::optional<std::int32_t> token_id(const JsonObject& config, const char* key) {
-  const auto id = config.integer(key, kTokenId);
-  if (!id) return std::nullopt;
-  return static_cast<std::int32_t>(*id);
+/// eos_token_id, one or a list. The other special tokens are checked, but nothing uses them.
+std::vector<std::int32_t> end_ids(const JsonObject& config) {
+  config.integer("bos_token_id", kTokenId);
+  config.integer("pad_token_id", kTokenId);
+  const std::vector<std::int64_t> ids = config.integers("eos_token_id", kTokenId);
+  return {ids.begin(), ids.end()};
 }
 
-std::vector<std::int32_t> token_ids(const JsonObject& config, const char* key) {
-  std::vector<std::int32_t> ids;
-  for (const std::int64_t id : config.integers(key, kTokenId)) {
-    ids.push_back(static_cast<std::int32_t>(id));
-  }
-  return ids;
-}
-
-void read_special_tokens(const JsonObject& object, bool has_bos, bool has_eos,
-                         ModelConfig& config) {
-  constexpr std::int32_t kEndOfText = 50256;  // GPT2Config's default for both
-  config.bos = has_bos ? token_id(object, "bos_token_id") : kEndOfText;
-  config.eos = has_eos ? token_ids(object, "eos_token_id") : std::vector{kEndOfText};
-  config.pad = token_id(object, "pad_token_id");
-  // Models with a vocabulary of their own often keep 50256 in their config by accident. An id
-  // beyond the vocabulary cannot occur, so it means "none".
-  const auto beyond = [&](std::int32_t id) { return id >= config.vocab; };
-  if (config.bos && beyond(*config.bos)) config.bos.reset();
-  if (config.pad && beyond(*config.pad)) config.pad.reset();
-  std::erase_if(config.eos, beyond);
+/// Sets `place` where the file says something.
+template <typename T>
+void set(T& place, const std::optional<T>& value) {
+  if (value) place = *value;
 }
 
 }  // namespace
@@ -142,12 +114,12 @@ ModelConfig read_model_config(const ModelFiles& files) {
   refuse_unsupported(object);
 
   ModelConfig config;
-  config.layers = dimension(object, "n_layer", "num_hidden_layers", 12, kLayers);
+  config.layers = dimension(object, "n_layer", "num_hidden_layers", 12, {1, 1000});
   config.width = dimension(object, "n_embd", "hidden_size", 768, kWidth);
   config.heads = dimension(object, "n_head", "num_attention_heads", 12, kWidth);
-  config.context = dimension(object, "n_positions", "max_position_embeddings", 1024, kContext);
-  config.vocab = dimension(object, "vocab_size", "vocab_size", 50257, kVocab);
-  config.ffn_width = object.integer("n_inner", kInner).value_or(4 * config.width);
+  config.context = dimension(object, "n_positions", "max_position_embeddings", 1024, {1, 1 << 20});
+  config.vocab = dimension(object, "vocab_size", "vocab_size", 50257, {1, 10'000'000});
+  config.ffn_width = object.integer("n_inner", {1, 1 << 20}).value_or(4 * config.width);
   if (config.width % config.heads != 0) {
     object.fail("n_embd", "a multiple of \"n_head\" (" + std::to_string(config.heads) + ")",
                 json(config.width));
@@ -158,7 +130,10 @@ ModelConfig read_model_config(const ModelFiles& files) {
   config.scale_attention = flag(object, "scale_attn_weights", true);
   config.scale_attention_by_inverse_layer = flag(object, "scale_attn_by_inverse_layer_idx", false);
   config.tied_head = flag(object, "tie_word_embeddings", true);
-  read_special_tokens(object, root.contains("bos_token_id"), root.contains("eos_token_id"), config);
+  config.eos = end_ids(object);
+  if (!root.contains("eos_token_id")) config.eos = {50256};  // GPT2Config's default
+  // Models with a vocabulary of their own often keep 50256 in their config by accident.
+  std::erase_if(config.eos, [&](std::int32_t id) { return id >= config.vocab; });
   return config;
 }
 
@@ -169,18 +144,16 @@ GenerationConfig read_generation_config(const ModelFiles& files) {
   const json root = parse_json(file->text(), where);
   const JsonObject object(root, where);
 
-  constexpr IntegerRange kCount = {1, std::numeric_limits<std::int32_t>::max()};
-  constexpr IntegerRange kCountOrOff = {0, std::numeric_limits<std::int32_t>::max()};
+  constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
   GenerationConfig config;
-  config.do_sample = object.boolean("do_sample");
-  config.temperature = object.number("temperature", kPositive);
-  config.top_k = object.integer("top_k", kCountOrOff);
-  config.top_p = object.number("top_p", kProbability);
-  config.repetition_penalty = object.number("repetition_penalty", kPositive);
-  config.max_new_tokens = object.integer("max_new_tokens", kCount);
-  config.bos = token_id(object, "bos_token_id");
-  config.eos = token_ids(object, "eos_token_id");
-  config.pad = token_id(object, "pad_token_id");
+  SamplingOptions& sampling = config.options.sampling;
+  sampling.greedy = !object.boolean("do_sample").value_or(true);
+  set(sampling.temperature, object.number("temperature", kPositive));
+  set(sampling.top_k, object.integer("top_k", {0, kMost}));
+  set(sampling.top_p, object.number("top_p", kProbability));
+  set(sampling.repetition_penalty, object.number("repetition_penalty", kPositive));
+  set(config.options.max_new_tokens, object.integer("max_new_tokens", {1, kMost}));
+  config.eos = end_ids(object);
   return config;
 }
 

@@ -3,9 +3,9 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <vector>
 
+#include "aira/generate.h"
 #include "aira/model_files.h"
 #include "model/backend.h"
 
@@ -24,26 +24,16 @@ struct ModelConfig {
   bool scale_attention = true;                    // scale_attn_weights
   bool scale_attention_by_inverse_layer = false;  // scale_attn_by_inverse_layer_idx
   bool tied_head = true;                          // tie_word_embeddings
-  // Ids of special tokens, each below vocab; ids beyond it are left out, for they cannot occur.
-  std::optional<std::int32_t> bos;  // bos_token_id
-  std::vector<std::int32_t> eos;    // eos_token_id (one or a list)
-  std::optional<std::int32_t> pad;  // pad_token_id
+  /// eos_token_id (one or a list); ids beyond the vocabulary are left out, for they cannot occur.
+  std::vector<std::int32_t> eos;
 
   std::int64_t head_size() const { return width / heads; }  // D
 };
 
-/// What the model's authors want by default; empty where they do not say. Values are in the ranges
-/// of SamplingOptions; token ids are not negative, but may lie beyond the vocabulary.
+/// What the model's authors want by default.
 struct GenerationConfig {
-  std::optional<bool> do_sample;
-  std::optional<double> temperature;
-  std::optional<std::int64_t> top_k;
-  std::optional<double> top_p;
-  std::optional<double> repetition_penalty;
-  std::optional<std::int64_t> max_new_tokens;
-  std::optional<std::int32_t> bos;
-  std::vector<std::int32_t> eos;
-  std::optional<std::int32_t> pad;
+  GenerateOptions options;        // with its own defaults where they do not say
+  std::vector<std::int32_t> eos;  // not negative, but perhaps beyond the vocabulary
 };
 
 /// Reads config.json. Throws Error naming the file, the key and what was expected; what this
@@ -51,7 +41,7 @@ struct GenerationConfig {
 /// refused by name. Keys that do not change the forward pass (dropouts, summary_*) are ignored.
 ModelConfig read_model_config(const ModelFiles& files);
 
-/// Reads generation_config.json; every field is empty when there is none.
+/// Reads generation_config.json, which need not be there. Throws Error in the same way.
 GenerationConfig read_generation_config(const ModelFiles& files);
 
 }  // namespace aira

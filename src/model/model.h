@@ -39,6 +39,24 @@ struct Model {
   static Model load(const ModelFiles& files, Backend& backend, DType dtype);
 };
 
+inline constexpr const char* kHeadName = "lm_head.weight";
+
+/// A parameter as a checkpoint stores it (without data), and where a Model has it: in `matrix` or
+/// in `vector`; the other is null.
+struct Parameter {
+  HostTensor stored;
+  Matrix* matrix = nullptr;
+  Vector* vector = nullptr;
+};
+
+/// All parameters of `model`, whose configuration is set, in the order of the forward pass; the
+/// head only if it is not the token embeddings. Makes the model's layers.
+std::vector<Parameter> list_parameters(Model& model, bool own_head);
+
+/// The number of parameters of the model in `files`; the head counts when it is not the token
+/// embeddings. Reads headers, and the head if there is one. Throws Error.
+std::int64_t count_parameters(const ModelFiles& files);
+
 /// A KV cache and the activations of one forward pass, all allocated here.
 class Session {
  public:
@@ -54,12 +72,11 @@ class Session {
 
   /// Runs `rows` through the model and returns the logits [output rows, V] of
   /// rows[output_rows[i]], valid until the next call. Sizes must be within limits(); rows must be
-  /// valid for the model.
+  /// valid for the model. `table` may be left out for limits().pages = 0: each slot then has pages
+  /// of its own.
   std::span<const float> forward(std::span<const Row> rows,
-                                 std::span<const std::int32_t> output_rows, const PageTable& table);
-  /// The same with consecutive pages for each slot, for limits().pages = 0.
-  std::span<const float> forward(std::span<const Row> rows,
-                                 std::span<const std::int32_t> output_rows);
+                                 std::span<const std::int32_t> output_rows,
+                                 const PageTable& table = {});
 
   /// Whether `launch` may be called with this draw.
   bool can_draw(const DeviceDraw& draw) const {
@@ -88,7 +105,7 @@ class Session {
   Limits limits_;
   KvCache cache_;
   std::vector<std::int32_t> own_pages_;  // [slots, ceil(context / kPagePositions)]: 0, 1, 2, ...
-  Buffer memory_;                        // all activations
+  std::vector<Buffer> memory_;           // of the activations
   Tensor x_, normed_, qkv_, attended_, ffn_, last_;  // [rows, C | C | 3C | C | ffn], [outputs, C]
   Tensor logits_;                                    // [outputs, V]
 };

@@ -7,9 +7,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <numeric>
+#include <set>
 #include <system_error>
 #include <utility>
-#include <vector>
 
 #include "aira/error.h"
 #include "base/digest.h"
@@ -86,20 +87,16 @@ ModelFiles ModelFiles::from_memory(std::string label,
 
 std::string ModelFiles::fingerprint(std::initializer_list<std::string_view> endings) const {
   if (!is_folder_) return {};
-  std::vector<std::string> names;
+  std::set<std::string> lines;
   std::error_code problem;
   for (std::filesystem::directory_iterator entry(place_, problem), end; !problem && entry != end;
        entry.increment(problem)) {
-    names.push_back(entry->path().filename().string());
-  }
-  std::sort(names.begin(), names.end());
-  std::string lines;
-  for (const std::string& name : names) {
+    const std::string name = entry->path().filename().string();
     const bool meant = std::any_of(endings.begin(), endings.end(),
                                    [&](std::string_view ending) { return name.ends_with(ending); });
-    if (meant) lines += fingerprint_of(place_, name);
+    if (meant) lines.insert(fingerprint_of(place_, name));
   }
-  return lines;
+  return std::accumulate(lines.begin(), lines.end(), std::string());
 }
 
 std::optional<File> ModelFiles::find(const std::string& name) const {

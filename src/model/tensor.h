@@ -1,17 +1,20 @@
-// Views and owners of memory that may not be the host's. Nothing here can be dereferenced through
-// an operator, so host code cannot read a device pointer by accident; backends cast on purpose.
+// Views and owners of memory that may not be the host's: no operators, so that host code cannot
+// read a device pointer by accident.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <numeric>
+#include <string>
+#include <vector>
 
 #include "aira/device.h"
 
 namespace aira {
 
-/// Memory of a backend, freed with its last owner. `data` may point into something that someone
-/// else allocated (a mapped file): the shared_ptr then keeps that alive.
+/// Memory of a backend, freed with its last owner.
 using Buffer = std::shared_ptr<void>;
 
 /// A row-major [rows, cols] view of f32 activations in a backend's memory. Does not own.
@@ -25,14 +28,12 @@ struct Tensor {
 };
 
 /// A parameter vector (bias, LayerNorm gain) or table (positions): f32, in a backend's memory.
-/// Null data means "not there" where an argument is optional.
 struct Vector {
   std::shared_ptr<const float> data;
   std::int64_t size = 0;
 };
 
-/// The weights of a linear map from `in` to `out` features, in the order that the backend's kernels
-/// want. Only the backend that made it (Backend::load_matrix) can read `data`.
+/// The weights of a linear map from `in` to `out` features, in the order of the backend's kernels.
 struct Matrix {
   std::shared_ptr<const void> data;
   DType dtype = DType::kF32;
@@ -40,15 +41,24 @@ struct Matrix {
   std::int64_t out = 0;
 };
 
-/// A tensor as a checkpoint stores it, in host memory (usually a mapped file, kept alive by
-/// `data`).
-struct HostMatrix {
-  std::shared_ptr<const std::byte> data;
+/// A tensor as a checkpoint stores it, in host memory that `data` keeps alive (usually a mapped
+/// file). Nothing is promised about alignment. Values may be anything, NaN included.
+struct HostTensor {
+  std::shared_ptr<const std::byte> data = {};
+  std::size_t bytes = 0;  // of data, where a file says it
   DType dtype = DType::kF32;
-  std::int64_t in = 0;
-  std::int64_t out = 0;
-  /// true: stored [out, in] (token embeddings, lm_head); false: stored [in, out] (GPT-2's Conv1D).
+  std::vector<std::int64_t> shape = {};
+  /// Of a matrix: stored [out, in] (token embeddings, head); else [in, out] (GPT-2's Conv1D).
   bool out_major = false;
+  std::string name = {};
+  std::string file = {};  // for messages
+
+  std::int64_t in() const { return shape[out_major ? 1 : 0]; }
+  std::int64_t out() const { return shape[out_major ? 0 : 1]; }
+  /// How many numbers it has.
+  std::int64_t size() const {
+    return std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>());
+  }
 };
 
 }  // namespace aira

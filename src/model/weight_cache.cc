@@ -1,63 +1,136 @@
+// A packed file is a heading, which says of what model files it was made and in which order, and
+// then the parameters as list_parameters() has them, each on a 64-byte boundary. Where they lie
+// follows from the model's configuration. The file is written under another name and then renamed,
+// so whoever opens it sees a whole file or none.
 #include "model/weight_cache.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
+#include <memory>
+#include <span>
 #include <string_view>
+#include <system_error>
+#include <utility>
 #include <vector>
 
-#include "model/packed_file.h"
-#include "model/parameters.h"
+#include "base/digest.h"
+#include "base/huge_pages.h"
+#include "base/mapped_file.h"
 
 namespace aira {
 namespace {
 
-/// Takes parameters out of a packed file.
-class Adopter {
- public:
-  Adopter(const PackedFile& file, Backend& backend, DType dtype)
-      : file_(file), backend_(backend), dtype_(dtype) {}
+namespace fs = std::filesystem;
 
-  void matrix(const std::string& name, Matrix& matrix, std::int64_t in, std::int64_t out,
-              bool /*out_major*/) {
-    const auto part = file_.find(name, backend_.packed_weights()->bytes(in, out, dtype_));
-    complete_ = complete_ && part;
-    if (part) matrix = backend_.packed_weights()->adopt(part, in, out, dtype_);
-  }
-  void vector(const std::string& name, Vector& vector, const std::vector<std::int64_t>& shape) {
-    std::int64_t size = 1;
-    for (const std::int64_t n : shape) size *= n;
-    const auto part = file_.find(name, size * size_of(DType::kF32));
-    complete_ = complete_ && part;
-    if (part) vector = backend_.load_vector(part, DType::kF32, size);
-  }
-  /// Whether everything asked for was there.
-  bool complete() const { return complete_; }
+/// Must be changed with the order of the parameters or what surrounds them.
+constexpr const char* kFormat = "aira-cli packed weights 2\n";
+constexpr std::size_t kLine = 64;                     // boundary of parts
+constexpr std::size_t kChunk = std::size_t{8} << 20;  // so large that 2 MB pages come of it
 
- private:
-  const PackedFile& file_;
-  Backend& backend_;
-  DType dtype_;
-  bool complete_ = true;
-};
+constexpr std::size_t round_up(std::size_t n) { return (n + kLine - 1) / kLine * kLine; }
 
-/// Lists a model's parameters as the parts of a packed file.
-struct Collector {
-  const Backend& backend;
-  std::vector<PackedFile::Part> parts;
+std::size_t packed_bytes(const Parameter& parameter, const Packing& packing, DType dtype) {
+  const HostTensor& stored = parameter.stored;
+  return static_cast<std::size_t>(parameter.matrix != nullptr
+                                      ? packing.bytes(dtype, stored.in(), stored.out())
+                                      : stored.size() * size_of(DType::kF32));
+}
 
-  void matrix(const std::string& name, const Matrix& matrix, std::int64_t /*in*/,
-              std::int64_t /*out*/, bool /*out_major*/) {
-    add(name, matrix.data.get(),
-        backend.packed_weights()->bytes(matrix.in, matrix.out, matrix.dtype));
+/// The same for all versions of the model at `place`, such as snapshots of one repository in the
+/// Hugging Face cache, so that a new one replaces the old.
+std::string packed_path(const std::string& folder, const std::string& place, DType dtype) {
+  std::error_code problem;
+  fs::path source = fs::canonical(place, problem);  // however the folder is written
+  if (problem) source = place;
+  if (source.parent_path().filename() == "snapshots") source = source.parent_path().parent_path();
+  std::string name = source.filename().string().substr(0, 64);
+  const auto odd = [](char c) {
+    return !((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+             c == '-');
+  };
+  std::replace_if(name.begin(), name.end(), odd, '_');
+  name += "-" + hex(digest(source.string())) + "-" + name_of(dtype) + ".packed";
+  return (fs::path(folder) / name).string();
+}
+
+/// Writes `pieces` one after the other, each on a 64-byte boundary. False when writing failed or
+/// shall not go on; errno says which (ECANCELED).
+bool write_pieces(int fd, std::span<const std::string_view> pieces,
+                  const std::function<bool()>& go_on) {
+  std::size_t total = 0;
+  for (const std::string_view piece : pieces) total += round_up(piece.size());
+  // A full disk is noticed now and not after most of it was written.
+  if (::fallocate(fd, 0, 0, static_cast<off_t>(total)) != 0 && errno != EOPNOTSUPP &&
+      errno != ENOSYS) {
+    return false;
   }
-  void vector(const std::string& name, const Vector& vector,
-              const std::vector<std::int64_t>& /*shape*/) {
-    add(name, vector.data.get(), vector.size * size_of(DType::kF32));
+  std::string chunk;
+  chunk.reserve(kChunk);
+  const auto flush = [&] {
+    for (std::string_view rest = chunk; !rest.empty();) {
+      if (!go_on()) {
+        errno = ECANCELED;
+        return false;
+      }
+      const ssize_t done = ::write(fd, rest.data(), rest.size());
+      if (done < 0 && errno != EINTR) return false;
+      if (done > 0) rest.remove_prefix(static_cast<std::size_t>(done));
+    }
+    // To the disk now: one sync at the end could not be broken off.
+    ::sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE);
+    chunk.clear();
+    return true;
+  };
+  for (std::string_view piece : pieces) {
+    while (!piece.empty()) {
+      const std::size_t some = std::min(piece.size(), kChunk - chunk.size());
+      chunk.append(piece.substr(0, some));
+      piece.remove_prefix(some);
+      if (chunk.size() == kChunk && !flush()) return false;
+    }
+    chunk.resize(round_up(chunk.size()));
   }
-  void add(const std::string& name, const void* data, std::int64_t bytes) {
-    parts.push_back({name, {static_cast<const char*>(data), static_cast<std::size_t>(bytes)}});
+  // Before the file gets its name, or a power failure could leave zeros behind a good heading.
+  return flush() && ::fdatasync(fd) == 0;
+}
+
+/// Whether `fd` still is the file called `path`.
+bool is_named(int fd, const std::string& path) {
+  struct stat open = {};
+  struct stat named = {};
+  return ::fstat(fd, &open) == 0 && ::lstat(path.c_str(), &named) == 0 &&
+         open.st_ino == named.st_ino && open.st_dev == named.st_dev;
+}
+
+/// Replaces the file `path`, whose folder is made when it is not there. Returns what went wrong.
+std::string write_file(const std::string& path, std::span<const std::string_view> pieces,
+                       const std::function<bool()>& go_on) {
+  std::error_code problem;
+  fs::create_directories(fs::path(path).parent_path(), problem);
+  if (problem) return problem.message();
+  // One name for all writers, so that killed ones leave no pile of files. The lock ends with them.
+  const std::string unfinished = path + ".unfinished";
+  const Descriptor fd(
+      ::open(unfinished.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR));
+  if (fd.get() < 0) return std::generic_category().message(errno);
+  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0 || !is_named(fd.get(), unfinished)) {
+    return "another process is writing it";
   }
-};
+  if (::ftruncate(fd.get(), 0) == 0 && write_pieces(fd.get(), pieces, go_on) &&
+      ::rename(unfinished.c_str(), path.c_str()) == 0) {
+    return {};
+  }
+  const int error = errno;
+  ::unlink(unfinished.c_str());
+  return error == ECANCELED ? "there was no time for it" : std::generic_category().message(error);
+}
 
 }  // namespace
 
@@ -68,37 +141,61 @@ std::string cache_folder() {
   };
   const std::string own = variable("AIRA_CACHE");
   if (!own.empty()) return own == "off" ? "" : own;
-  const std::filesystem::path xdg = variable("XDG_CACHE_HOME");
+  const fs::path xdg = variable("XDG_CACHE_HOME");
   if (!xdg.empty()) return xdg / "aira";
-  const std::filesystem::path home = variable("HOME");
+  const fs::path home = variable("HOME");
   return home.empty() ? "" : (home / ".cache" / "aira").string();
 }
 
 WeightCache::WeightCache(const std::string& folder, const ModelFiles& files, Backend& backend,
                          DType dtype)
     : files_(files), backend_(backend), dtype_(dtype) {
-  if (folder.empty() || backend.packed_weights() == nullptr) return;
+  if (folder.empty() || backend.packing() == nullptr) return;
   const std::string fingerprint = files.fingerprint({"config.json", ".safetensors", ".index.json"});
   if (fingerprint.empty()) return;
-  path_ = packed_path(folder, files.place(), name_of(dtype));  // however the folder is written
-  key_ = backend.packed_weights()->packing() + "\n" + name_of(dtype) + "\n" + fingerprint;
+  path_ = packed_path(folder, files.place(), dtype);
+  heading_ = kFormat + backend.packing()->name + "\n" + name_of(dtype) + "\n" + fingerprint;
+  heading_.resize(round_up(heading_.size()));
 }
 
 std::optional<Model> WeightCache::take() const {
   if (path_.empty()) return std::nullopt;
-  const std::optional<PackedFile> file = PackedFile::open(path_, key_);
-  if (!file) return std::nullopt;
+  const Descriptor fd(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW));
+  struct stat info = {};
+  if (fd.get() < 0 || ::fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode)) return std::nullopt;
+  std::string heading(heading_.size(), '\0');
+  if (::pread(fd.get(), heading.data(), heading.size(), 0) != std::ssize(heading) ||
+      heading != heading_) {
+    return std::nullopt;
+  }
   Model model;
   model.config = read_model_config(files_);
   model.dtype = dtype_;
-  model.layers.resize(static_cast<std::size_t>(model.config.layers));
-  Adopter adopter(*file, backend_, dtype_);
-  each_parameter(model, adopter);
-  model.head = model.token_embedding;
-  if (file->has(kHeadName)) {
-    adopter.matrix(kHeadName, model.head, model.config.width, model.config.vocab, true);
+  const auto bytes_of = [&](const Parameter& one) {
+    return round_up(packed_bytes(one, *backend_.packing(), dtype_));
+  };
+  const auto fits = [&](const std::vector<Parameter>& list) {
+    std::size_t total = heading_.size();
+    for (const Parameter& one : list) total += bytes_of(one);
+    return total == static_cast<std::size_t>(info.st_size);
+  };
+  // The size also says whether the model has a head of its own.
+  std::vector<Parameter> list = list_parameters(model, false);
+  const bool tied = fits(list);
+  if (!tied) list = list_parameters(model, true);
+  if (!tied && !fits(list)) return std::nullopt;
+  const auto mapped = SettlingFile::map(fd.get(), static_cast<std::size_t>(info.st_size));
+  if (!mapped) return std::nullopt;
+  mapped->start();
+  const std::byte* at = mapped->data() + heading_.size();
+  for (const Parameter& one : list) {
+    HostTensor part = one.stored;
+    part.data = {mapped, at};
+    if (one.matrix != nullptr) *one.matrix = {part.data, dtype_, part.in(), part.out()};
+    if (one.vector != nullptr) *one.vector = backend_.load_vector(part);
+    at += bytes_of(one);
   }
-  if (!adopter.complete()) return std::nullopt;
+  if (tied) model.head = model.token_embedding;
   return model;
 }
 
@@ -111,12 +208,15 @@ Model WeightCache::load() {
 std::string WeightCache::keep(const Model& model, const std::function<bool()>& go_on) const {
   if (path_.empty() || hit_) return {};
   try {
-    Collector collector{backend_, {}};
-    each_parameter(model, collector);
-    if (model.head.data != model.token_embedding.data) {
-      collector.matrix(kHeadName, model.head, 0, 0, true);
+    Model copy = model;  // shares the parameters
+    std::vector<std::string_view> pieces = {heading_};
+    for (const Parameter& one :
+         list_parameters(copy, model.head.data != model.token_embedding.data)) {
+      const void* data = one.matrix != nullptr ? one.matrix->data.get() : one.vector->data.get();
+      pieces.emplace_back(static_cast<const char*>(data),
+                          packed_bytes(one, *backend_.packing(), dtype_));
     }
-    return PackedFile::write(path_, key_, collector.parts, go_on);
+    return write_file(path_, pieces, go_on);
   } catch (const std::exception& problem) {  // no memory for a name, say
     return problem.what();
   }

@@ -1,6 +1,6 @@
-// A model's weights in the backend's own order, kept in a file between runs (packed_file.h): the
-// first run converts the checkpoint and writes the file, later ones map it. A missing, stale or
-// damaged file is never an error: the checkpoint is converted again.
+// A model's weights in the backend's own order, kept in a file between runs: the first run converts
+// the checkpoint and writes the file, later ones map it. A missing, stale or damaged file is never
+// an error: the checkpoint is converted again.
 #pragma once
 
 #include <functional>
@@ -17,18 +17,18 @@ std::string cache_folder();
 
 class WeightCache {
  public:
-  /// `folder`: where packed files are kept; empty: nowhere. `files` and `backend` must outlive
-  /// this.
+  /// `folder`: where packed files are kept; empty: nowhere. The references must outlive this.
   WeightCache(const std::string& folder, const ModelFiles& files, Backend& backend, DType dtype);
 
-  /// The model, from the packed file if it was made of these very files, else by Model::load.
-  /// Throws Error.
+  /// The model, from the packed file if that was made of these files, else by Model::load, which
+  /// throws Error.
   Model load();
   /// Whether load() took the packed file.
   bool hit() const { return hit_; }
   /// Writes the packed file, replacing an older one of the same model, unless load() took it.
-  /// Returns why it could not, or nothing. `go_on` as in PackedFile::write. Only reads, so another
-  /// thread may call it after load() while the model is in use; backend and files must stay.
+  /// Returns why it could not ("No space left on device"), or nothing. `go_on` is asked every few
+  /// MB; when it says false, nothing is left behind. Only reads, so another thread may call it
+  /// after load() while the model is in use; backend and files must stay.
   std::string keep(const Model& model, const std::function<bool()>& go_on) const;
   /// The packed file, there or not; empty when none is kept.
   const std::string& path() const { return path_; }
@@ -40,7 +40,7 @@ class WeightCache {
   Backend& backend_;
   DType dtype_;
   std::string path_;
-  std::string key_;
+  std::string heading_;  // how the packed file must begin
   bool hit_ = false;
 };
 

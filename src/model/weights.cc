@@ -1,21 +1,15 @@
-// Model::load: a GPT-2's parameters (parameters.h) out of a checkpoint.
+// A GPT-2's parameters: their list, and loading them from a checkpoint.
 #include <cstring>
-#include <functional>
-#include <numeric>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "aira/error.h"
 #include "model/checkpoint.h"
 #include "model/model.h"
-#include "model/parameters.h"
 
 namespace aira {
 namespace {
-
-std::int64_t product(const std::vector<std::int64_t>& shape) {
-  return std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>());
-}
 
 /// transformers ties the head to the token embeddings when the configuration says so and the
 /// checkpoint does not bring a different one.
@@ -29,75 +23,64 @@ bool has_own_head(const Checkpoint& checkpoint, const ModelConfig& config) {
           std::memcmp(head.data.get(), tokens.data.get(), head.bytes) != 0);
 }
 
-/// Takes tensors out of a checkpoint and remembers which.
-class Loader {
- public:
-  Loader(const Checkpoint& checkpoint, Backend& backend, DType dtype)
-      : checkpoint_(checkpoint), backend_(backend), dtype_(dtype) {}
-
-  void matrix(const std::string& name, Matrix& matrix, std::int64_t in, std::int64_t out,
-              bool out_major) {
-    const auto shape = out_major ? std::vector{out, in} : std::vector{in, out};
-    const HostTensor& tensor = get(name, shape);
-    try {
-      matrix = backend_.load_matrix({.data = tensor.data,
-                                     .dtype = tensor.dtype,
-                                     .in = in,
-                                     .out = out,
-                                     .out_major = out_major},
-                                    dtype_);
-    } catch (const Error& error) {
-      throw Error(tensor.file + ": tensor \"" + name + "\": " + error.what());
-    }
-  }
-  void vector(const std::string& name, Vector& vector, const std::vector<std::int64_t>& shape) {
-    const HostTensor& tensor = get(name, shape);
-    vector = backend_.load_vector(tensor.data, tensor.dtype, product(shape));
-  }
-  /// Every tensor asked for so far.
-  const std::set<std::string>& used() const { return used_; }
-
- private:
-  const HostTensor& get(const std::string& name, const std::vector<std::int64_t>& shape) {
-    used_.insert(name);
-    return checkpoint_.get(name, shape);
-  }
-
-  const Checkpoint& checkpoint_;
-  Backend& backend_;
-  DType dtype_;
-  std::set<std::string> used_;
-};
-
-struct Counter {
-  std::int64_t count = 0;
-
-  void matrix(const std::string& /*name*/, const Matrix& /*matrix*/, std::int64_t in,
-              std::int64_t out, bool /*out_major*/) {
-    count += in * out;
-  }
-  void vector(const std::string& /*name*/, const Vector& /*vector*/,
-              const std::vector<std::int64_t>& shape) {
-    count += product(shape);
-  }
-};
-
 }  // namespace
+
+std::vector<Parameter> list_parameters(Model& model, bool own_head) {
+  const std::int64_t c = model.config.width;
+  const std::int64_t ffn = model.config.ffn_width;
+  std::vector<Parameter> list;
+  const auto vector = [&](const std::string& name, Vector& to, std::vector<std::int64_t> shape) {
+    list.push_back({{.shape = std::move(shape), .name = name}, nullptr, &to});
+  };
+  const auto embeddings = [&](const char* name, Matrix& to) {
+    list.push_back({{.shape = {model.config.vocab, c}, .out_major = true, .name = name}, &to});
+  };
+  const auto norm = [&](const std::string& name, Vector& gain, Vector& bias) {
+    vector(name + ".weight", gain, {c});
+    vector(name + ".bias", bias, {c});
+  };
+  const auto linear = [&](const std::string& name, Matrix& matrix, Vector& bias, std::int64_t in,
+                          std::int64_t out) {
+    list.push_back({{.shape = {in, out}, .name = name + ".weight"}, &matrix});
+    vector(name + ".bias", bias, {out});
+  };
+  embeddings("wte.weight", model.token_embedding);
+  vector("wpe.weight", model.position_embedding, {model.config.context, c});
+  model.layers.resize(static_cast<std::size_t>(model.config.layers));
+  for (std::size_t l = 0; l < model.layers.size(); ++l) {
+    const std::string prefix = "h." + std::to_string(l) + ".";
+    LayerWeights& w = model.layers[l];
+    norm(prefix + "ln_1", w.ln_1_gain, w.ln_1_bias);
+    linear(prefix + "attn.c_attn", w.attn_qkv, w.attn_qkv_bias, c, 3 * c);
+    linear(prefix + "attn.c_proj", w.attn_out, w.attn_out_bias, c, c);
+    norm(prefix + "ln_2", w.ln_2_gain, w.ln_2_bias);
+    linear(prefix + "mlp.c_fc", w.mlp_in, w.mlp_in_bias, c, ffn);
+    linear(prefix + "mlp.c_proj", w.mlp_out, w.mlp_out_bias, ffn, c);
+  }
+  norm("ln_f", model.ln_f_gain, model.ln_f_bias);
+  if (own_head) embeddings(kHeadName, model.head);
+  return list;
+}
 
 Model Model::load(const ModelFiles& files, Backend& backend, DType dtype) {
   Model model;
   model.config = read_model_config(files);
   model.dtype = dtype;
   const Checkpoint checkpoint = Checkpoint::open(files);
-  Loader loader(checkpoint, backend, dtype);
-  model.layers.resize(static_cast<std::size_t>(model.config.layers));
-  each_parameter(model, loader);
-  model.head = model.token_embedding;
-  if (has_own_head(checkpoint, model.config)) {
-    loader.matrix(kHeadName, model.head, model.config.width, model.config.vocab, true);
+  const bool own_head = has_own_head(checkpoint, model.config);
+  std::set<std::string> known = {kHeadName};
+  for (const auto& [stored, matrix, vector] : list_parameters(model, own_head)) {
+    known.insert(stored.name);
+    HostTensor source = checkpoint.get(stored.name, stored.shape);
+    source.out_major = stored.out_major;
+    if (vector != nullptr) *vector = backend.load_vector(source);
+    try {
+      if (matrix != nullptr) *matrix = backend.load_matrix(source, dtype);
+    } catch (const Error& error) {
+      throw Error(source.file + ": tensor \"" + stored.name + "\": " + error.what());
+    }
   }
-  std::set<std::string> known = loader.used();
-  known.insert(kHeadName);
+  if (!own_head) model.head = model.token_embedding;
   checkpoint.refuse_unknown(known,
                             "a GPT-2 with " + std::to_string(model.config.layers) + " layers");
   return model;
@@ -106,13 +89,10 @@ Model Model::load(const ModelFiles& files, Backend& backend, DType dtype) {
 std::int64_t count_parameters(const ModelFiles& files) {
   Model model;
   model.config = read_model_config(files);
-  model.layers.resize(static_cast<std::size_t>(model.config.layers));
-  Counter counter;
-  each_parameter(model, counter);
-  if (has_own_head(Checkpoint::open(files), model.config)) {
-    counter.count += model.config.width * model.config.vocab;
-  }
-  return counter.count;
+  std::int64_t count = 0;
+  const bool own_head = has_own_head(Checkpoint::open(files), model.config);
+  for (const Parameter& one : list_parameters(model, own_head)) count += one.stored.size();
+  return count;
 }
 
 }  // namespace aira

@@ -60,7 +60,6 @@ struct Engine::Impl {
   ThreadPool threads;
   std::future<std::unique_ptr<Backend>> coming;
   GenerationConfig generation;
-  GenerateOptions defaults;
   Tokenizer tokenizer;
   std::unique_ptr<Backend> backend;
   WeightCache cache;
@@ -92,7 +91,6 @@ Engine::Impl::Impl(EngineOptions given)
       coming(std::async(std::launch::async, make_backend, device_for(options), options.dtype,
                         std::ref(threads), options.notice)),
       generation(read_generation_config(options.files)),
-      defaults(default_options(generation)),
       tokenizer(timed(info.tokenizer_seconds, [&] { return Tokenizer::load(options.files); })),
       backend(coming.get()),
       cache(options.cache_folder, options.files, *backend, options.dtype),
@@ -176,7 +174,7 @@ Engine::~Engine() = default;
 
 const Tokenizer& Engine::tokenizer() const { return impl_->tokenizer; }
 const Prompts& Engine::prompts() const { return impl_->prompts; }
-const GenerateOptions& Engine::defaults() const { return impl_->defaults; }
+const GenerateOptions& Engine::defaults() const { return impl_->generation.options; }
 const EngineInfo& Engine::info() const { return impl_->info; }
 
 Ticket Engine::submit(Request request, Listener listener) {

@@ -180,18 +180,6 @@ GenerateOptions RequestChanges::over(GenerateOptions options) const {
   return options;
 }
 
-GenerateOptions default_options(const GenerationConfig& config) {
-  GenerateOptions options;
-  SamplingOptions& sampling = options.sampling;
-  sampling.temperature = config.temperature.value_or(sampling.temperature);
-  sampling.top_k = config.top_k.value_or(sampling.top_k);
-  sampling.top_p = config.top_p.value_or(sampling.top_p);
-  sampling.repetition_penalty = config.repetition_penalty.value_or(sampling.repetition_penalty);
-  sampling.greedy = config.do_sample.has_value() && !*config.do_sample;
-  options.max_new_tokens = config.max_new_tokens.value_or(options.max_new_tokens);
-  return options;
-}
-
 void GenerateOptions::validate() const {
   static const GenerateOptions kDefaults;
   for (const RequestOption& row : kOptions) {

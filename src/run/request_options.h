@@ -9,7 +9,6 @@
 #include <variant>
 
 #include "aira/generate.h"
-#include "model/config.h"
 
 namespace aira {
 
@@ -77,8 +76,5 @@ class RequestChanges {
   std::vector<const RequestOption*> given_;
   GenerateOptions values_;
 };
-
-/// What the model's authors set, over the defaults of GenerateOptions.
-GenerateOptions default_options(const GenerationConfig& config);
 
 }  // namespace aira

@@ -6,7 +6,7 @@
 #include <array>
 #include <optional>
 
-#include "model/device_sampler.h"
+#include "model/backend.h"
 #include "run/scores.h"
 
 namespace aira {

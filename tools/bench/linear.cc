@@ -28,9 +28,7 @@ Matrix random_matrix(Backend& backend, const Shape& shape, DType dtype) {
   }
   return backend.load_matrix({.data = {numbers, reinterpret_cast<std::byte*>(numbers->data())},
                               .dtype = DType::kF32,
-                              .in = shape.in,
-                              .out = shape.out,
-                              .out_major = false},
+                              .shape = {shape.in, shape.out}},
                              dtype);
 }
 

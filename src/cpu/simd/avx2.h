@@ -16,7 +16,6 @@ using Doubles = __m256d;
 constexpr int kWidth = 8;
 constexpr int kRegisters = 16;
 
-inline V zero() { return _mm256_setzero_ps(); }
 inline V broadcast(float x) { return _mm256_set1_ps(x); }
 inline V load(const float* p) { return _mm256_loadu_ps(p); }
 inline V load(const std::uint16_t* p) {
@@ -31,10 +30,6 @@ inline void store(std::uint16_t* p, V v) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
                    _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
-inline V add(V a, V b) { return _mm256_add_ps(a, b); }
-inline V sub(V a, V b) { return _mm256_sub_ps(a, b); }
-inline V mul(V a, V b) { return _mm256_mul_ps(a, b); }
-inline V div(V a, V b) { return _mm256_div_ps(a, b); }
 inline V max(V a, V b) { return _mm256_max_ps(a, b); }
 inline V min(V a, V b) { return _mm256_min_ps(a, b); }
 inline V fma(V a, V b, V c) { return _mm256_fmadd_ps(a, b, c); }
@@ -50,6 +45,12 @@ inline V fused(V a, V b, V c) { return fma(a, b, c); }
 using I = __m256i;
 inline I to_int(V v) { return _mm256_cvtps_epi32(v); }
 inline V to_float(I v) { return _mm256_cvtepi32_ps(v); }
+/// The four bytes at `p`, in each lane.
+inline I repeat_four(const std::int8_t* p) {
+  std::int32_t four = 0;
+  std::memcpy(&four, p, 4);
+  return _mm256_set1_epi32(four);
+}
 using Weights = I;
 #if defined(__AVXVNNI__)
 /// As in avx512.h.
@@ -58,11 +59,7 @@ inline Weights load_weights(const std::byte* p) {
                           _mm256_set1_epi8(-128));
 }
 using Four = I;
-inline Four broadcast_four(const std::int8_t* p) {
-  std::int32_t four = 0;
-  std::memcpy(&four, p, 4);
-  return _mm256_set1_epi32(four);
-}
+inline Four broadcast_four(const std::int8_t* p) { return repeat_four(p); }
 inline I first_sum(std::int32_t offset) { return _mm256_set1_epi32(offset); }
 inline I dot4(I sum, Weights w, Four x) { return _mm256_dpbusd_avx_epi32(sum, w, x); }
 #else
@@ -76,9 +73,7 @@ struct Four {
   I magnitudes;
 };
 inline Four broadcast_four(const std::int8_t* p) {
-  std::int32_t four = 0;
-  std::memcpy(&four, p, 4);
-  const I inputs = _mm256_set1_epi32(four);
+  const I inputs = repeat_four(p);
   return {inputs, _mm256_abs_epi8(inputs)};
 }
 inline I first_sum(std::int32_t /*offset*/) { return _mm256_setzero_si256(); }

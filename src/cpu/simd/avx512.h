@@ -16,7 +16,6 @@ using Doubles = __m512d;
 constexpr int kWidth = 16;
 constexpr int kRegisters = 32;
 
-inline V zero() { return _mm512_setzero_ps(); }
 inline V broadcast(float x) { return _mm512_set1_ps(x); }
 inline V load(const float* p) { return _mm512_loadu_ps(p); }
 inline V load(const std::uint16_t* p) {
@@ -32,10 +31,6 @@ inline void store(std::uint16_t* p, V v) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
                       _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
-inline V add(V a, V b) { return _mm512_add_ps(a, b); }
-inline V sub(V a, V b) { return _mm512_sub_ps(a, b); }
-inline V mul(V a, V b) { return _mm512_mul_ps(a, b); }
-inline V div(V a, V b) { return _mm512_div_ps(a, b); }
 inline V max(V a, V b) { return _mm512_max_ps(a, b); }
 inline V min(V a, V b) { return _mm512_min_ps(a, b); }
 inline V fma(V a, V b, V c) { return _mm512_fmadd_ps(a, b, c); }
@@ -48,6 +43,12 @@ inline V fused(V a, V b, V c) { return fma(a, b, c); }
 using I = __m512i;
 inline I to_int(V v) { return _mm512_cvtps_epi32(v); }
 inline V to_float(I v) { return _mm512_cvtepi32_ps(v); }
+/// The four bytes at `p`, in each lane.
+inline I repeat_four(const std::int8_t* p) {
+  std::int32_t four = 0;
+  std::memcpy(&four, p, 4);
+  return _mm512_set1_epi32(four);
+}
 using Weights = I;
 #if defined(__AVX512VNNI__)
 /// VPDPBUSD multiplies unsigned by signed: weights are made 128 larger.
@@ -55,11 +56,7 @@ inline Weights load_weights(const std::byte* p) {
   return _mm512_xor_si512(_mm512_loadu_si512(p), _mm512_set1_epi8(-128));
 }
 using Four = I;
-inline Four broadcast_four(const std::int8_t* p) {
-  std::int32_t four = 0;
-  std::memcpy(&four, p, 4);
-  return _mm512_set1_epi32(four);
-}
+inline Four broadcast_four(const std::int8_t* p) { return repeat_four(p); }
 inline I first_sum(std::int32_t offset) { return _mm512_set1_epi32(offset); }
 inline I dot4(I sum, Weights w, Four x) { return _mm512_dpbusd_epi32(sum, w, x); }
 #else
@@ -70,9 +67,7 @@ struct Four {
   I magnitudes;
 };
 inline Four broadcast_four(const std::int8_t* p) {
-  std::int32_t four = 0;
-  std::memcpy(&four, p, 4);
-  const I inputs = _mm512_set1_epi32(four);
+  const I inputs = repeat_four(p);
   return {_mm512_movepi8_mask(inputs), _mm512_abs_epi8(inputs)};
 }
 inline I first_sum(std::int32_t /*offset*/) { return _mm512_setzero_si512(); }

@@ -13,7 +13,7 @@ namespace {
 
 using V = float __attribute__((vector_size(16)));
 using Doubles = double __attribute__((vector_size(16)));
-using VInt = std::int32_t __attribute__((vector_size(16)));
+using I = std::int32_t __attribute__((vector_size(16)));
 constexpr int kWidth = 4;
 #if defined(__aarch64__)
 constexpr int kRegisters = 32;
@@ -23,7 +23,6 @@ constexpr int kRegisters = 16;
 #define AIRA_KEEP(v) asm("" : "+x"(v))
 #endif
 
-inline V zero() { return V{}; }
 inline V broadcast(float x) { return V{x, x, x, x}; }
 /// Loads need no alignment; uint16_t are half-precision numbers, widened exactly.
 inline V load(const float* p) {
@@ -35,7 +34,7 @@ inline V load(const std::uint16_t* p) {
   return V{half_to_float(p[0]), half_to_float(p[1]), half_to_float(p[2]), half_to_float(p[3])};
 }
 inline V load_bf16(const std::uint16_t* p) {
-  const VInt bits{p[0] << 16, p[1] << 16, p[2] << 16, p[3] << 16};
+  const I bits{p[0] << 16, p[1] << 16, p[2] << 16, p[3] << 16};
   return reinterpret_cast<V>(bits);
 }
 /// Stores to uint16_t round to the nearest half, ties to even.
@@ -43,10 +42,6 @@ inline void store(float* p, V v) { std::memcpy(p, &v, sizeof v); }
 inline void store(std::uint16_t* p, V v) {
   for (int i = 0; i < kWidth; ++i) p[i] = float_to_half(v[i]);
 }
-inline V add(V a, V b) { return a + b; }
-inline V sub(V a, V b) { return a - b; }
-inline V mul(V a, V b) { return a * b; }
-inline V div(V a, V b) { return a / b; }
 /// max and min give `b` when a lane of either is NaN, as the x86 instructions do.
 inline V max(V a, V b) { return a > b ? a : b; }
 inline V min(V a, V b) { return a < b ? a : b; }
@@ -63,7 +58,7 @@ inline V round(V v) {
 }
 /// 2^n for whole n in [-126, 127].
 inline V power_of_two(V n) {
-  const VInt exponent = __builtin_convertvector(n, VInt) + 127;
+  const I exponent = __builtin_convertvector(n, I) + 127;
   return reinterpret_cast<V>(exponent << 23);
 }
 
@@ -74,8 +69,6 @@ inline V fused(V a, V b, V c) {
   return sum;
 }
 
-// Whole numbers: lanes of 32 bits.
-using I = VInt;
 /// The nearest whole number, ties to even; |v| < 2^22.
 inline I to_int(V v) {
   AIRA_KEEP(v);  // a product that is rounded before round() adds to it

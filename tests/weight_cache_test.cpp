@@ -1,6 +1,6 @@
-// Packed files: what is written comes back, and nothing that is damaged, foreign or out of date is
-// taken. Then a model's weights through one, matrix by matrix.
-#include "model/packed_file.h"
+// A model's weights kept in a file: what is written comes back, and nothing that is damaged,
+// foreign or out of date is taken.
+#include "model/weight_cache.h"
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
@@ -12,19 +12,18 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <list>
 #include <sstream>
 #include <thread>
 #include <vector>
 
 #include "base/huge_pages.h"
 #include "cpu/cpu_backend.h"
-#include "model/weight_cache.h"
+#include "model/checkpoint.h"
 #include "model_fixtures.h"
 
 namespace aira {
 namespace {
-
-constexpr const char* kKey = "chave: ação";
 
 bool always() { return true; }
 
@@ -32,139 +31,6 @@ std::string read(const std::string& path) {
   std::stringstream content;
   content << std::ifstream(path, std::ios::binary).rdbuf();
   return content.str();
-}
-
-std::string text(const std::shared_ptr<const std::byte>& part, std::size_t bytes) {
-  return part ? std::string(reinterpret_cast<const char*>(part.get()), bytes) : "(none)";
-}
-
-/// A packed file of three parts in a folder of its own.
-class Packed : public ::testing::Test {
- protected:
-  std::string write(std::string_view key = kKey) const {
-    const std::vector<PackedFile::Part> parts = {{"um", big_}, {"vazio", ""}, {"três", "xyz"}};
-    return PackedFile::write(path_, key, parts, always);
-  }
-  bool opens() const { return PackedFile::open(path_, kKey).has_value(); }
-  /// Whether the file opens with these bytes at `at`.
-  bool opens_with(std::size_t at, std::string_view bytes) const {
-    std::string content = read(path_);
-    std::memcpy(content.data() + at, bytes.data(), bytes.size());
-    folder_.write("cache/a.packed", content);
-    return opens();
-  }
-
-  TemporaryFolder folder_;
-  std::string path_ = folder_.path("cache/a.packed");
-  std::string big_ = std::string(9'000'001, 'g') + "fim";  // more than one piece of writing
-};
-
-TEST_F(Packed, PartsComeBack) {
-  ASSERT_EQ(write(), "");
-  const auto file = PackedFile::open(path_, kKey);
-  ASSERT_TRUE(file);
-  const auto size = static_cast<std::int64_t>(big_.size());
-  EXPECT_EQ(text(file->find("um", size), big_.size()), big_);
-  EXPECT_EQ(text(file->find("três", 3), 3), "xyz");
-  EXPECT_EQ(text(file->find("vazio", 0), 0), "");
-  EXPECT_EQ(reinterpret_cast<std::uintptr_t>(file->find("três", 3).get()) % 64, 0U);
-  EXPECT_EQ(file->find("um", size - 1), nullptr);
-  EXPECT_EQ(file->find("quatro", 3), nullptr);
-}
-
-TEST_F(Packed, PartsOutliveTheFile) {
-  ASSERT_EQ(write(), "");
-  const auto part = PackedFile::open(path_, kKey)->find("três", 3);
-  std::filesystem::remove(path_);
-  EXPECT_EQ(text(part, 3), "xyz");
-}
-
-TEST_F(Packed, OnlyForItsKey) {
-  EXPECT_FALSE(opens());  // not there yet
-  ASSERT_EQ(write("other"), "");
-  EXPECT_FALSE(opens());
-  ASSERT_EQ(write(), "");  // replaces the other
-  EXPECT_TRUE(opens());
-  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_.path("cache")), {}), 1);
-}
-
-TEST_F(Packed, DamageIsNoticed) {
-  ASSERT_EQ(write(), "");
-  const std::string good = read(path_);
-  EXPECT_FALSE(opens_with(0, "x")) << "magic";
-  folder_.write("cache/a.packed", good);
-  EXPECT_FALSE(opens_with(8, "\x02")) << "version";
-  folder_.write("cache/a.packed", good);
-  const std::size_t directory = 64;
-  for (std::size_t at = 16; at < directory + 100; ++at) {
-    if (at >= 40 && at < directory) continue;  // zeros for later use
-    EXPECT_FALSE(opens_with(at, std::string(1, static_cast<char>(good[at] ^ 0x10)))) << at;
-    folder_.write("cache/a.packed", good);
-  }
-  EXPECT_TRUE(opens());
-  for (const std::size_t size :
-       {good.size() - 1, good.size() / 2, std::size_t{100}, std::size_t{64}, std::size_t{63},
-        std::size_t{1}, std::size_t{0}}) {
-    folder_.write("cache/a.packed", good.substr(0, size));
-    EXPECT_FALSE(opens()) << size;
-  }
-  folder_.write("cache/a.packed", good + "x");
-  EXPECT_FALSE(opens());
-  folder_.write("cache/a.packed", std::string(1000, 'x'));
-  EXPECT_FALSE(opens());
-}
-
-TEST_F(Packed, OnlyRegularFilesAreOpened) {
-  std::filesystem::create_directories(path_);
-  EXPECT_FALSE(opens());
-  std::filesystem::remove(path_);
-  ASSERT_EQ(::mkfifo(path_.c_str(), 0600), 0);
-  EXPECT_FALSE(opens());
-}
-
-TEST_F(Packed, AReadOnlyPlaceIsTold) {
-  EXPECT_EQ(PackedFile::write("/proc/nothing/a", kKey, {}, always), "No such file or directory");
-  folder_.write("cache", "a file where the folder should be");
-  EXPECT_EQ(write(), "Not a directory");
-}
-
-TEST_F(Packed, BreakingOffLeavesNothing) {
-  int pieces = 0;
-  const auto twice = [&] { return ++pieces <= 1; };
-  const std::vector<PackedFile::Part> parts = {{"um", big_}};
-  EXPECT_EQ(PackedFile::write(path_, kKey, parts, twice), "there was no time for it");
-  EXPECT_TRUE(std::filesystem::is_empty(folder_.path("cache")));
-}
-
-TEST_F(Packed, AWriterAtWorkIsLeftAlone) {
-  std::filesystem::create_directory(folder_.path("cache"));
-  const std::string unfinished = path_ + ".unfinished";
-  const int fd = ::open(unfinished.c_str(), O_WRONLY | O_CREAT, 0600);
-  ASSERT_EQ(::flock(fd, LOCK_EX), 0);
-  EXPECT_EQ(write(), "another process is writing it");
-  EXPECT_FALSE(opens());
-  ::close(fd);  // it died
-  EXPECT_EQ(write(), "");
-  EXPECT_TRUE(opens());
-}
-
-TEST_F(Packed, ManyWritersLeaveOneGoodFile) {
-  std::vector<std::thread> writers;
-  for (int i = 0; i < 8; ++i) {
-    writers.emplace_back([&] {
-      for (int round = 0; round < 3; ++round) write();
-    });
-  }
-  bool torn = false;
-  for (int i = 0; i < 200; ++i) {
-    torn = torn || (std::filesystem::exists(path_) && !opens());
-  }
-  for (std::thread& writer : writers) writer.join();
-  EXPECT_FALSE(torn);
-  const auto file = PackedFile::open(path_, kKey);
-  ASSERT_TRUE(file);
-  EXPECT_EQ(text(file->find("um", static_cast<std::int64_t>(big_.size())), big_.size()), big_);
-  EXPECT_FALSE(std::filesystem::exists(path_ + ".unfinished"));
 }
 
 TEST(SettlingFile, StaysTheSameWhileItIsCopied) {
@@ -200,7 +66,7 @@ std::string all_bytes(const Model& model, const Backend& backend) {
   std::string bytes;
   const auto add_matrix = [&](const Matrix& m) {
     bytes.append(static_cast<const char*>(m.data.get()),
-                 static_cast<std::size_t>(backend.packed_weights()->bytes(m.in, m.out, m.dtype)));
+                 static_cast<std::size_t>(backend.packing()->bytes(m.dtype, m.in, m.out)));
   };
   const auto add_vector = [&](const Vector& v) {
     bytes.append(reinterpret_cast<const char*>(v.data.get()), static_cast<std::size_t>(v.size) * 4);
@@ -297,6 +163,156 @@ INSTANTIATE_TEST_SUITE_P(Models, KeptWeights,
                            return std::string(std::get<0>(param.param)) + "_" +
                                   name_of(std::get<1>(param.param));
                          });
+
+/// The packed file of a small model in a folder of its own.
+class Packed : public ::testing::Test {
+ protected:
+  WeightCache cache(const std::string& model = AIRA_TEST_DATA "/models/e") {
+    files_.push_back(ModelFiles::from_folder(model));
+    return {folder_.path("cache"), files_.back(), *backend_, DType::kF32};
+  }
+  std::string write(const std::function<bool()>& go_on = always) {
+    WeightCache one = cache();
+    return one.keep(one.load(), go_on);
+  }
+  bool hits() {
+    WeightCache one = cache();
+    one.load();
+    return one.hit();
+  }
+  /// Whether a file of this content is taken.
+  bool hits_with(const std::string& content) {
+    std::ofstream(path_, std::ios::binary) << content;
+    return hits();
+  }
+
+  TemporaryFolder folder_;
+  std::list<ModelFiles> files_;
+  ThreadPool pool_{1};
+  std::unique_ptr<Backend> backend_ = make_cpu_backend(pool_);
+  std::string path_ = cache().path();
+};
+
+TEST_F(Packed, DamageIsNoticed) {
+  EXPECT_FALSE(hits());  // not there yet
+  ASSERT_EQ(write(), "");
+  EXPECT_TRUE(hits());
+  const std::string good = read(path_);
+  for (std::size_t at = 0; at < 150; ++at) {
+    std::string bad = good;
+    bad[at] = static_cast<char>(bad[at] ^ 0x10);
+    EXPECT_FALSE(hits_with(bad)) << at;
+  }
+  EXPECT_TRUE(hits_with(good));
+  for (const std::size_t size :
+       {good.size() - 1, good.size() / 2, std::size_t{100}, std::size_t{1}, std::size_t{0}}) {
+    EXPECT_FALSE(hits_with(good.substr(0, size))) << size;
+  }
+  EXPECT_FALSE(hits_with(good + "x"));
+  EXPECT_FALSE(hits_with(std::string(1000, 'x')));
+  WeightCache other = cache(AIRA_TEST_DATA "/models/a");
+  folder_.write("cache/" + std::filesystem::path(other.path()).filename().string(), good);
+  other.load();
+  EXPECT_FALSE(other.hit());
+}
+
+TEST_F(Packed, WeightsOutliveTheFile) {
+  ASSERT_EQ(write(), "");
+  WeightCache second = cache();
+  const Model mapped = second.load();
+  ASSERT_TRUE(second.hit());
+  const std::string before = all_bytes(mapped, *backend_);
+  std::filesystem::remove(path_);
+  EXPECT_EQ(all_bytes(mapped, *backend_), before);
+  EXPECT_EQ(reinterpret_cast<std::uintptr_t>(mapped.layers[0].mlp_in.data.get()) % 64, 0U);
+}
+
+/// A folder with a model whose embeddings are too large for one piece of writing.
+void write_large_model(const TemporaryFolder& folder) {
+  std::filesystem::create_directory(folder.path("large"));
+  folder.write("large/config.json", R"({"model_type": "gpt2", "n_layer": 1, "n_embd": 8,
+      "n_head": 1, "n_positions": 3, "vocab_size": 300001})");
+  Model model;
+  model.config = read_model_config(ModelFiles::from_folder(folder.path("large")));
+  std::string header = "{";
+  std::size_t end = 0;
+  for (const Parameter& one : list_parameters(model, false)) {
+    const std::size_t begin = end;
+    end += static_cast<std::size_t>(one.stored.size()) * 4;
+    header += (begin == 0 ? "\"" : ",\"") + one.stored.name + R"(":{"dtype":"F32","shape":)" +
+              shape_text(one.stored.shape) + R"(,"data_offsets":[)" + std::to_string(begin) + "," +
+              std::to_string(end) + "]}";
+  }
+  std::string data(end, '\0');
+  for (std::size_t i = 0; i < end; i += 4) data[i + 1] = static_cast<char>(i / 4 % 251);
+  folder.write("large/model.safetensors", safetensors(header + "}", data));
+}
+
+TEST_F(Packed, LargePartsComeBack) {
+  write_large_model(folder_);
+  WeightCache first = cache(folder_.path("large"));
+  const Model converted = first.load();
+  int pieces = 0;
+  const auto once = [&] { return ++pieces <= 1; };
+  EXPECT_EQ(first.keep(converted, once), "there was no time for it");
+  EXPECT_TRUE(std::filesystem::is_empty(folder_.path("cache")));
+  ASSERT_EQ(first.keep(converted, always), "");
+  WeightCache second = cache(folder_.path("large"));
+  EXPECT_EQ(all_bytes(second.load(), *backend_), all_bytes(converted, *backend_));
+  EXPECT_TRUE(second.hit());
+}
+
+TEST_F(Packed, OnlyRegularFilesAreOpened) {
+  std::filesystem::create_directories(path_);
+  EXPECT_FALSE(hits());
+  std::filesystem::remove(path_);
+  ASSERT_EQ(::mkfifo(path_.c_str(), 0600), 0);
+  EXPECT_FALSE(hits());
+}
+
+TEST_F(Packed, AReadOnlyPlaceIsTold) {
+  const ModelFiles files = ModelFiles::from_folder(AIRA_TEST_DATA "/models/e");
+  WeightCache nowhere("/proc/nothing", files, *backend_, DType::kF16);
+  EXPECT_EQ(nowhere.keep(nowhere.load(), always), "No such file or directory");
+  folder_.write("cache", "a file where the folder should be");
+  EXPECT_EQ(write(), "Not a directory");
+}
+
+TEST_F(Packed, BreakingOffLeavesNothing) {
+  EXPECT_EQ(write([] { return false; }), "there was no time for it");
+  EXPECT_TRUE(std::filesystem::is_empty(folder_.path("cache")));
+}
+
+TEST_F(Packed, AWriterAtWorkIsLeftAlone) {
+  std::filesystem::create_directory(folder_.path("cache"));
+  const std::string unfinished = path_ + ".unfinished";
+  const int fd = ::open(unfinished.c_str(), O_WRONLY | O_CREAT, 0600);
+  ASSERT_EQ(::flock(fd, LOCK_EX), 0);
+  EXPECT_EQ(write(), "another process is writing it");
+  EXPECT_FALSE(hits());
+  ::close(fd);  // it died
+  EXPECT_EQ(write(), "");
+  EXPECT_TRUE(hits());
+}
+
+TEST_F(Packed, ManyWritersLeaveOneGoodFile) {
+  WeightCache one = cache();
+  const Model model = one.load();
+  std::vector<std::thread> writers;
+  for (int i = 0; i < 8; ++i) {
+    writers.emplace_back([&] {
+      for (int round = 0; round < 3; ++round) one.keep(model, always);
+    });
+  }
+  bool torn = false;
+  for (int i = 0; i < 200; ++i) torn = torn || (std::filesystem::exists(path_) && !hits());
+  for (std::thread& writer : writers) writer.join();
+  EXPECT_FALSE(torn);
+  WeightCache second = cache();
+  EXPECT_EQ(all_bytes(second.load(), *backend_), all_bytes(model, *backend_));
+  EXPECT_TRUE(second.hit());
+  EXPECT_FALSE(std::filesystem::exists(path_ + ".unfinished"));
+}
 
 TEST(WeightCache, KeepsNothingWithoutAPlaceOrFiles) {
   const ModelFiles folder = ModelFiles::from_folder(AIRA_TEST_DATA "/models/a");

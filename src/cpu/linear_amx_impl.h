@@ -1,20 +1,13 @@
-// linear_i8 for x86-64 with AMX-INT8: tiles of 16 rows by 16 outputs, a group of inputs at a time,
-// for many rows; VNNI for few. The whole numbers' sums are exact and what follows is the same
-// chain, so results are the same bits as everyone's. Built with flags of its own
-// (src/CMakeLists.txt), so nothing here may instantiate or define code that other files share:
-// plain pointers only, no std containers.
-//
-// Measured on two cores of a Xeon with AMX (bench-linear, 768 x 2304): 32 rows 590 GOP/s with VNNI,
-// 1141 with AMX; 256 rows 738 and 1428; a prompt of 512 tokens of GPT-2 small 2221 and 4048
-// tokens/s.
-#define AIRA_ISA amx
-#include "cpu/simd/avx512.h"
-// clang-format off: the vocabulary comes first
-#include "cpu/linear_i8_impl.h"
-// clang-format on
+// linear_i8 with AMX-INT8: tiles of 16 rows by 16 outputs, a group of inputs at a time, for many
+// rows; VNNI for few. Sums of whole numbers are exact and what follows is the same chain, so
+// results have the same bits. Measured on two cores of a Xeon with AMX (bench-linear, 768 x 2304):
+// 32 rows 590 GOP/s with VNNI, 1141 with AMX; 256 rows 738 and 1428; a prompt of 512 tokens of
+// GPT-2 small 2221 and 4048 tokens/s.
+#pragma once
 
-namespace aira::cpu {
-namespace amx {
+#include "cpu/linear_i8_impl.h"
+
+namespace aira::cpu::AIRA_ISA {
 namespace {
 
 /// Rows from which a row tile is worth a matrix instruction.
@@ -63,8 +56,7 @@ inline void tile_amx(const TileRowsI8& x, const std::byte* panel, const std::byt
   // A group is multiplied while the one before it is scaled and added.
   alignas(64) std::int32_t whole[2][kRowTile * kWidth];
   const std::byte* weights = panel + kPanel * 2 + first * 4;
-  V sum[kHeight];
-  for (V& s : sum) s = zero();
+  V sum[kHeight] = {};
   multiply<kWholeTile>(x.values, weights, whole[0]);
   for (std::int64_t g = 0; g < groups; ++g) {
     if (g + 1 < groups) {
@@ -75,7 +67,7 @@ inline void tile_amx(const TileRowsI8& x, const std::byte* panel, const std::byt
     const auto* scales = reinterpret_cast<const std::uint16_t*>(panel + g * kGroupBytes);
     const V weight_scale = load_bf16(scales + first);
     for (int r = 0; r < kHeight; ++r) {
-      const V scale = mul(broadcast(x.scales[g * kHeight + r]), weight_scale);
+      const V scale = broadcast(x.scales[g * kHeight + r]) * weight_scale;
       const I products = _mm512_load_si512(whole[g % 2] + r * kWidth);
       sum[r] = fused(to_float(products), scale, sum[r]);
     }
@@ -83,23 +75,10 @@ inline void tile_amx(const TileRowsI8& x, const std::byte* panel, const std::byt
   for (int r = 0; r < kHeight; ++r) store(sums + r * kPanel + first, sum[r]);
 }
 
-using TileFunctionAmx = void (*)(const TileRowsI8&, const std::byte*, const std::byte*,
-                                 std::int64_t, std::int64_t, float*);
-
-/// The tile functions for kAmxRows..kRowTile rows.
-struct TilesAmx {
-  TileFunctionAmx of[kRowTile + 1] = {};
-  template <int kHeight>
-  constexpr void fill() {
-    of[kHeight] = &tile_amx<kHeight>;
-    if constexpr (kHeight > kAmxRows) fill<kHeight - 1>();
-  }
-  constexpr TilesAmx() { fill<kRowTile>(); }
-};
+constexpr auto kTilesAmx = tile_table<kRowTile>([]<int kRows>() { return &tile_amx<kRows>; });
 
 inline void linear_amx(const LinearJob& job, std::int64_t begin, std::int64_t end) {
   if (job.rows < kAmxRows) return linear_i8(job, begin, end);
-  static constexpr TilesAmx kTiles;
   alignas(64) float sums[kRowTile * kPanel];
   const std::int64_t groups = groups_of(job.in);
   configure(job.rows % kRowTile == 0 ? kRowTile : job.rows % kRowTile);
@@ -118,7 +97,7 @@ inline void linear_amx(const LinearJob& job, std::int64_t begin, std::int64_t en
       // The first row tile asks for the next panel.
       const std::byte* next = tile == 0 ? panel + panel_bytes(DType::kI8, job.in) : panel;
       for (std::int64_t first = 0; first < kPanel; first += kWidth) {
-        kTiles.of[height](x, panel, next, groups, first, sums);
+        kTilesAmx.of[height](x, panel, next, groups, first, sums);
       }
       finish(job, tile, height, p * kPanel, sums);
     }
@@ -127,8 +106,4 @@ inline void linear_amx(const LinearJob& job, std::int64_t begin, std::int64_t en
 }
 
 }  // namespace
-}  // namespace amx
-
-const LinearKernel kAmxLinearI8 = &amx::linear_amx;
-
-}  // namespace aira::cpu
+}  // namespace aira::cpu::AIRA_ISA
