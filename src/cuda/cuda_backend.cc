@@ -24,7 +24,7 @@ constexpr std::int64_t kFewRows = 32;
 
 class CudaBackend final : public Backend {
  public:
-  explicit CudaBackend(std::unique_ptr<Device> device)
+  explicit CudaBackend(std::unique_ptr<cuda::Device> device)
       : Backend(device->description()),
         device_(std::move(device)),
         loader_(device_->stream()),
@@ -76,7 +76,7 @@ class CudaBackend final : public Backend {
   void reserve_host(std::int64_t bytes);
   void run_norm();
 
-  std::unique_ptr<Device> device_;
+  std::unique_ptr<cuda::Device> device_;
   WeightLoader loader_;
   std::optional<Gemm> gemm_;  // if any matrix is in f32
   Step step_;
@@ -249,7 +249,7 @@ void CudaBackend::attention(Tensor qkv, const KvCache& cache, std::int64_t layer
 }  // namespace
 
 std::unique_ptr<Backend> make_cuda_backend() {
-  return std::make_unique<CudaBackend>(std::make_unique<Device>());
+  return std::make_unique<CudaBackend>(std::make_unique<cuda::Device>());
 }
 
 }  // namespace aira
