@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -21,6 +22,14 @@ namespace {
 
 using nlohmann::json;
 using Ids = std::vector<std::int32_t>;
+
+/// Of a logit in f32, relative to the largest: 2e-6 was measured.
+constexpr double kFloatError = 1e-5;
+
+/// The larger of the two errors; NaN, which std::max passes over, is infinite.
+double larger(double worst, double error) {
+  return std::isnan(error) ? std::numeric_limits<double>::infinity() : std::max(worst, error);
+}
 
 struct Target {
   const TestBackend* backend;
@@ -77,7 +86,7 @@ class ModelGoldens : public testing::TestWithParam<Target> {
         double largest = 0;
         for (const double x : expected) largest = std::max(largest, std::abs(x));
         for (std::size_t v = 0; v < vocab; ++v) {
-          worst = std::max(worst, std::abs(logits[i * vocab + v] - expected[v]) / largest);
+          worst = larger(worst, std::abs(logits[i * vocab + v] - expected[v]) / largest);
         }
       }
     }
@@ -96,7 +105,7 @@ TEST_P(ModelGoldens, LogitsInF32) {
   ASSERT_FALSE(goldens_["forward"].empty());
   const double worst = worst_error();
   RecordProperty("worst_relative_error", std::to_string(worst));
-  EXPECT_LT(worst, 1e-4);
+  EXPECT_LT(worst, kFloatError);
 }
 
 TEST_P(ModelGoldens, LogitsInF16) {
@@ -106,33 +115,64 @@ TEST_P(ModelGoldens, LogitsInF16) {
   // when keys and values stay as they are.
   const bool stored = std::string(GetParam().model) == "c" || std::string(GetParam().model) == "e";
   const bool exact = stored && !GetParam().backend->half_cache;
-  EXPECT_LT(worst_error(), exact ? 1e-4 : 16 * 0x1p-11);
+  EXPECT_LT(worst_error(), exact ? kFloatError : 16 * 0x1p-11);
+}
+
+/// The largest difference between two sets of logits at each position, relative to the largest
+/// logit there.
+std::vector<double> differences(const std::vector<float>& got, const std::vector<float>& expected,
+                                std::size_t vocab) {
+  std::vector<double> all;
+  EXPECT_EQ(got.size(), expected.size());
+  for (std::size_t first = 0; first < std::min(got.size(), expected.size()); first += vocab) {
+    double largest = 0;
+    double worst = 0;
+    for (std::size_t i = first; i < first + vocab; ++i) {
+      largest = std::max(largest, std::abs(static_cast<double>(expected[i])));
+      worst = larger(worst, std::abs(static_cast<double>(got[i]) - expected[i]));
+    }
+    all.push_back(worst / largest);
+  }
+  return all;
 }
 
 TEST_P(ModelGoldens, LogitsInInt8) {
   if (!GetParam().backend->int8) GTEST_SKIP() << "no int8 weights";
   load(DType::kI8);
-  ReferenceBackend reference;
-  const Model expected_model = Model::load(files_, reference, DType::kI8);
   Session session = this->session();
-  double worst = 0;
+  const auto logits = [&](Session& of, const json& golden) {
+    const auto result = of.forward(rows(golden["ids"]), Ids(golden["positions"]));
+    return std::vector<float>(result.begin(), result.end());
+  };
+  const auto expected = [&](float nudge, const json& golden) {
+    ReferenceBackend reference(nudge);
+    const Model model = Model::load(files_, reference, DType::kI8);
+    Session whole(model, reference, {.rows = 300, .output_rows = 300});
+    return logits(whole, golden);
+  };
+  // Both quantise alike, except where a difference in float's last bits rounds an input to the
+  // neighbouring step. Three in four positions see no such step; the reference shows how far they
+  // move the others.
+  const auto vocab = static_cast<std::size_t>(model_->config.vocab);
+  std::size_t positions = 0;
+  std::size_t as_in_float = 0;
   for (const json& golden : goldens_["forward"]) {
-    const Ids ids = golden["ids"];
-    const Ids positions = golden["positions"];
-    Session expected_session(expected_model, reference, {.rows = 300, .output_rows = 300});
-    const auto expected = expected_session.forward(rows(ids), positions);
-    const auto logits = session.forward(rows(ids), positions);
-    ASSERT_EQ(logits.size(), expected.size());
-    double largest = 0;
-    for (const float x : expected) largest = std::max(largest, std::abs(static_cast<double>(x)));
-    for (std::size_t i = 0; i < logits.size(); ++i) {
-      worst = std::max(worst, std::abs(static_cast<double>(logits[i]) - expected[i]) / largest);
+    const std::vector<float> exact = expected(0, golden);
+    double worst = 0;
+    for (const double error : differences(logits(session, golden), exact, vocab)) {
+      ++positions;
+      if (error < kFloatError) ++as_in_float;
+      worst = std::max(worst, error);
     }
+    if (worst < kFloatError) continue;
+    double step = 0;
+    for (const double moved : differences(expected(0x1p-20F, golden), exact, vocab)) {
+      step = std::max(step, moved);
+    }
+    EXPECT_LT(worst, 2 * step);
   }
-  RecordProperty("worst_relative_error", std::to_string(worst));
-  // Both quantise alike, except where a difference in the last bit rounds an input to the next
-  // step, 1/127 of its group's largest number: no more than two such steps may be seen.
-  EXPECT_LT(worst, 2 / 127.0);
+  RecordProperty("as_in_float", std::to_string(as_in_float) + "/" + std::to_string(positions));
+  EXPECT_GE(4 * as_in_float, 3 * positions);
 }
 
 TEST_P(ModelGoldens, GreedyIds) {

@@ -68,7 +68,7 @@ inline const std::vector<AttentionCase> kAttentionCases = {
     {3, 64, 300, {{298, 2}, {100, 9}, {0, 17}}},
     {1, 128, 50, {{45, 5}, {20, 1}}},
     {2, 33, 270, {{31, 1}, {32, 1}, {63, 2}, {250, 8}}},  // pages' and ranges' ends
-    {3, 64, 1024, {{1023, 1}, {511, 1}}},
+    {1, 64, 1024, {{1023, 1}}},                           // GPT-2's own context
 };
 
 }  // namespace aira

@@ -1,5 +1,5 @@
 // A Backend that computes every operation in double precision by reference.h, on host memory, with
-// weights and inputs of linear maps in int8 where asked for: what a model should come to, storage
+// weights and inputs of linear maps in int8 where asked for: what a model should give, storage
 // types included.
 #pragma once
 
@@ -7,6 +7,7 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <random>
 #include <span>
 #include <tuple>
 #include <vector>
@@ -18,7 +19,9 @@ namespace aira {
 
 class ReferenceBackend final : public Backend {
  public:
-  ReferenceBackend() : Backend("reference") {}
+  /// Inputs that are rounded to int8 are first moved by this share of themselves, up or down at
+  /// random.
+  explicit ReferenceBackend(float nudge = 0) : Backend("reference"), nudge_(nudge) {}
 
   Buffer alloc(std::int64_t bytes, const void* contents) override {
     const Buffer memory(std::malloc(static_cast<std::size_t>(bytes)), std::free);
@@ -81,7 +84,10 @@ class ReferenceBackend final : public Backend {
     }
   }
   void linear(Tensor x, const Matrix& matrix, const Epilogue& epilogue, Tensor out) override {
-    const std::vector<float> inputs(x.data, x.data + x.rows * x.cols);
+    std::vector<float> inputs(x.data, x.data + x.rows * x.cols);
+    if (nudge_ != 0) {
+      for (float& number : inputs) number *= 1 + (random_() % 2 == 0 ? nudge_ : -nudge_);
+    }
     const float* residual = epilogue.residual.data;
     put(reference::linear(
             {x.rows, matrix.in, matrix.out, epilogue.activation, epilogue.bias != nullptr,
@@ -149,6 +155,8 @@ class ReferenceBackend final : public Backend {
     for (const double x : result.value) *out++ = static_cast<float>(x);
   }
 
+  float nudge_;
+  std::mt19937 random_;
   std::vector<Row> rows_;
   std::vector<std::int32_t> output_rows_;
   /// Keys and values by layer, slot and head.

@@ -80,15 +80,12 @@ std::vector<Hostile> bad_lengths() {
 }
 
 std::vector<Hostile> bad_headers() {
-  std::string deep = R"({"t":)";
-  for (int i = 0; i < 100000; ++i) deep += "[";
   return {
       {"not json", safetensors("{t}", ""), "not valid JSON"},
       {"a list", safetensors("[]", ""), "not a JSON object"},
       {"leading space", safetensors(" {}", ""), "not a JSON object"},
       {"two objects", safetensors("{}{}", ""), "not valid JSON"},
       {"bad utf-8", safetensors("{\"\xff\":1}", ""), "not valid UTF-8"},
-      {"deep nesting", safetensors(deep, ""), "nested deeper"},
       {"same name twice",
        safetensors(R"({"t":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},)"
                    R"("t":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})",
@@ -180,6 +177,13 @@ INSTANTIATE_TEST_SUITE_P(Lengths, HostileFile, ::testing::ValuesIn(bad_lengths()
 INSTANTIATE_TEST_SUITE_P(Headers, HostileFile, ::testing::ValuesIn(bad_headers()));
 INSTANTIATE_TEST_SUITE_P(Shapes, HostileFile, ::testing::ValuesIn(bad_shapes()));
 INSTANTIATE_TEST_SUITE_P(Offsets, HostileFile, ::testing::ValuesIn(bad_offsets()));
+
+TEST(Safetensors, DeepHeadersAreRefused) {
+  std::string header = R"({"t":)";
+  for (int i = 0; i < 100000; ++i) header += "[";
+  EXPECT_THAT(error_of([&] { read(safetensors(header, "")); }),
+              AllOf(HasSubstr("dir/model.safetensors"), HasSubstr("nested deeper"), EndsWith(".")));
+}
 
 TEST(Safetensors, NamesInMessagesCannotControlATerminal) {
   const std::string header =
