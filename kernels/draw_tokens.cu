@@ -123,10 +123,11 @@ __device__ __forceinline__ void drop_improbable(double top_p, double loose_share
 __device__ __forceinline__ std::int32_t find_tie(const DrawJob& job, std::int64_t draw,
                                                  unsigned key, unsigned index,
                                                  const DrawShared& shared) {
-  for (std::int32_t id = 0;; ++id) {
+  for (std::int32_t id = 0; id < job.vocab; ++id) {
     const float score = score_at(job, draw, id, job.options[draw].penalty, shared);
     if (key_of(score) == key && index-- == 0) return id;
   }
+  return kNotDrawn;
 }
 
 /// The token that the random number selects, by one thread.
@@ -142,8 +143,8 @@ __device__ __forceinline__ std::int32_t pick(const DrawJob& job, std::int64_t dr
     if (left < 0) return find_tie(job, draw, least, i, shared);
   }
   // Rounding left a remainder: the last one.
-  return shared.loose > 0 ? find_tie(job, draw, least, shared.loose - 1, shared)
-                          : number_in(shared.rank[shared.kept - 1]);
+  if (shared.loose > 0) return find_tie(job, draw, least, shared.loose - 1, shared);
+  return shared.kept > 0 ? number_in(shared.rank[shared.kept - 1]) : kNotDrawn;
 }
 
 // One block per multiprocessor: without this bound ptxas saves registers for more, and spills on
@@ -235,9 +236,9 @@ __global__ void __launch_bounds__(kDrawThreads, 1) draw_block_per_row(DrawJob jo
   __syncthreads();
   if (threadIdx.x != 0) return;
   const std::int32_t token = pick(job, draw, least, loose_share, shared);
-  job.last[slot] = token;
-  out[draw] = {token,
-               options.log_probability ? job.logits[draw * job.vocab + token] - log_total : 0};
+  const std::int32_t id = max(token, 0);
+  job.last[slot] = id;
+  out[draw] = {token, options.log_probability ? job.logits[draw * job.vocab + id] - log_total : 0};
 }
 
 }  // namespace

@@ -597,6 +597,7 @@ TEST_P(Ops, LoadsEveryStorageTypeAtAnyAlignment) {
         backend_->load_matrix({.data = source, .dtype = dtype, .shape = {3, 1}}, DType::kF16);
     const Matrix row =
         backend_->load_matrix({.data = source, .dtype = dtype, .shape = {1, 3}}, DType::kF32);
+    backend_->reserve({.rows = 1, .inputs = 3, .outputs = 3});
     const Tensor product = tensor(1, 1);
     backend_->linear(tensor({1, 10, 100}, 1), column, {}, product);
     expect_near(product, {{1 - 20 + 50}, {0}});

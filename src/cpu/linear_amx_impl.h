@@ -1,6 +1,6 @@
 // linear_i8 with AMX-INT8: tiles of 16 rows by 16 outputs, a group of inputs at a time, for many
 // rows; VNNI for few. Sums of whole numbers are exact and what follows is the same chain, so
-// results have the same bits. Measured on two cores of a Xeon with AMX (bench-linear, 768 x 2304):
+// results have the same bits. Measured on two cores of a Xeon with AMX (linear-bench, 768 x 2304):
 // 32 rows 590 GOP/s with VNNI, 1141 with AMX; 256 rows 738 and 1428; a prompt of 512 tokens of
 // GPT-2 small 2221 and 4048 tokens/s.
 #pragma once

@@ -3,7 +3,7 @@
 // A tile is a few rows by one panel, its sums held in registers while k runs from 0 to in-1. With
 // few rows the time goes into reading weights, once, front to back; with many it goes into
 // arithmetic, and half-precision panels are widened a block of inputs at a time for up to
-// kBlockRows rows. Measured on two cores of a Xeon with AMX (bench-linear, f16, 768 x 2304):
+// kBlockRows rows. Measured on two cores of a Xeon with AMX (linear-bench, f16, 768 x 2304):
 // prefetching raises 28 to 39 GFLOP/s at 1 row and 118 to 247 at 8; blocks raise 32 rows from 0.70
 // to 0.90 of the speed of 256 rows.
 #pragma once

@@ -8,7 +8,7 @@
 namespace aira::cuda {
 namespace {
 
-constexpr std::int64_t kPartBytes = std::int64_t{8} << 20;
+constexpr std::int64_t kPartBytes = std::int64_t{1} << 20;
 
 }  // namespace
 

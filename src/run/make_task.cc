@@ -17,8 +17,7 @@ void check_ids(std::span<const std::int32_t> ids, std::int64_t vocab, const std:
 
 void check_text(std::span<const std::int32_t> ids, std::int64_t vocab) {
   check_ids(ids, vocab, "",
-            "; if it came from a text, the model folder mixes files of "
-            "different models");
+            "; if it came from a text, the model folder mixes files of different models");
 }
 
 void check_question(const GenerateRequest& request, const ModelConfig& model, std::int64_t slots) {

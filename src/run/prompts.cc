@@ -27,16 +27,13 @@ std::int32_t Prompts::text_start() const {
   if (roles.eos) return *roles.eos;
   if (!model_ends_.empty()) return model_ends_.front();
   if (roles.bos) return *roles.bos;
-  throw Error(
-      "The model has no end-of-text token, so an empty text has "
-      "nothing to start from.");
+  throw Error("The model has no end-of-text token, so an empty text has nothing to start from.");
 }
 
 std::vector<std::int32_t> Prompts::question(
     std::string_view question, std::span<const std::pair<std::string, std::string>> turns) const {
   if (!has_markers()) {
-    throw Error(std::string("This model knows no questions and answers (its "
-                            "tokenizer has no ") +
+    throw Error(std::string("This model knows no questions and answers (its tokenizer has no ") +
                 kStartMarker + " and " + kEndMarker +
                 "); use --raw to have a text completed as it stands.");
   }

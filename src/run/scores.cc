@@ -115,8 +115,7 @@ void process_scores(ScoreRow& row, const History& history, const SamplingOptions
 
 void throw_not_a_number() {
   throw Error(
-      "The model's output is not a number: its weights are damaged, or "
-      "too large for the chosen "
+      "The model's output is not a number: its weights are damaged, or too large for the chosen "
       "--dtype (try f32).");
 }
 

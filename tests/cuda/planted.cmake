@@ -4,7 +4,7 @@
 # ThreadSanitizer. The same tests pass on the kernels as they are: aira-cuda-tests runs them.
 
 # The output that ctest expects.
-set(AIRA_SEEN_REFERENCE "got [^ ]*, expected|Expected equality of these values|written [0-9]+ (before|behind) the output")
+set(AIRA_SEEN_REFERENCE "got [^ ]*, expected|The difference between |Expected equality of these values|written [0-9]+ (before|behind) the output")
 set(AIRA_SEEN_ADDRESS "ERROR: AddressSanitizer: ")
 set(AIRA_SEEN_RACES "WARNING: ThreadSanitizer: data race")
 

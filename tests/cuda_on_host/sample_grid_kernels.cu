@@ -1,6 +1,10 @@
 // The kernels of sample_kernels.h that use asynchronous copies, atomics, streams and global memory.
 #include "sample_kernels.h"
 
+#ifndef AIRA_CUDA_ON_HOST
+#include <cuda_bf16.h>
+#endif
+
 namespace aira::cuda::sample {
 namespace {
 

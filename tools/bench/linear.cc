@@ -1,6 +1,6 @@
 // Speed of the CPU's linear maps alone, for GPT-2 small's shapes, by rows and type: GFLOP/s (or
 // GOP/s) and GB/s of weights, beside what the cores can do. One kernel table, as AIRA_ISA says.
-// usage: linear [THREADS] [DTYPE...]     build: cmake --build build --target bench-linear
+// usage: linear-bench [THREADS] [DTYPE...]     build: cmake --build build --target linear-bench
 #include <algorithm>
 #include <chrono>
 #include <cstdio>

@@ -2,8 +2,8 @@
 // distribution, how often the most probable token is the same, and how many greedy answers are.
 // Each line of stdin is a question; both models read the f32 model's own greedy answer. Without
 // questions (a model without a tokenizer, too) they read pseudo-random tokens.
-// usage: bench-quality MODEL DTYPE < questions
-// build: cmake --build build --target bench-quality
+// usage: quality-bench MODEL DTYPE < questions
+// build: cmake --build build --target quality-bench
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -151,13 +151,13 @@ void run(const std::string& folder, const std::string& dtype) {
 int main(int argc, char** argv) {
   const std::string dtype = argc == 3 ? argv[2] : "";
   if (dtype != "int8" && dtype != "f16") {
-    std::fprintf(stderr, "usage: bench-quality MODEL int8|f16 < questions\n");
+    std::fprintf(stderr, "usage: quality-bench MODEL int8|f16 < questions\n");
     return 2;
   }
   try {
     aira::run(argv[1], dtype);
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "bench-quality: %s\n", error.what());
+    std::fprintf(stderr, "quality-bench: %s\n", error.what());
     return 1;
   }
 }
