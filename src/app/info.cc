@@ -73,7 +73,8 @@ ordered_json describe(const CommonOptions& options) {
   });
   if (problem) info["tokenizer_problem"] = problem->what();
   for (const RequestOption& row : request_options()) {
-    if (row.group == kSamplingGroup) info["generation"][row.name] = row.value(defaults);
+    if (std::string_view(row.group) == kSamplingGroup)
+      info["generation"][row.name] = row.value(defaults);
   }
   return info;
 }
