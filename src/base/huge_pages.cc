@@ -8,7 +8,9 @@
 #include <condition_variable>
 #include <cstdint>
 #include <cstring>
+#include <fstream>
 #include <mutex>
+#include <string>
 
 namespace aira {
 namespace {
@@ -33,6 +35,16 @@ std::shared_ptr<std::byte> reserve(std::size_t bytes, int protection) {
   const std::shared_ptr<void> owner(memory, [length](void* p) { munmap(p, length); });
   const std::size_t skip = -reinterpret_cast<std::uintptr_t>(memory) % kHugePage;
   return {owner, static_cast<std::byte*>(memory) + skip};
+}
+
+/// Bytes of files that this process has mapped in 2 MB pages.
+std::size_t huge_file_bytes() {
+  std::ifstream smaps("/proc/self/smaps_rollup");
+  std::size_t kilobytes = 0;
+  for (std::string word; smaps >> word;) {
+    if (word == "FilePmdMapped:" && smaps >> kilobytes) break;
+  }
+  return kilobytes * 1024;
 }
 
 }  // namespace
@@ -65,7 +77,8 @@ void SettlingFile::start() {
     std::mutex mutex;
     std::unique_lock lock(mutex);
     std::condition_variable_any().wait_for(lock, stop, delay, [] { return false; });
-    settle(stop);
+    // Some file systems keep files in 2 MB pages.
+    if (huge_file_bytes() < bytes_ - bytes_ / 16) settle(stop);
   });
 }
 

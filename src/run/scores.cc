@@ -4,6 +4,7 @@
 #include "run/scores.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
@@ -53,10 +54,22 @@ void forbid_bad_words(std::vector<float>& scores, const History& history,
   }
 }
 
+/// The greatest number, NaN ignored; in lanes, which the compiler turns into vectors.
+float greatest(std::span<const float> numbers) {
+  std::array<float, 16> lanes;
+  lanes.fill(kForbidden);
+  std::size_t i = 0;
+  for (; i + lanes.size() <= numbers.size(); i += lanes.size()) {
+    for (std::size_t l = 0; l < lanes.size(); ++l) lanes[l] = std::max(lanes[l], numbers[i + l]);
+  }
+  for (; i < numbers.size(); ++i) lanes[0] = std::max(lanes[0], numbers[i]);
+  return *std::max_element(lanes.begin(), lanes.end());
+}
+
 }  // namespace
 
 LogSoftmax::LogSoftmax(std::span<const float> logits)
-    : logits_(logits), highest_(*std::max_element(logits.begin(), logits.end())) {
+    : logits_(logits), highest_(greatest(logits)) {
   static const cpu::Kernels& kernels = cpu::choose_kernels();
   log_sum_ =
       std::log(kernels.sum_exp(logits.data(), static_cast<std::int64_t>(logits.size()), highest_));
