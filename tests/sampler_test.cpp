@@ -163,7 +163,7 @@ TEST(Sampler, FrequenciesMatchTheDistribution) {
         .bad_words = {{5}, {90, 11}},
         .logit_bias = {{8, 2.5F}, {12, -1}}}}) {
     Sampler sampler(211);
-    constexpr int kDraws = 40000;
+    constexpr int kDraws = 20000;
     std::vector<int> counts(logits.size());
     for (int i = 0; i < kDraws; ++i) {
       // Places as one answer after the other would use them.
