@@ -165,16 +165,22 @@ GenerationConfig read_generation(const std::string& text) {
   return read_generation_config(memory_files({{"generation_config.json", text}}));
 }
 
+/// The options of a model that samples.
+void expect_options(const GenerationConfig& c, double temperature, std::int64_t top_k, double top_p,
+                    double repetition_penalty, std::int64_t max_new_tokens) {
+  EXPECT_EQ(c.options.sampling.temperature, temperature);
+  EXPECT_EQ(c.options.sampling.top_k, top_k);
+  EXPECT_EQ(c.options.sampling.top_p, top_p);
+  EXPECT_EQ(c.options.sampling.repetition_penalty, repetition_penalty);
+  EXPECT_EQ(c.options.max_new_tokens, max_new_tokens);
+  EXPECT_FALSE(c.options.sampling.greedy);
+}
+
 TEST(GenerationConfig, ReadsEveryKey) {
   const GenerationConfig c = read_generation(R"({"do_sample": true, "temperature": 0.7, "top_k": 31,
       "top_p": 1, "repetition_penalty": 1.3, "max_new_tokens": 9, "bos_token_id": 50257,
       "eos_token_id": [50256, 60000], "pad_token_id": 3, "transformers_version": "4.30"})");
-  EXPECT_EQ(c.options.sampling.temperature, 0.7);
-  EXPECT_EQ(c.options.sampling.top_k, 31);
-  EXPECT_EQ(c.options.sampling.top_p, 1.0);
-  EXPECT_EQ(c.options.sampling.repetition_penalty, 1.3);
-  EXPECT_EQ(c.options.max_new_tokens, 9);
-  EXPECT_FALSE(c.options.sampling.greedy);
+  expect_options(c, 0.7, 31, 1, 1.3, 9);
   EXPECT_THAT(c.eos, ElementsAre(50256, 60000));
   EXPECT_TRUE(read_generation(R"({"do_sample": false})").options.sampling.greedy);
 }
@@ -182,12 +188,7 @@ TEST(GenerationConfig, ReadsEveryKey) {
 TEST(GenerationConfig, HasTheCardsValuesWithoutAFile) {
   for (const GenerationConfig& c :
        {read_generation_config(memory_files({})), read_generation(R"({"temperature": null})")}) {
-    EXPECT_EQ(c.options.sampling.temperature, 0.2);
-    EXPECT_EQ(c.options.sampling.top_k, 30);
-    EXPECT_EQ(c.options.sampling.top_p, 0.3);
-    EXPECT_EQ(c.options.sampling.repetition_penalty, 1.2);
-    EXPECT_EQ(c.options.max_new_tokens, 200);
-    EXPECT_FALSE(c.options.sampling.greedy);
+    expect_options(c, 0.2, 30, 0.3, 1.2, 200);
     EXPECT_THAT(c.eos, IsEmpty());
   }
 }

@@ -21,7 +21,6 @@ const std::vector<TestBackend>& test_backends() {
                             return make_cuda_backend();
                           },
                       .threads = false,
-                      .same_bits_in_f32 = false,
                       .same_bits_alone = false,
                       .rounds_inputs = true,
                       .half_cache = true,
