@@ -97,6 +97,14 @@ class WholeRun(StandIns):
         self.assertEqual((result["aira"], result["hops"], result["agreement"], result["graphs"]), (None, None, [], []))
         self.assertIn("| compute-sanitizer racecheck | passed |", text)  # the last stage
 
+    def test_a_file_that_is_missing_costs_a_stage(self):
+        (self.folder / "mini" / "questions.txt").unlink()
+        code, _, text = self.check("--from", "agreement")
+        self.assertEqual(code, 1)
+        self.assertIn("| agreement | failed |", text)
+        self.assertIn("questions.txt", text)
+        self.assertIn("| compute-sanitizer racecheck | passed |", text)
+
     def test_crashes_leave_the_rest(self):
         for name in ("batch-bench", "hop-bench", "kernel-bench", "quality-bench", "aira-cli"):
             write_script(self.folder / "bin" / name, "kill -SEGV $$\n")

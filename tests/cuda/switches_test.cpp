@@ -92,11 +92,11 @@ class CudaSwitches : public testing::TestWithParam<TestBackend> {
 };
 
 TEST_P(CudaSwitches, ChangeNoBit) {
-  std::size_t number = 0;
+  if (!GetParam().takes(0) && !GetParam().takes(1)) GTEST_SKIP() << "other orders take both types";
   for (const DType dtype : {DType::kF16, DType::kF32}) {
+    if (!GetParam().takes(dtype == DType::kF16 ? 0 : 1)) continue;
     for (const std::int32_t sequences :
          host_ ? std::vector<std::int32_t>{1, 5} : std::vector<std::int32_t>{1, 8, 16}) {
-      if (!GetParam().takes(number++)) continue;
       const Results expected = decode("", dtype, sequences);
       for (const char* name : {"GRAPH", "PDL", "FEW"}) {
         SCOPED_TRACE(testing::Message()

@@ -13,11 +13,22 @@ import re
 import signal
 import sys
 import tempfile
+import traceback
 from pathlib import Path
 
 import report
 from runner import Ended, Runner, device
 from stages import STAGES, Check
+
+
+def run_stage(one: Check, stage: str) -> None:
+    """What goes wrong here, and not in a program, costs no more than the stage either."""
+    try:
+        getattr(one, stage)()
+    except Ended:
+        raise
+    except Exception:
+        one.runner.note({"name": stage, "status": "failed", "seconds": 0, "detail": "", "output": traceback.format_exc()})
 
 
 def check(folder: Path, results: Path, seconds: float, stages: tuple[str, ...]) -> int:
@@ -43,7 +54,7 @@ def check(folder: Path, results: Path, seconds: float, stages: tuple[str, ...]) 
         try:
             for stage in stages:
                 before = len(runner.steps)
-                getattr(one, stage)()
+                run_stage(one, stage)
                 if any(step["status"] == "failed" for step in runner.steps[before:]) and not one.healthy():
                     raise Ended
                 save()

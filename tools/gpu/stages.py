@@ -46,7 +46,7 @@ class Check:
     def libraries(self) -> None:
         """Which libraries each program finds, and how long the driver takes."""
         script = str(self.runner.folder / "tools" / "driver.py")
-        self.result["driver"] = self.runner.read_json("driver and context", DRIVER, [sys.executable, script], 60, True)
+        self.result["driver"] = self.runner.read_json("driver and context", DRIVER, [sys.executable, script], 30, True)
         for program in sorted(self.bin.iterdir()):
             listing = self.runner.step(f"libraries of {program.name}", ["ldd", str(program)], 10)
             if missing := missing_libraries(listing or ""):
@@ -54,7 +54,7 @@ class Check:
 
     def tests(self) -> None:
         tests = str(self.bin / "aira-gpu-tests")
-        if self.runner.step("operations, models, drawing", [tests], 120) is not None:
+        if self.runner.step("operations, models, drawing", [tests], 90) is not None:
             return
         for operation in OPERATIONS:  # which kernel it is
             self.runner.step(f"operation {operation} alone", [tests, f"--gtest_filter=Every/Ops.{operation}/*"], 30,
@@ -108,7 +108,7 @@ class Check:
     def answers(self) -> None:
         program = str(self.bin / "aira-cli")
         answers = [self.runner.step(f"an answer of the built-in model, {where}",
-                                    [program, "--device", where, "--dtype", "f32", "--greedy", "-q", QUESTION], 60)
+                                    [program, "--device", where, "--dtype", "f32", "--greedy", "-q", QUESTION], 30)
                    for where in ("cuda", "cpu")]  # fmt: skip
         if None not in answers and answers[0] != answers[1]:
             self.runner.steps[-2].update(status="failed", output=f"cuda: {answers[0]}cpu: {answers[1]}")
