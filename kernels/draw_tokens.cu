@@ -151,11 +151,13 @@ __device__ __forceinline__ std::int32_t pick(const DrawJob& job, std::int64_t dr
 // sm_100 and sm_120.
 __global__ void __launch_bounds__(kDrawThreads, 1) draw_block_per_row(DrawJob job) {
   grid_dependency_trigger();
-  grid_dependency_wait();
   auto& shared = *block_shared_dynamic<DrawShared>();
   const auto draw = static_cast<std::int64_t>(blockIdx.x);
   const DeviceDraw options = job.options[draw];
   if (fills_bucket(options)) return;
+  const History history = history_of(job, draw);
+  DrawnToken* const out = job.out + *job.flight * job.room;
+  grid_dependency_wait();
   const std::int64_t groups = draw_groups(job.vocab);
   unsigned keys[kOwnGroups];
 #pragma unroll
@@ -171,7 +173,7 @@ __global__ void __launch_bounds__(kDrawThreads, 1) draw_block_per_row(DrawJob jo
   if (options.penalty != 1.0F) {
     for (std::int64_t i = threadIdx.x; i < groups; i += kDrawThreads) shared.in_history[i] = 0;
     __syncthreads();
-    visit_history(job, draw, [&](std::int64_t id) {
+    visit_history(job, history, [&](std::int64_t id) {
       if (id >= 0 && id < job.vocab) atomicOr(&shared.in_history[id / 32], 1U << id % 32);
     });
   }
@@ -185,11 +187,9 @@ __global__ void __launch_bounds__(kDrawThreads, 1) draw_block_per_row(DrawJob jo
   if (threadIdx.x % 32 == 0) atomicMax(&shared.best, greatest);
   __syncthreads();
   const unsigned best = shared.best;
-  const std::int32_t slot = job.rows.slot[job.output_rows[draw]];
-  DrawnToken* const out = job.out + *job.flight * job.room;
   if (best >= kKeyOfInfinity || best == kKeyOfMinusInfinity) {
     if (threadIdx.x == 0) out[draw] = {kNotDrawn, 0};
-    if (threadIdx.x == 0) job.last[slot] = 0;
+    if (threadIdx.x == 0) job.last[history.slot] = 0;
     return;
   }
   const std::int64_t top_k = options.greedy ? 1 : options.top_k;
@@ -237,7 +237,7 @@ __global__ void __launch_bounds__(kDrawThreads, 1) draw_block_per_row(DrawJob jo
   if (threadIdx.x != 0) return;
   const std::int32_t token = pick(job, draw, least, loose_share, shared);
   const std::int32_t id = max(token, 0);
-  job.last[slot] = id;
+  job.last[history.slot] = id;
   out[draw] = {token, options.log_probability ? job.logits[draw * job.vocab + id] - log_total : 0};
 }
 

@@ -19,15 +19,18 @@ struct ScanShared {
 
 __global__ void __launch_bounds__(kThreads) scan_block_per_chunk(DrawJob job) {
   grid_dependency_trigger();
-  grid_dependency_wait();
   auto& shared = block_shared<ScanShared>();
   const auto draw = static_cast<std::int64_t>(blockIdx.y);
-  const DeviceDraw& options = job.options[draw];
+  const DeviceDraw options = job.options[draw];
   if (fills_bucket(options)) return;
+  const History history = history_of(job, draw);
+  grid_dependency_wait();
   const std::int64_t base = blockIdx.x * kDrawChunk;
   const std::int64_t count = min(kDrawChunk, job.vocab - base);
   const float* logits = job.logits + draw * job.vocab + base;
-  for (std::int64_t i = threadIdx.x; i < kDrawChunk; i += kThreads) {
+#pragma unroll
+  for (std::int64_t step = 0; step < kDrawChunk; step += kThreads) {
+    const std::int64_t i = step + threadIdx.x;
     shared.score[i] = i < count ? logits[i] : score_of(kKeyOfMinusInfinity);
   }
   __syncthreads();
@@ -36,7 +39,7 @@ __global__ void __launch_bounds__(kThreads) scan_block_per_chunk(DrawJob job) {
     if (threadIdx.x == 0) job.sums[draw * gridDim.x + blockIdx.x] = sum;
   }
   if (options.penalty != 1.0F) {
-    visit_history(job, draw, [&](std::int64_t id) {
+    visit_history(job, history, [&](std::int64_t id) {
       id -= base;
       // Computed from the logit, so that a token that occurs twice is penalised once.
       if (id >= 0 && id < count) {

@@ -24,11 +24,12 @@ constexpr std::int64_t kFewRows = 32;
 
 class CudaBackend final : public Backend {
  public:
-  explicit CudaBackend(std::unique_ptr<cuda::Device> device)
+  CudaBackend(std::unique_ptr<cuda::Device> device, const Switches& switches)
       : Backend(device->description()),
         device_(std::move(device)),
+        few_rows_(switches.few ? kFewRows : 0),
         loader_(device_->stream()),
-        step_(device_->stream()),
+        step_(device_->stream(), switches),
         drawing_(device_->stream(), step_) {}
 
   Buffer alloc(std::int64_t bytes, const void* contents) override;
@@ -71,12 +72,12 @@ class CudaBackend final : public Backend {
   DeviceSampler* device_sampler() override { return &drawing_; }
 
  private:
-  /// Kernels of a step may start before their predecessor has ended; they wait where they must.
-  Stream stream() const { return {device_->stream(), step_.in_progress()}; }
+  Stream stream() const { return step_.stream(); }
   void reserve_host(std::int64_t bytes);
   void run_norm();
 
   std::unique_ptr<cuda::Device> device_;
+  std::int64_t few_rows_;
   WeightLoader loader_;
   std::optional<Gemm> gemm_;  // if any matrix is in f32
   Step step_;
@@ -109,7 +110,7 @@ StepRows CudaBackend::reserve(const StepLimits& limits) {
   const std::int64_t rows = Step::bucket(limits.rows);
   const std::int64_t outputs = Step::bucket(limits.output_rows);
   const std::int64_t most = std::max(rows, outputs);
-  if (most > kFewRows) halves_.reserve(most * matrix_stride(limits.inputs, DType::kF16));
+  if (most > few_rows_) halves_.reserve(most * matrix_stride(limits.inputs, DType::kF16));
   if (gemm_) products_.reserve(std::max(rows * limits.outputs, outputs * limits.vocab));
   partial_.reserve(attention_partial_floats(rows, limits.heads, limits.head_size, limits.context));
   arrived_.reserve(rows * limits.heads, true);
@@ -198,7 +199,7 @@ void CudaBackend::linear(Tensor x, const Matrix& weights, const Epilogue& epilog
     gemm_->run(job, product);
     // cuBLAS's kernels do not trigger an early start.
     linear_epilogue(job, product, {device_->stream(), false});
-  } else if (job.rows <= kFewRows) {
+  } else if (job.rows <= few_rows_) {
     linear_few(job, stream());
   } else {
     job.halves = halves_.get(job.rows * job.stride);
@@ -249,7 +250,7 @@ void CudaBackend::attention(Tensor qkv, const KvCache& cache, std::int64_t layer
 }  // namespace
 
 std::unique_ptr<Backend> make_cuda_backend() {
-  return std::make_unique<CudaBackend>(std::make_unique<cuda::Device>());
+  return std::make_unique<CudaBackend>(std::make_unique<cuda::Device>(), cuda::read_switches());
 }
 
 }  // namespace aira

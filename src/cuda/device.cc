@@ -1,6 +1,7 @@
 #include "cuda/device.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "aira/error.h"
 
@@ -36,7 +37,25 @@ std::string megabytes(std::size_t bytes) { return std::to_string((bytes + 999999
   throw Error("The GPU cannot be used.");
 }
 
+bool switched(const char* name, bool otherwise) {
+  const char* value = std::getenv(name);
+  if (value == nullptr || *value == '\0') return otherwise;
+  const std::string text = value;
+  if (text != "on" && text != "off") {
+    throw Error(std::string(name) + " is \"" + text + "\"; it must be on or off.");
+  }
+  return text == "on";
+}
+
 }  // namespace
+
+Switches read_switches() {
+  const Switches usual;
+  return {.graph = switched("AIRA_CUDA_GRAPH", usual.graph),
+          .pdl = switched("AIRA_CUDA_PDL", usual.pdl),
+          .few = switched("AIRA_CUDA_FEW", usual.few),
+          .nodes = switched("AIRA_CUDA_NODES", usual.nodes)};
+}
 
 Device::Device() {
   int count = 0;

@@ -10,6 +10,17 @@
 
 namespace aira::cuda {
 
+/// What the environment switches, for measurements and tests; results stay the same. The names are
+/// AIRA_CUDA_ and the member's, the values on and off.
+struct Switches {
+  bool graph = true;   // decode steps are recorded as graphs and replayed
+  bool pdl = true;     // a step's kernels may start before their predecessor has ended
+  bool few = true;     // linear_few for few rows; without, linear_tile for all
+  bool nodes = false;  // stderr gets a line on each recorded graph
+};
+/// Throws Error for any other value.
+Switches read_switches();
+
 class Device {
  public:
   /// The first GPU the process sees. Throws Error: no driver, driver too old, no device, device too

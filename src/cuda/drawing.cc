@@ -59,7 +59,7 @@ void Drawing::draw(Tensor logits) {
                .out = static_cast<DrawnToken*>(drawn_.get()),
                .room = room_,
                .flight = step_.flight()},
-              {stream_, true});
+              step_.stream());
 }
 
 void Drawing::started() {

@@ -2,9 +2,39 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cstdio>
 #include <cstring>
 
 namespace aira::cuda {
+namespace {
+
+/// A line on stderr about a recorded step: of how many rows, what is in it, and how many kernels
+/// may start early.
+void describe(cudaGraph_t graph, std::int64_t rows) {
+  std::size_t count = 0;
+  check(cudaGraphGetNodes(graph, nullptr, &count), "describing a recorded step");
+  std::vector<cudaGraphNode_t> nodes(count);
+  check(cudaGraphGetNodes(graph, nodes.data(), &count), "describing a recorded step");
+  const auto kernels = std::count_if(nodes.begin(), nodes.end(), [](cudaGraphNode_t node) {
+    cudaGraphNodeType type = {};
+    check(cudaGraphNodeGetType(node, &type), "describing a recorded step");
+    return type == cudaGraphNodeTypeKernel;
+  });
+  // Room for them all: what is captured from one stream is a chain.
+  std::vector<cudaGraphNode_t> from(count);
+  std::vector<cudaGraphNode_t> to(count);
+  std::vector<cudaGraphEdgeData> edges(count);
+  check(cudaGraphGetEdges(graph, from.data(), to.data(), edges.data(), &count),
+        "describing a recorded step");
+  edges.resize(count);
+  const auto early = std::count_if(edges.begin(), edges.end(), [](const cudaGraphEdgeData& edge) {
+    return edge.type == cudaGraphDependencyTypeProgrammatic;
+  });
+  std::fprintf(stderr, "graph: rows %lld, nodes %zu, kernels %td, edges %zu, programmatic %td\n",
+               static_cast<long long>(rows), nodes.size(), kernels, edges.size(), early);
+}
+
+}  // namespace
 
 std::int64_t Step::bucket(std::int64_t rows) {
   if (rows > kMostRecorded) return rows;
@@ -13,7 +43,7 @@ std::int64_t Step::bucket(std::int64_t rows) {
   return size;
 }
 
-Step::Step(cudaStream_t stream) : stream_(stream) {
+Step::Step(cudaStream_t stream, const Switches& switches) : stream_(stream), switches_(switches) {
   check(cudaEventCreateWithFlags(&sent_, cudaEventDisableTiming), "creating an event");
 }
 
@@ -142,7 +172,7 @@ const RowGroup* Step::groups() const {
 }
 
 bool Step::replays(const void* memory) {
-  if (!recordable_) return false;
+  if (!recordable_ || !switches_.graph) return false;
   current_ = &recordings_[{rows_, outputs_, table_.width, positions_, draws_, memory}];
   ++current_->seen;
   if (current_->graph != nullptr) {
@@ -162,6 +192,7 @@ void Step::end() {
     cudaGraph_t graph = nullptr;
     mode_ = Mode::kDirect;
     check(cudaStreamEndCapture(stream_, &graph), "recording a step");
+    if (switches_.nodes) describe(graph, rows_);
     const cudaError_t status = cudaGraphInstantiate(&current_->graph, graph, 0);
     static_cast<void>(cudaGraphDestroy(graph));
     check(status, "preparing a recorded step");

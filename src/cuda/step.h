@@ -25,7 +25,7 @@ class Step {
   /// The bucket of `rows`: the next power of two up to kMostRecorded, beyond it `rows` itself.
   static std::int64_t bucket(std::int64_t rows);
 
-  explicit Step(cudaStream_t stream);
+  Step(cudaStream_t stream, const Switches& switches);
   ~Step();
   Step(const Step&) = delete;
   Step& operator=(const Step&) = delete;
@@ -48,8 +48,8 @@ class Step {
   /// recordings are identified by addresses, which new memory may reuse.
   void forget();
 
-  /// Between begin() and end().
-  bool in_progress() const { return in_progress_; }
+  /// Kernels of a step may start before their predecessor has ended; they wait where they must.
+  Stream stream() const { return {stream_, in_progress_ && switches_.pdl}; }
   bool replaying() const { return mode_ == Mode::kReplaying; }
   /// Whether every row belongs to a different sequence.
   bool decodes() const { return decodes_; }
@@ -103,6 +103,7 @@ class Step {
   std::int32_t* device_ints() const { return static_cast<std::int32_t*>(device_.get()); }
 
   cudaStream_t stream_;
+  Switches switches_;
   // Tokens, slots, positions [rows] each, output rows, flight, draws, page table, groups, singles.
   Buffer host_, device_;
   std::int64_t capacity_ = 0;  // ints

@@ -78,8 +78,33 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph,
 }
 
 cudaError_t cudaGraphGetNodes(cudaGraph_t graph, cudaGraphNode_t* nodes, std::size_t* count) {
-  if (graph == nullptr || nodes != nullptr) return report(cudaErrorNotSupported);
+  if (graph == nullptr) return report(cudaErrorInvalidValue);
+  for (std::size_t i = 0; nodes != nullptr && i < std::min(*count, graph->work.size()); ++i) {
+    nodes[i] = reinterpret_cast<cudaGraphNode_t>(&graph->work[i]);
+  }
   *count = graph->work.size();
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphNodeGetType(cudaGraphNode_t node, cudaGraphNodeType* type) {
+  const bool kernel = reinterpret_cast<const Work*>(node)->is_kernel;
+  *type = kernel ? cudaGraphNodeTypeKernel : cudaGraphNodeTypeMemcpy;
+  return cudaSuccess;
+}
+
+// Work is in a row; a kernel that is launched as dependent behind another may start early.
+cudaError_t cudaGraphGetEdges(cudaGraph_t graph, cudaGraphNode_t* from, cudaGraphNode_t* to,
+                              cudaGraphEdgeData* edges, std::size_t* count) {
+  if (graph == nullptr) return report(cudaErrorInvalidValue);
+  std::vector<Work>& work = graph->work;
+  for (std::size_t i = 1; from != nullptr && i < work.size() && i <= *count; ++i) {
+    from[i - 1] = reinterpret_cast<cudaGraphNode_t>(&work[i - 1]);
+    to[i - 1] = reinterpret_cast<cudaGraphNode_t>(&work[i]);
+    const bool early = work[i - 1].is_kernel && work[i].is_kernel && work[i].shape.dependent;
+    edges[i - 1].type =
+        early ? cudaGraphDependencyTypeProgrammatic : cudaGraphDependencyTypeDefault;
+  }
+  *count = work.empty() ? 0 : work.size() - 1;
   return cudaSuccess;
 }
 

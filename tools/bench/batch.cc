@@ -3,11 +3,15 @@
 // and prints a JSON list of tokens/s, medians of five rounds. Tokens are drawn where the program
 // draws them: on the device, one step ahead of the host, or from the logits in host memory. With
 // --prompt N, tokens/s of BATCH prompts of N tokens each, as many rows a step as the program takes.
+// --without NAME,... also measures, in turns, without each of these: graph, pdl, few
+// (src/cuda/device.h); ahead: a step starts when the tokens of the last have arrived.
 #include <algorithm>
+#include <cctype>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -24,20 +28,49 @@ struct Request {
   std::int64_t tokens = 128;
   std::int64_t from = 0;
   std::int64_t prompt = 0;
+  std::vector<std::string> without;
   std::vector<std::int64_t> batches;
+};
+
+/// The model on a backend of its own, `without` being switched off; empty: as the program has it.
+struct Variant {
+  Variant(const Request& request, const std::string& without_name)
+      : without(without_name),
+        backend(make(request, without, pool)),
+        model(Model::load(ModelFiles::from_folder(request.model), *backend, dtype_of(request))) {}
+
+  static DType dtype_of(const Request& request) {
+    return request.dtype == "f32" ? DType::kF32 : DType::kF16;
+  }
+  static std::unique_ptr<Backend> make(const Request& request, const std::string& without,
+                                       ThreadPool& pool) {
+    std::string variable = "AIRA_CUDA_";
+    for (const char c : without) variable += static_cast<char>(std::toupper(c));
+    if (!without.empty()) setenv(variable.c_str(), "off", 1);
+    auto backend = make_backend(request.device == "cuda" ? Device::kCuda : Device::kCpu,
+                                dtype_of(request), pool);
+    if (!without.empty()) unsetenv(variable.c_str());
+    return backend;
+  }
+
+  std::string without;
+  ThreadPool pool{ThreadPool::usable_cores()};
+  std::unique_ptr<Backend> backend;
+  Model model;
 };
 
 class Bench {
  public:
-  Bench(const Model& model, Backend& backend, std::int64_t batch, const Request& request)
-      : session_(model, backend,
+  Bench(const Variant& variant, std::int64_t batch, const Request& request)
+      : session_(variant.model, *variant.backend,
                  {.slots = batch,
                   .context = request.from + request.tokens,
                   .rows = std::max<std::int64_t>(batch, request.from > 0 ? kStepRows : 1),
                   .output_rows = batch}),
         width_((request.from + request.tokens + kPagePositions - 1) / kPagePositions),
         batch_(batch),
-        from_(request.from) {
+        from_(request.from),
+        ahead_(variant.without != "ahead") {
     for (std::int64_t i = 0; i < batch * width_; ++i)
       pages_.push_back(static_cast<std::int32_t>(i));
     for (std::int64_t s = 0; s < batch; ++s) outputs_.push_back(static_cast<std::int32_t>(s));
@@ -72,9 +105,9 @@ class Bench {
         continue;
       }
       session_.launch(rows, outputs_, table(), draws);
-      if (p > 0) session_.drawn();
+      if (p > 0 || !ahead_) session_.drawn();
     }
-    if (on_device) session_.drawn();
+    if (on_device && ahead_) session_.drawn();
     const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
     return static_cast<double>(batch_ * tokens) / elapsed.count();
   }
@@ -106,8 +139,35 @@ class Bench {
 
   Session session_;
   std::int64_t width_, batch_, from_;
+  bool ahead_;
   std::vector<std::int32_t> pages_, outputs_;
 };
+
+/// Median speeds, one for each variant, of five rounds in turns.
+std::vector<double> measure(const std::vector<std::unique_ptr<Variant>>& variants,
+                            std::int64_t batch, const Request& request) {
+  constexpr std::size_t kRounds = 5;
+  std::vector<std::unique_ptr<Bench>> benches;
+  for (const auto& variant : variants) {
+    benches.push_back(std::make_unique<Bench>(*variant, batch, request));
+  }
+  const auto round = [&](Bench& bench, std::int64_t tokens) {
+    return request.prompt > 0 ? bench.prompt_round() : bench.round(tokens);
+  };
+  for (const auto& bench : benches) round(*bench, std::min<std::int64_t>(request.tokens, 8));
+  std::vector<std::vector<double>> speeds(benches.size());
+  for (std::size_t i = 0; i < kRounds; ++i) {
+    for (std::size_t v = 0; v < benches.size(); ++v) {
+      speeds[v].push_back(round(*benches[v], request.tokens));
+    }
+  }
+  std::vector<double> medians;
+  for (std::vector<double>& all : speeds) {
+    std::sort(all.begin(), all.end());
+    medians.push_back(all[kRounds / 2]);
+  }
+  return medians;
+}
 
 int run(const Request& request) {
   if (request.device != "cuda" && request.device != "cpu") {
@@ -116,31 +176,30 @@ int run(const Request& request) {
   if (request.dtype != "f16" && request.dtype != "f32") {
     throw Error("--dtype must be f16 or f32, not '" + request.dtype + "'.");
   }
-  const ModelFiles files = ModelFiles::from_folder(request.model);
-  const DType dtype = request.dtype == "f32" ? DType::kF32 : DType::kF16;
-  ThreadPool pool(ThreadPool::usable_cores());
-  const std::unique_ptr<Backend> backend =
-      make_backend(request.device == "cuda" ? Device::kCuda : Device::kCpu, dtype, pool);
-  const Model model = Model::load(files, *backend, dtype);
-  if (request.tokens < 1 || request.from < 0 ||
-      request.from + request.tokens > model.config.context) {
+  std::vector<std::unique_ptr<Variant>> variants;
+  variants.push_back(std::make_unique<Variant>(request, ""));
+  const std::int64_t context = variants[0]->model.config.context;
+  if (request.tokens < 1 || request.from < 0 || request.from + request.tokens > context) {
     throw Error("--from and --tokens, at least 1, must fit the model's context, " +
-                std::to_string(model.config.context) + ".");
+                std::to_string(context) + ".");
+  }
+  for (const std::string& name : request.without) {
+    if (name != "graph" && name != "pdl" && name != "few" && name != "ahead") {
+      throw Error("--without takes graph, pdl, few and ahead, not '" + name + "'.");
+    }
+    variants.push_back(std::make_unique<Variant>(request, name));
   }
   std::string results;
   for (const std::int64_t batch : request.batches) {
     if (batch < 1) throw Error("A batch must be a whole number from 1.");
-    Bench bench(model, *backend, batch, request);
-    const auto measure = [&](std::int64_t tokens) {
-      return request.prompt > 0 ? bench.prompt_round() : bench.round(tokens);
-    };
-    measure(std::min<std::int64_t>(request.tokens, 8));
-    std::vector<double> speeds;
-    for (int i = 0; i < 5; ++i) speeds.push_back(measure(request.tokens));
-    std::sort(speeds.begin(), speeds.end());
+    const std::vector<double> speeds = measure(variants, batch, request);
     if (!results.empty()) results += ", ";
     results += "{\"batch\": " + std::to_string(batch) +
-               ", \"tokens_per_second\": " + std::to_string(speeds[2]) + "}";
+               ", \"tokens_per_second\": " + std::to_string(speeds[0]);
+    for (std::size_t v = 1; v < speeds.size(); ++v) {
+      results += ", \"without_" + variants[v]->without + "\": " + std::to_string(speeds[v]);
+    }
+    results += "}";
   }
   std::printf("[%s]\n", results.c_str());
   return 0;
@@ -164,6 +223,9 @@ int main(int argc, char** argv) {
       request.from = std::atoll(argv[++i]);
     } else if (option && argument == "--prompt") {
       request.prompt = request.from = std::atoll(argv[++i]);
+    } else if (option && argument == "--without") {
+      std::istringstream names(argv[++i]);
+      for (std::string name; std::getline(names, name, ',');) request.without.push_back(name);
     } else if (request.model.empty()) {
       request.model = argument;
     } else {
@@ -173,7 +235,7 @@ int main(int argc, char** argv) {
   if (request.batches.empty()) {
     std::fprintf(stderr,
                  "usage: batch-bench MODEL [--device cpu|cuda] [--dtype f16|f32] "
-                 "[--tokens N] [--from N | --prompt N] BATCH...\n");
+                 "[--tokens N] [--from N | --prompt N] [--without NAME,...] BATCH...\n");
     return 2;
   }
   try {

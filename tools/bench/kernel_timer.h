@@ -1,5 +1,5 @@
-// Times kernels by events, beside the copy bandwidth measured in the same run, and keeps the
-// results for one JSON object. Weights come from a pool larger than any L2 cache, in turn, as a
+// Times kernels in graphs by events, beside the copy bandwidth measured in the same run, and keeps
+// the results for one JSON object. Weights come from a pool larger than any L2 cache, in turn, as a
 // model reads them: the same matrix again and again would be read from the cache.
 #pragma once
 
@@ -44,7 +44,9 @@ class KernelTimer {
   }
 
   bool tiny() const { return tiny_; }
-  Stream stream() const { return {stream_, false}; }
+  /// Kernels start early, as in a step.
+  Stream stream() const { return {stream_, true}; }
+  double copy_bandwidth() const { return copy_bandwidth_; }  // bytes/s, read and written
 
   /// Memory with small random numbers of either type, kept until the end.
   template <typename T>
@@ -77,15 +79,27 @@ class KernelTimer {
            n % std::max<std::int64_t>(pool_bytes_ / step, 1) * step;
   }
 
-  /// Median seconds of one call of `run(n)`, n counting up.
-  double time(const std::function<void(std::int64_t)>& run) {
+  /// Median seconds of one call of `run(n)`, n counting up, among many in a graph as in a recorded
+  /// step; or among many launched by the host.
+  double time(const std::function<void(std::int64_t)>& run, bool recorded = true) {
     std::int64_t n = 0;
     for (int i = 0; i < (tiny_ ? 1 : 3); ++i) run(n++);
-    // As many calls to a measurement as make the clock's step small beside it.
-    const double once = measure(run, 1, n);
-    const auto calls = tiny_ ? 1 : std::clamp(static_cast<int>(1e-3 / once), 1, 400);
+    // As many calls to a measurement as make the clock's step and a graph's start small beside it.
+    const double once = measure([&] { run(n++); });
+    const int calls = tiny_ ? 1 : std::clamp(static_cast<int>(1e-3 / once), 1, 400);
+    const auto all = [&] {
+      for (int i = 0; i < calls; ++i) run(n++);
+    };
+    cudaGraphExec_t graph = recorded ? record(all) : nullptr;
     std::vector<double> seconds;
-    for (int i = 0; i < (tiny_ ? 1 : 15); ++i) seconds.push_back(measure(run, calls, n));
+    for (int i = 0; i < (tiny_ ? 1 : 15); ++i) {
+      seconds.push_back(measure([&] {
+                          if (!recorded) return all();
+                          check(cudaGraphLaunch(graph, stream_), "measuring");
+                        }) /
+                        calls);
+    }
+    if (recorded) static_cast<void>(cudaGraphExecDestroy(graph));
     std::sort(seconds.begin(), seconds.end());
     return seconds[seconds.size() / 2];
   }
@@ -125,14 +139,25 @@ class KernelTimer {
   }
 
  private:
-  double measure(const std::function<void(std::int64_t)>& run, int calls, std::int64_t& n) {
+  cudaGraphExec_t record(const std::function<void()>& run) {
+    cudaGraph_t graph = nullptr;
+    cudaGraphExec_t exec = nullptr;
+    check(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal), "recording");
+    run();
+    check(cudaStreamEndCapture(stream_, &graph), "recording");
+    check(cudaGraphInstantiate(&exec, graph, 0), "recording");
+    check(cudaGraphDestroy(graph), "recording");
+    check(cudaGraphUpload(exec, stream_), "recording");
+    return exec;
+  }
+  double measure(const std::function<void()>& run) {
     check(cudaEventRecord(begin_, stream_), "measuring");
-    for (int i = 0; i < calls; ++i) run(n++);
+    run();
     check(cudaEventRecord(end_, stream_), "measuring");
     check(cudaEventSynchronize(end_), "measuring");
     float milliseconds = 0;
     check(cudaEventElapsedTime(&milliseconds, begin_, end_), "measuring");
-    return std::max(1e-9, static_cast<double>(milliseconds) / 1e3 / calls);
+    return std::max(1e-9, static_cast<double>(milliseconds) / 1e3);
   }
   /// Halves of either sign around 1/4, which as pairs are small floats too.
   void fill(void* to, std::int64_t bytes) const {

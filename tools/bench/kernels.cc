@@ -191,6 +191,41 @@ void bench_attention(KernelTimer& bench, const Shape& s, std::int64_t rows, std:
   bench.free_memory();
 }
 
+/// `rows` draws by the options of the model's card, each with `history` ids.
+void bench_draw(KernelTimer& bench, const Shape& s, std::int64_t rows, std::int64_t history) {
+  const std::int64_t width = (history + kPagePositions - 1) / kPagePositions;
+  const std::vector<DeviceDraw> options(
+      static_cast<std::size_t>(rows),
+      {.temperature = 0.2, .top_p = 0.3, .uniform = 0.5, .penalty = 1.2F, .top_k = 30});
+  auto* device_options = bench.memory<DeviceDraw>(rows);
+  check(cudaMemcpy(device_options, options.data(), options.size() * sizeof(DeviceDraw),
+                   cudaMemcpyHostToDevice),
+        "copying");
+  const std::vector<std::int32_t> positions(static_cast<std::size_t>(rows),
+                                            static_cast<std::int32_t>(history - 1));
+  const DrawJob job = {
+      .logits = bench.memory<float>(rows * s.vocab),
+      .count = rows,
+      .vocab = s.vocab,
+      .rows = {.slot = bench.indices(counting(rows, rows)), .position = bench.indices(positions)},
+      .output_rows = bench.indices(counting(rows, rows)),
+      .pages = {bench.indices(counting(rows * width, rows * width)), width},
+      .tokens = bench.indices(counting(rows * width * kPagePositions, s.vocab)),
+      .options = device_options,
+      .maxima = bench.memory<unsigned>(rows * draw_groups(s.vocab)),
+      .sums = bench.memory<ExpSum>(rows * draw_chunks(s.vocab)),
+      .last = bench.memory<std::int32_t>(rows),
+      .out = bench.memory<DrawnToken>(rows),
+      .room = rows,
+      .flight = bench.zeros<std::int32_t>(1)};
+  const std::string shape = text({rows, s.vocab}) + ", history " + std::to_string(history);
+  const std::int64_t bytes = rows * s.vocab * 4;
+  bench.add("scan_logits", shape, bytes, [&](std::int64_t) { scan_logits(job, bench.stream()); });
+  bench.add("scan_logits, draw_tokens", shape, bytes,
+            [&](std::int64_t) { draw_tokens(job, bench.stream()); });
+  bench.free_memory();
+}
+
 int run(bool tiny) {
   KernelTimer bench(tiny);
   const Shape& s = tiny ? kOdd : kGpt2Small;
@@ -205,6 +240,7 @@ int run(bool tiny) {
     for (const std::int64_t position : {s.context / 8 - 1, s.context / 2 - 1, last}) {
       bench_attention(bench, s, rows, position, false);
     }
+    bench_draw(bench, s, rows, s.context / 8);
   }
   for (const std::int64_t rows : {std::int64_t{65}, s.context / 2, s.context}) {
     bench_attention(bench, s, rows, std::max(rows, s.context / 2) - 1, true);

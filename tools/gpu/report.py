@@ -21,6 +21,10 @@ def threshold(linears: list[dict[str, Any]]) -> int:
     return best
 
 
+def times(ours: float, theirs: float) -> str:
+    return f"{ours / theirs:.2f}x" if theirs else ""
+
+
 def table(head: list[str], rows: list[list[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
@@ -45,7 +49,7 @@ def tokens(result: dict[str, Any]) -> str:
         ours = entry["tokens_per_second"]
         row = [str(entry["batch"]), f"{ours:.0f}"]
         for theirs in (peer.get(entry["batch"]) for peer in peers.values()):
-            row.append(f"{theirs:.0f} ({ours / theirs:.2f}x)" if theirs else "not measured")
+            row.append(f"{theirs:.0f} ({times(ours, theirs)})" if theirs else "not measured")
         rows.append(row)
     text = ("\n## Tokens/s\n\nDecoding from an empty cache, random weights of Aira's shape (124M), f16. Ours draws by the "
             "card's options; transformers takes the greatest logit. \"static\": static cache and CUDA graph.\n\n"
@@ -55,6 +59,50 @@ def tokens(result: dict[str, Any]) -> str:
             text += f"\n{title}:\n\n" + table(["sequences", "tokens/s"], [
                 [str(entry["batch"]), f"{entry['tokens_per_second']:.0f}"] for entry in result[key]])  # fmt: skip
     return text
+
+
+def switches(result: dict[str, Any]) -> str:
+    text = ""
+    for position in ("0", "512"):
+        measured = result.get(f"switches_from_{position}")
+        if measured:
+            names = [key for key in measured[0] if key.startswith("without_")]
+            text += f"\nBehind {position} positions, tokens/s:\n\n" + table(
+                ["sequences", "as it is", *(name.replace("_", " ") for name in names)],
+                [[str(entry["batch"]), f"{entry['tokens_per_second']:.0f}",
+                  *(f"{entry[name]:.0f} ({times(entry[name], entry['tokens_per_second'])})" for name in names)]
+                 for entry in measured])  # fmt: skip
+    return text and "\n## With each part left out\n\nMedians of rounds in turns in one process.\n" + text
+
+
+def decision(hops: dict[str, Any]) -> str:
+    """What the hops say of a persistent kernel, which gives values on through a barrier instead of a launch."""
+    launch, barrier = (hops["microseconds"].get(f"exchange, {how}") for how in ("graph, early", "barrier"))
+    if not launch or not barrier:
+        return ""
+    return f"From kernel to kernel {launch:.2f} us, through a barrier {barrier:.2f} us: " + (
+        "a persistent kernel would save that difference." if barrier < launch else "a persistent kernel would save nothing.")  # fmt: skip
+
+
+def hops(result: dict[str, Any]) -> str:
+    measured = result.get("hops")
+    if not measured:
+        return ""
+    return (
+        "\n## Hops and bandwidths\n\nA block of 256 threads on each multiprocessor; in an exchange all blocks read the 768 floats "
+        f"that the blocks before them wrote. {decision(measured)}\n\n"
+        + table(["", "microseconds"], [[name, f"{number:.2f}"] for name, number in measured["microseconds"].items()])
+        + "\n" + table(["", "GB/s"], [[name, f"{number:.0f}"] for name, number in measured["gb_per_second"].items()])
+    )  # fmt: skip
+
+
+def agreement(result: dict[str, Any]) -> str:
+    if not result.get("agreement"):
+        return ""
+    keys = ("model", "dtype", "read", "divergence", "worst", "same_token", "answers")
+    return "\n## Agreement with f32 on the CPU\n\n" + table(
+        ["model", "on the GPU", "read", "divergence, nats", "at most", "same first token, %", "same greedy answers"],
+        [[entry[key] for key in keys] for entry in result["agreement"]])  # fmt: skip
 
 
 def whole_programs(result: dict[str, Any]) -> str:
@@ -81,13 +129,40 @@ def kernels(result: dict[str, Any]) -> str:
     linears = [[str(times["rows"]), *(f"{times[f'{name}_microseconds']:.1f}" for name in ("few", "tile", "cublas"))]
                for times in measured["linears"]]  # fmt: skip
     return (
-        f"\n## Linear maps\n\nThe four of a layer together, f16, microseconds. linear_few is not slower than linear_tile "
+        f"\n## Linear maps\n\nThe four of a layer together, f16, microseconds, in graphs as below. linear_few is not slower than linear_tile "
         f"up to {threshold(measured['linears'])} rows (`kFewRows` in src/cuda/cuda_backend.cc).\n\n"
         + table(["rows", "linear_few", "linear_tile", "cuBLAS, products only"], linears)
-        + f"\n## Kernels\n\nMedians, launched one after the other: a short kernel's time is mostly the host's. A copy in "
+        + f"\n## Kernels\n\nMedians of one among many in a graph, each starting early as in a step. A copy in "
         f"device memory moves {measured['copy_gb_per_second']:.0f} GB/s (read and written) in the same run.\n\n"
         + table(["kernel", "shape", "microseconds", "GB/s", "of the copy's"], rows)
     )  # fmt: skip
+
+
+def key_numbers(result: dict[str, Any]) -> str:
+    """The numbers that matter most, for the end of the run."""
+    rows = []
+    failed = [step["name"] for step in result["steps"] if step["status"] != "passed"]
+    rows.append(["steps not passed", ", ".join(failed) or "none"])
+    for entry in result.get("aira") or []:
+        rows.append([f"tokens/s, {entry['batch']} at once", f"{entry['tokens_per_second']:.0f}"])
+    for kind in ("static", "eager"):
+        peers = {entry["batch"]: entry["tokens_per_second"] for entry in result.get(f"transformers_{kind}") or []}
+        for entry in result.get("aira") or []:
+            if peers.get(entry["batch"]):
+                rows.append([f"of transformers, {kind}, {entry['batch']} at once",
+                             times(entry["tokens_per_second"], peers[entry["batch"]])])  # fmt: skip
+    for entry in result.get("switches_from_0") or []:
+        parts = [f"{key[8:]} {times(entry['tokens_per_second'], entry[key])}" for key in entry if key.startswith("without_")]
+        rows.append([f"gain of each part, {entry['batch']} at once", ", ".join(parts)])
+    if result.get("hops"):
+        rows += [[f"{name}, GB/s", f"{rate:.0f}"] for name, rate in result["hops"]["gb_per_second"].items()]
+        rows.append(["hops", decision(result["hops"])])
+    rows += [["graph", line] for line in result.get("graphs") or []]
+    for entry in result.get("agreement") or []:
+        rows.append([f"{entry['model']}, {entry['dtype']}, {entry['read']}: same first token", f"{entry['same_token']} %"])
+    rows += [[f"start, {entry['model']}, ms", f"{entry['milliseconds']:.0f}"] for entry in result.get("start") or []]
+    rows += [[f"questions/s, {entry['options']}", f"{entry['questions_per_second']:.0f}"] for entry in result.get("pipes") or []]
+    return table(["key numbers", ""], rows)
 
 
 def markdown(result: dict[str, Any]) -> str:
@@ -95,5 +170,6 @@ def markdown(result: dict[str, Any]) -> str:
     return (
         f"# {device['name']}, {result['date']}\n\nDriver {device['driver_version']}, compute capability "
         f"{device['compute_cap']}, {device['memory.total']}; commit {built['commit']}, CUDA {built['nvcc']}, built for "
-        f"{built['architecture']}.\n\n" + checks(result) + tokens(result) + whole_programs(result) + kernels(result)
+        f"{built['architecture']}.\n\n" + checks(result) + tokens(result) + switches(result) + hops(result)
+        + whole_programs(result) + agreement(result) + kernels(result)
     )  # fmt: skip
