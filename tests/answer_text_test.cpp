@@ -63,5 +63,26 @@ TEST(AnswerText, LetsGoOfWhatIsCertain) {
   EXPECT_EQ(answer.finish(), "");
 }
 
+// transformers' StopStringCriteria: the stop text ends in the last token, and may begin anywhere.
+TEST(Completes, LooksAtTheLastTokenAndBack) {
+  const std::vector<std::string> texts = {"sto", "pped", "s", "topper", "a", "", "\xC3", "\xA9"};
+  const auto bytes_of = [&](std::int32_t id) { return texts[static_cast<std::size_t>(id)]; };
+  const auto stops = [&](const std::vector<std::string>& stop, std::vector<std::int32_t> ids) {
+    const std::int32_t last = ids.back();
+    ids.pop_back();
+    return completes(stop, ids, last, bytes_of);
+  };
+  EXPECT_TRUE(stops({"stop"}, {4, 0, 1}));  // text goes on behind the stop text
+  EXPECT_TRUE(stops({"stop"}, {2, 3}));
+  EXPECT_TRUE(stops({"stopped"}, {0, 5, 1})) << "a token without text";
+  EXPECT_TRUE(stops({"xyz", "per"}, {4, 3}));
+  EXPECT_TRUE(stops({"é"}, {4, 6, 7}));
+  EXPECT_FALSE(stops({"é"}, {4, 6}));
+  EXPECT_FALSE(stops({"stop"}, {0, 1, 4})) << "it was complete before";
+  EXPECT_FALSE(stops({"stop"}, {0, 1, 5}));
+  EXPECT_FALSE(stops({"stops"}, {0, 1}));
+  EXPECT_FALSE(stops({}, {0, 1}));
+}
+
 }  // namespace
 }  // namespace aira

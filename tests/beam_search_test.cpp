@@ -66,7 +66,17 @@ GenerateOptions beam_options_of(const json& golden) {
           .answers = golden["num_return_sequences"],
           .num_beams = golden["num_beams"],
           .length_penalty = golden["length_penalty"],
-          .early_stopping = early_stopping_of(golden["early_stopping"])};
+          .early_stopping = early_stopping_of(golden["early_stopping"]),
+          .stop = golden.value("stop", std::vector<std::string>()),
+          .eos_token_id = golden["end_ids"]};
+}
+
+/// In the goldens' vocabulary a token's text is its id.
+std::string digits(std::int32_t id) { return std::to_string(id); }
+
+GenerateOptions ending_at(GenerateOptions options, const Ids& ends) {
+  options.eos_token_id = ends;
+  return options;
 }
 
 class BeamGoldens : public testing::TestWithParam<const char*> {};
@@ -91,8 +101,7 @@ TEST_P(BeamGoldens, EqualTransformers) {
   ASSERT_GT(goldens.size(), 50U);
   for (const json& golden : goldens) {
     SCOPED_TRACE(golden.dump());
-    BeamSearch search(beam_options_of(golden), golden["prompt"].get<Ids>(),
-                      golden["end_ids"].get<Ids>());
+    BeamSearch search(beam_options_of(golden), golden["prompt"].get<Ids>(), digits);
     run(search, logits_of);
     const auto found = search.results();
     ASSERT_EQ(found.size(), golden["hypotheses"].size());
@@ -158,7 +167,7 @@ TEST(BeamSearch, WideEnoughItFindsTheBestOfAll) {
                                 .early_stopping = EarlyStopping::kNever};
   std::stable_sort(all.begin(), all.end(),
                    [](const Text& a, const Text& b) { return a.logprob > b.logprob; });
-  BeamSearch search(options, Ids{0}, Ids{3});
+  BeamSearch search(ending_at(options, Ids{3}), Ids{0});
   run(search, chain);
   const auto found = search.results();
   ASSERT_EQ(found.size(), 20U);
@@ -174,7 +183,7 @@ TEST(BeamSearch, TiesGoToTheEarlierBeamAndTheLowerId) {
   const auto flat = [](const Ids&) { return std::vector<float>(5, 0.25F); };
   const GenerateOptions options{
       .sampling = kPlain, .max_new_tokens = 2, .answers = 3, .num_beams = 3, .length_penalty = 1};
-  BeamSearch search(options, Ids{4, 4}, Ids{});
+  BeamSearch search(options, Ids{4, 4});
   const auto steps = advance(search, flat({}), 5);
   ASSERT_EQ(steps.size(), 3U);
   for (std::int32_t i = 0; i < 3; ++i) {
@@ -197,7 +206,7 @@ TEST(BeamSearch, ForbiddenTokensMayLeaveFewerBeamsAndTexts) {
   GenerateOptions options{
       .sampling = kPlain, .max_new_tokens = 2, .answers = 4, .num_beams = 4, .length_penalty = 1};
   options.sampling.no_repeat_ngram_size = 1;
-  BeamSearch search(options, Ids{0}, Ids{});
+  BeamSearch search(options, Ids{0});
   EXPECT_EQ(advance(search, flat({}), 3).size(), 2U);
   advance(search, {1, 2, 3, 1, 2, 3}, 3);
   EXPECT_TRUE(search.done());
@@ -205,14 +214,14 @@ TEST(BeamSearch, ForbiddenTokensMayLeaveFewerBeamsAndTexts) {
   EXPECT_EQ(search.results()[0].token_ids, (Ids{2, 1}));
   EXPECT_EQ(search.results()[1].token_ids, (Ids{1, 2}));
 
-  BeamSearch none(options, Ids{0, 1, 2}, Ids{});
+  BeamSearch none(options, Ids{0, 1, 2});
   EXPECT_THAT([&] { advance(none, flat({}), 3); },
               testing::ThrowsMessage<Error>(testing::HasSubstr("No token is left")));
   options.sampling.renormalize_logits = true;
-  BeamSearch renormalized(options, Ids{0, 1, 2}, Ids{});
+  BeamSearch renormalized(options, Ids{0, 1, 2});
   EXPECT_THROW(advance(renormalized, flat({}), 3), Error);
   // Texts that ended before the others came to nothing are results.
-  BeamSearch ended(options, Ids{0}, Ids{1, 1});
+  BeamSearch ended(ending_at(options, Ids{1, 1}), Ids{0});
   run(ended, flat);
   ASSERT_EQ(ended.results().size(), 2U);
   EXPECT_EQ(ended.results()[0].token_ids, (Ids{2, 1}));
@@ -232,7 +241,7 @@ TEST(BeamSearch, NeverWithANegativePenaltyExpectsTheShortestText) {
                                 .num_beams = 2,
                                 .length_penalty = -0.5,
                                 .early_stopping = EarlyStopping::kNever};
-  BeamSearch search(options, Ids{3}, Ids{2});
+  BeamSearch search(ending_at(options, Ids{2}), Ids{3});
   run(search, model);
   ASSERT_EQ(search.results().size(), 2U);
   EXPECT_EQ(search.results()[0].token_ids, Ids{2});
@@ -242,7 +251,7 @@ TEST(BeamSearch, NeverWithANegativePenaltyExpectsTheShortestText) {
 
 TEST(BeamSearch, OneBeamIsGreedyAndEndsWithItsEndToken) {
   const GenerateOptions options{.sampling = kPlain, .max_new_tokens = 9, .length_penalty = 0};
-  BeamSearch search(options, Ids{2}, Ids{3});
+  BeamSearch search(ending_at(options, Ids{3}), Ids{2});
   run(search, chain);
   ASSERT_EQ(search.results().size(), 1U);
   EXPECT_EQ(search.results()[0].token_ids, Ids{3});
@@ -257,7 +266,7 @@ TEST(BeamSearch, OutputThatIsNoNumberIsAnError) {
                                            {nan, nan, nan},
                                            {1, infinity, 2},
                                            {-infinity, -infinity, -infinity}}) {
-    BeamSearch search({.sampling = kPlain, .num_beams = 2}, Ids{0}, Ids{});
+    BeamSearch search({.sampling = kPlain, .num_beams = 2}, Ids{0});
     EXPECT_THAT([&] { advance(search, logits, 3); },
                 testing::ThrowsMessage<Error>(testing::HasSubstr("not a number")));
   }

@@ -61,7 +61,6 @@ TEST_P(GoldenFolder, Opens) {
   const ModelFiles files =
       ModelFiles::from_folder(std::string(AIRA_TEST_DATA "/models/") + GetParam().folder);
   const ModelConfig config = read_model_config(files);
-  read_generation_config(files);
   const Checkpoint checkpoint = Checkpoint::open(files);
   EXPECT_EQ(checkpoint.tensors().size(), GetParam().tensors);
   for (const auto& [name, tensor] : checkpoint.tensors()) {
@@ -126,9 +125,6 @@ TEST(GoldenConfigs, AreReadAsWritten) {
   const ModelConfig d = read_model_config(files("d"));
   EXPECT_FALSE(d.scale_attention);
   EXPECT_TRUE(d.eos.empty());  // 50256 of 97
-  const GenerationConfig a = read_generation_config(files("a"));
-  EXPECT_EQ(a.options.sampling.top_k, 40);
-  EXPECT_THAT(a.eos, ElementsAre(2, 3));
 }
 
 TEST(Checkpoint, StripsThePrefixAndDropsTheMasks) {

@@ -112,6 +112,16 @@ Sample sample_of(const RequestOption& row) {
   if (is(Member(&SamplingOptions::logit_bias))) {
     return {"65=-1.5", {{"65", -1.5}}, {{"x", 1}}};
   }
+  if (is(Member(&SamplingOptions::sequence_bias))) {
+    return {"5,9=-1.5", json::parse("[[[5, 9], -1.5]]"), json::parse("[[[], 1]]")};
+  }
+  if (is(Member(&SamplingOptions::bad_words))) {
+    return {"5,9", json::parse("[[5, 9]]"), json::parse("[[-1]]")};
+  }
+  if (is(Member(&SamplingOptions::suppress_tokens))) return {"5,9", {5, 9}, "5"};
+  if (is(Member(&SamplingOptions::exponential_decay_length_penalty))) {
+    return {"15,1.75", json::parse("[15, 1.75]"), {15}};
+  }
   if (is(Member(&SamplingOptions::top_p))) return {"0.75", 0.75, "0.75"};
   return {"3", 3, -1};
 }
@@ -121,7 +131,9 @@ class EveryRequestOption : public testing::TestWithParam<RequestOption> {};
 TEST_P(EveryRequestOption, IsAFlagAFieldAndAParameter) {
   const RequestOption& row = GetParam();
   const Sample sample = sample_of(row);
-  ASSERT_NE(row.value({}), sample.value);
+  GenerateOptions before;
+  before.sampling.greedy = row.opposite;
+  ASSERT_NE(row.value(before), sample.value);
 
   CLI::App app;
   app.option_defaults()->take_last()->disable_flag_override();
@@ -137,7 +149,7 @@ TEST_P(EveryRequestOption, IsAFlagAFieldAndAParameter) {
   RequestChanges by_parameter;
   by_parameter.set_words(request_option(row.name), std::array<std::string, 1>{sample.word});
   for (const RequestChanges* changes : {&by_flag, &by_field, &by_parameter}) {
-    EXPECT_EQ(row.value(changes->over({})), sample.value);
+    EXPECT_EQ(row.value(changes->over(before)), sample.value);
   }
 }
 
@@ -181,6 +193,54 @@ TEST(RequestOptions, ListsTakeAllWordsAndTheLastBiasCounts) {
               testing::ElementsAre(testing::Pair(8, 2.0F), testing::Pair(7, 3.0F)));
 }
 
+TEST(RequestOptions, TheLastBiasOfASequenceCountsAndListsOfIdsGrow) {
+  RequestChanges changes;
+  changes.set_words(request_option("sequence_bias"),
+                    std::array<std::string, 3>{"7,1=1", "7=2", "7,1=3"});
+  changes.set_words(request_option("suppress_tokens"), std::array<std::string, 2>{"7", "8,9"});
+  changes.set_words(request_option("bad_words_ids"), std::array<std::string, 2>{"7", "8,9"});
+  const SamplingOptions options = changes.over({}).sampling;
+  using Ids = std::vector<std::int32_t>;
+  EXPECT_THAT(options.sequence_bias,
+              testing::ElementsAre(testing::Pair(Ids{7}, 2.0F), testing::Pair(Ids{7, 1}, 3.0F)));
+  EXPECT_THAT(options.suppress_tokens, testing::ElementsAre(7, 8, 9));
+  EXPECT_THAT(options.bad_words, testing::ElementsAre(Ids{7}, Ids{8, 9}));
+  for (const char* word : {"5,", ",5", "5;6", "x", ""}) {
+    for (const char* name :
+         {"eos_token_id", "bad_words_ids", "sequence_bias", "exponential_decay_length_penalty"}) {
+      EXPECT_THROW(changes.set_words(request_option(name), std::array<std::string, 1>{word}),
+                   UsageError)
+          << name << " " << word;
+    }
+  }
+}
+
+TEST(RequestOptions, StopStringsIsStop) {
+  EXPECT_EQ(&request_option("stop_strings"), &request_option("stop"));
+  EXPECT_EQ(find_request_option("n"), nullptr) << "-n is a flag, not a field";
+}
+
+// Of what was asked for last, and of both at once the number of new tokens, as in transformers.
+TEST(RequestOptions, TheLimitAskedForIsTheOneThatCounts) {
+  const auto over = [](const json& wishes, GenerateOptions options) {
+    RequestChanges changes;
+    for (const auto& [name, value] : wishes.items()) {
+      changes.set_field(request_option(name), value);
+    }
+    return changes.over(std::move(options));
+  };
+  const GenerateOptions with_prompt = over({{"max_length", 30}, {"min_length", 20}}, {});
+  EXPECT_EQ(with_prompt.max_length, 30);
+  EXPECT_EQ(with_prompt.min_length, 20);
+  const GenerateOptions without = over({{"max_new_tokens", 5}, {"min_new_tokens", 4}}, with_prompt);
+  EXPECT_EQ(without.max_length, 0);
+  EXPECT_EQ(without.max_new_tokens, 5);
+  EXPECT_EQ(without.min_length, 0);
+  EXPECT_EQ(over({{"min_length", 9}}, without).sampling.min_new_tokens, 0);
+  const GenerateOptions both = over({{"max_new_tokens", 5}, {"max_length", 30}}, {});
+  EXPECT_EQ(both.max_length, 0);
+}
+
 TEST(RequestOptions, AskingForADrawTurnsGreedyOff) {
   GenerateOptions greedy;
   greedy.sampling.greedy = true;
@@ -191,6 +251,8 @@ TEST(RequestOptions, AskingForADrawTurnsGreedyOff) {
   EXPECT_FALSE(changes.over(greedy).sampling.greedy);
   changes.set_field(request_option("greedy"), json(true));
   EXPECT_TRUE(changes.over(greedy).sampling.greedy);
+  changes.set_field(request_option("do_sample"), json(true));
+  EXPECT_FALSE(changes.over(greedy).sampling.greedy);
 }
 
 template <typename Change>
@@ -206,8 +268,6 @@ TEST(RequestOptions, AreValidatedHoweverTheyWereSet) {
   const double infinity = std::numeric_limits<double>::infinity();
   EXPECT_NO_THROW(GenerateOptions{}.validate());
   for (const double bad : {0.0, -1.0, nan, infinity}) {
-    expect_refused("--temperature must be a number above 0",
-                   [&](auto& options) { options.sampling.temperature = bad; });
     expect_refused("--repetition-penalty must be ",
                    [&](auto& options) { options.sampling.repetition_penalty = bad; });
   }
@@ -216,12 +276,18 @@ TEST(RequestOptions, AreValidatedHoweverTheyWereSet) {
     expect_refused("--repetition-penalty must be ",
                    [&](auto& options) { options.sampling.repetition_penalty = bad; });
   }
+  for (const double bad : {-1.0, nan, infinity}) {
+    expect_refused("--temperature must be a number of at least 0",
+                   [&](auto& options) { options.sampling.temperature = bad; });
+  }
   for (const double bad : {0.0, -0.1, 1.01, nan}) {
-    expect_refused("--top-p must be ", [&](auto& options) { options.sampling.top_p = bad; });
     expect_refused("--typical-p must be ",
                    [&](auto& options) { options.sampling.typical_p = bad; });
   }
   for (const double bad : {-0.1, 1.01, nan}) {
+    expect_refused("--top-p must be ", [&](auto& options) { options.sampling.top_p = bad; });
+    expect_refused("--epsilon-cutoff must", [&](auto& o) { o.sampling.epsilon_cutoff = bad; });
+    expect_refused("--eta-cutoff must be ", [&](auto& o) { o.sampling.eta_cutoff = bad; });
     expect_refused("--min-p must be ", [&](auto& options) { options.sampling.min_p = bad; });
   }
   for (const double bad : {nan, infinity}) {
@@ -237,10 +303,10 @@ TEST(RequestOptions, AreValidatedHoweverTheyWereSet) {
   expect_refused("--logit-bias must be ", [](auto& options) {
     options.sampling.logit_bias = {{1, HUGE_VALF}};
   });
-  expect_refused("The ids of --bad-words", [](auto& options) {
+  expect_refused("--bad-words-ids must be lists", [](auto& options) {
     options.sampling.bad_words = {{1}, {}};
   });
-  expect_refused("The ids of --bad-words", [](auto& options) {
+  expect_refused("--bad-words-ids must be lists", [](auto& options) {
     options.sampling.bad_words = {{1, -1}};
   });
   expect_refused("--num-return-sequences must be at most --num-beams, 3, not 4.",

@@ -104,7 +104,7 @@ TEST(Engine, RefusesAtOnceWhatCanNeverBeDone) {
   EXPECT_THAT(refusal([](GenerateRequest& r) { r.prompt.clear(); }), testing::HasSubstr("empty"));
   EXPECT_THAT(refusal([](GenerateRequest& r) { r.prompt.assign(67, 150); }),
               testing::HasSubstr("67 tokens"));
-  EXPECT_THAT(refusal([](GenerateRequest& r) { r.options.sampling.top_p = 0; }),
+  EXPECT_THAT(refusal([](GenerateRequest& r) { r.options.sampling.top_p = 2; }),
               testing::StartsWith("\"top_p\" must be"));
   EXPECT_THAT(refusal([](GenerateRequest& r) { r.options.num_beams = 5; }),
               testing::HasSubstr("5 beams"));
@@ -115,7 +115,19 @@ TEST(Engine, RefusesAtOnceWhatCanNeverBeDone) {
   EXPECT_EQ(refusal([](GenerateRequest& r) {
               r.options.sampling.bad_words = {{1, 508}, {509}};
             }),
-            "Token id 509 in \"bad_words\" is out of range 0..508.");
+            "Token id 509 in \"bad_words_ids\" is out of range 0..508.");
+  EXPECT_EQ(refusal([](GenerateRequest& r) {
+              r.options.sampling.sequence_bias = {{{1, 509}, 2}};
+            }),
+            "Token id 509 in \"sequence_bias\" is out of range 0..508.");
+  EXPECT_EQ(refusal([](GenerateRequest& r) { r.options.sampling.forced_bos_token_id = {-1}; }),
+            "Token id -1 in \"forced_bos_token_id\" is out of range 0..508.");
+  EXPECT_EQ(refusal([](GenerateRequest& r) { r.options.sampling.forced_eos_token_id = {509}; }),
+            "Token id 509 in \"forced_eos_token_id\" is out of range 0..508.");
+  EXPECT_THAT(
+      refusal([](GenerateRequest& r) { r.options.max_length = 1; }),
+      testing::AllOf(testing::HasSubstr("\"max_length\" allows 1 with the answer"),
+                     testing::HasSubstr("takes " + std::to_string(request(0).prompt.size()))));
 }
 
 // Failing requests once leaked their slot: many of them, then one that needs every slot.

@@ -21,6 +21,16 @@ inline SamplingOptions options_of(const nlohmann::json& golden) {
   options.bad_words = golden.value("bad_words", options.bad_words);
   options.logit_bias = golden.value("logit_bias", options.logit_bias);
   options.renormalize_logits = golden.value("renormalize_logits", false);
+  options.epsilon_cutoff = golden.value("epsilon_cutoff", 0.0);
+  options.eta_cutoff = golden.value("eta_cutoff", 0.0);
+  options.sequence_bias = golden.value("sequence_bias", options.sequence_bias);
+  options.suppress_tokens = golden.value("suppress_tokens", options.suppress_tokens);
+  options.begin_suppress_tokens =
+      golden.value("begin_suppress_tokens", options.begin_suppress_tokens);
+  options.forced_bos_token_id = golden.value("forced_bos_token_id", options.forced_bos_token_id);
+  options.forced_eos_token_id = golden.value("forced_eos_token_id", options.forced_eos_token_id);
+  options.exponential_decay_length_penalty =
+      golden.value("exponential_decay_length_penalty", options.exponential_decay_length_penalty);
   return options;
 }
 

@@ -37,7 +37,7 @@ class SchedulerTest : public testing::Test {
         backend_(make_cpu_backend(threads_)),
         model_(Model::load(files_, *backend_, DType::kF32)),
         tokenizer_(Tokenizer::load(files_)),
-        prompts_(tokenizer_, model_.config.eos, read_generation_config(files_).eos),
+        prompts_(tokenizer_, model_.config.eos, std::vector{2, 3}),
         scheduler_(make()) {
     std::ifstream file(byte_model_folder() + "/goldens.json");
     goldens_ = json::parse(file);
@@ -243,7 +243,8 @@ TEST_F(SchedulerTest, BeamsGoOnFromTheirParentsPages) {
     const auto left = kContext - static_cast<std::int64_t>(request.prompt.size());
     GenerateOptions options = request.options;
     options.max_new_tokens = std::min<std::int64_t>(30, left);
-    BeamSearch search(options, request.prompt, prompts_.end_ids());
+    options.eos_token_id = prompts_.end_ids();
+    BeamSearch search(options, request.prompt);
     ScoreRow scratch(model_.config.vocab);
     for (; !search.done(); search.advance()) {
       for (std::size_t b = 0; b < search.beams().size(); ++b) {

@@ -105,7 +105,7 @@ class Engine {
 
   const Tokenizer& tokenizer() const;
   const Prompts& prompts() const;
-  /// The model's generation_config.json over the defaults of GenerateOptions.
+  /// What the model's folder asks for (tools/docs/generation.md).
   const GenerateOptions& defaults() const;
   const EngineInfo& info() const;
 

@@ -10,9 +10,9 @@
 namespace aira {
 
 struct SamplingOptions {
-  double temperature = 0.2;         // > 0
+  double temperature = 0.2;         // >= 0; 0 = the best token
   std::int64_t top_k = 30;          // >= 0; 0 = off
-  double top_p = 0.3;               // in (0, 1]; 1 = off
+  double top_p = 0.3;               // in [0, 1]; 0 = the best token, 1 = off
   double min_p = 0;                 // in [0, 1], of the most probable token's; 0 = off
   double typical_p = 1;             // in (0, 1]; 1 = off
   double repetition_penalty = 1.2;  // > 0; 1 = off
@@ -27,6 +27,19 @@ struct SamplingOptions {
   /// in any case.
   bool renormalize_logits = false;
 
+  double epsilon_cutoff = 0;  // in [0, 1]; drops tokens less likely than this; 0 and 1 = off
+  double eta_cutoff = 0;      // in [0, 1]; the same, adapted to the entropy
+  /// Added to the logit of the last of these ids where the others precede it.
+  std::vector<std::pair<std::vector<std::int32_t>, float>> sequence_bias = {};
+  std::vector<std::int32_t> suppress_tokens = {};        // must not come up
+  std::vector<std::int32_t> begin_suppress_tokens = {};  // must not come up first
+  std::vector<std::int32_t> forced_bos_token_id = {};    // one of these follows a prompt of one id
+  std::vector<std::int32_t> forced_eos_token_id = {};    // one of these is the last that fits
+  /// After `first` new tokens, each makes an end likelier: |logit| * (second^n - 1) is added to it.
+  std::pair<std::int64_t, double> exponential_decay_length_penalty = {0, 1};
+
+  /// Whether the best token after the processors is taken and nothing is drawn.
+  bool takes_best() const { return greedy || temperature == 0 || top_p == 0; }
   bool operator==(const SamplingOptions&) const = default;
 };
 
@@ -40,6 +53,8 @@ enum class EarlyStopping : std::uint8_t {
 struct GenerateOptions {
   SamplingOptions sampling;
   std::int64_t max_new_tokens = 200;  // > 0
+  std::int64_t max_length = 0;        // > 0: the same with the prompt, in place of it; 0 = off
+  std::int64_t min_length = 0;        // >= 0: no end token before as many, the prompt's included
   std::uint64_t seed = 0;
   std::int64_t answers = 1;  // num_return_sequences
   std::int64_t best_of = 1;  // sample this many, return the best; at least `answers`; 1 = off
@@ -48,7 +63,8 @@ struct GenerateOptions {
   std::int64_t num_beams = 1;
   double length_penalty = 0.3;  // beams: score = log-probability / length^penalty
   EarlyStopping early_stopping = EarlyStopping::kTrue;  // beams
-  std::vector<std::string> stop = {};  // texts that end the answer and are not printed
+  std::vector<std::string> stop = {};           // texts that end the answer and are not printed
+  std::vector<std::int32_t> eos_token_id = {};  // end the answer; none: Prompts::end_ids()
   /// Texts that an answer must not contain, at the beginning of a word or within: their ids are
   /// added to sampling.bad_words.
   std::vector<std::string> bad_words = {};

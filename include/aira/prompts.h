@@ -10,7 +10,8 @@ namespace aira {
 
 class Prompts {
  public:
-  /// The end ids of config.json and of generation_config.json.
+  /// The end ids of config.json, and of generation_config.json, which count instead if there are
+  /// any.
   Prompts(const Tokenizer& tokenizer, std::vector<std::int32_t> config_ends,
           std::span<const std::int32_t> generation_ends);
 
@@ -30,7 +31,8 @@ class Prompts {
   /// Error when the model has none.
   std::int32_t text_start() const;
 
-  /// The ids that end an answer: of both configs, of the tokenizer, of the dialogue.
+  /// The ids that end an answer: what generation_config.json says, else config.json, else the
+  /// tokenizer's; and the completion end.
   const std::vector<std::int32_t>& end_ids() const { return end_ids_; }
 
  private:

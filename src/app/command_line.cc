@@ -36,8 +36,9 @@ class HelpText : public CLI::Formatter {
   std::string make_option_name(const CLI::Option* option, bool /*positional*/) const override {
     const std::string name = option->get_name(false, true);  // "-m,--model" or "--raw"
     const auto comma = name.find(',');
-    if (comma == std::string::npos) return "    " + name;
-    return name.substr(0, comma) + ", " + name.substr(comma + 1);
+    const std::string indent = name.starts_with("--") ? "    " : "";
+    if (comma == std::string::npos) return indent + name;
+    return indent + name.substr(0, comma) + ", " + name.substr(comma + 1);
   }
 };
 
@@ -219,8 +220,7 @@ void add_batch(CLI::App& app, CommonOptions& options) {
 void add_request_options(CLI::App& app, RequestChanges& request) {
   for (const RequestOption& row : request_options()) {
     app.option_defaults()->group(row.group);
-    std::string names = row.flag();
-    if (*row.short_flag != '\0') names = std::string(row.short_flag) + "," + names;
+    const std::string names = row.flags(",");
     std::string help = row.help;
     if (const std::string value = row.default_text(); !value.empty()) help += " (" + value + ")";
     const auto set = [&row, &request](const std::vector<std::string>& words) {
@@ -256,15 +256,15 @@ std::string options_page() {
   std::string page = R"(# Request options
 
 This page is what `aira-cli help options` prints. Each option can be given on the command line, as a
-field of a JSON line and to the chat's `/params`. Defaults are those of the model's
-`generation_config.json`, else the ones below.
+field of a JSON line and to the chat's `/params`. What a JSON line says goes before the command line,
+that before the model's `generation_config.json`, and that before the defaults below or those of
+transformers ([generation.md](generation.md)).
 
 | option | JSON field | must be | default | meaning |
 |---|---|---|---|---|
 )";
   for (const RequestOption& row : request_options()) {
-    std::string flag = row.flag();
-    if (*row.short_flag != '\0') flag = std::string(row.short_flag) + ", " + flag;
+    std::string flag = row.flags(", ");
     if (*row.placeholder != '\0') flag += " " + std::string(row.placeholder);
     page += "| `" + flag + "` | `" + row.name + "` | " + row.range.words + " | " +
             row.default_text() + " | " + row.help + " |\n";

@@ -1,5 +1,6 @@
 // info: what the model is and where it was found, without loading its weights.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -9,6 +10,7 @@
 #include "app/output.h"
 #include "model/checkpoint.h"
 #include "model/weight_cache.h"
+#include "run/generation_config.h"
 
 namespace aira {
 namespace {
@@ -44,7 +46,6 @@ ordered_json describe(const CommonOptions& options) {
   const ModelOnBackend model(options);
   const auto& [found, pool, backend] = model;
   const ModelConfig config = read_model_config(found.files);
-  const GenerateOptions defaults = read_generation_config(found.files).options;
   ordered_json info = {{"name", found.name},
                        {"found", found.found},
                        {"place", found.files.place()},
@@ -65,34 +66,50 @@ ordered_json describe(const CommonOptions& options) {
     info["packed_bytes"] = missing ? 0 : bytes;
   }
   // A folder of weights alone is still a model: bench runs it.
+  bool is_aira = false;
   const std::optional<Error> problem = problem_in([&] {
     const Tokenizer tokenizer = Tokenizer::load(found.files);
+    is_aira = tokenizer.find(kStartMarker).has_value();
     info["tokens"] = tokenizer.size();
     info["special_tokens"] = special_tokens(tokenizer);
     info["question_markers"] = Prompts(tokenizer, {}, {}).has_markers();
   });
   if (problem) info["tokenizer_problem"] = problem->what();
+  const auto [defaults, said, file, notes] = read_generation_config(found.files, config, is_aira);
   for (const RequestOption& row : request_options()) {
-    if (std::string_view(row.group) == kSamplingGroup)
-      info["generation"][row.name] = row.value(defaults);
+    const nlohmann::json value = row.value(defaults);
+    if ((std::string_view(row.group) != kSamplingGroup && !said.has(row)) || value.is_null()) {
+      continue;
+    }
+    info["generation"][row.name] = value;
+    info["generation_from"][row.name] = said.has(row)            ? file
+                                        : value == row.value({}) ? "default"
+                                                                 : "transformers";
+  }
+  if (!options.quiet) {
+    for (const std::string& sentence : notes) note(sentence);
   }
   return info;
 }
 
-/// A name and a text for each value, those of inner objects under their own names.
-std::string table_of(const ordered_json& values) {
+/// A name and a text for each value, those of inner objects under their own names. Beside it, where
+/// it comes from.
+std::string table_of(const ordered_json& values, const ordered_json& from) {
   const auto text = [](const ordered_json& value) {
     return value.is_string() ? value.get<std::string>() : value.dump();
   };
   std::string table;
   for (const auto& [name, value] : values.items()) {
+    if (name == "generation_from") continue;
     if (value.is_object() && !value.contains("id")) {
-      table += table_of(value);
+      table += table_of(value, name == "generation" ? values["generation_from"] : ordered_json());
       continue;
     }
     const std::string shown =
         value.is_object() ? text(value["id"]) + " " + text(value["text"]) : text(value);
-    table += name + std::string(kNameWidth - name.size(), ' ') + one_line(shown) + "\n";
+    const std::string origin = from.contains(name) ? "  (" + text(from[name]) + ")" : "";
+    table += name + std::string(std::max(name.size() + 1, kNameWidth) - name.size(), ' ') +
+             one_line(shown) + origin + "\n";
   }
   return table;
 }
@@ -110,7 +127,7 @@ Action set_up_info(CLI::App& app) {
   add_quiet(app, *options);
   return [options] {
     const ordered_json info = describe(*options);
-    options->json ? print_json(info) : print(table_of(info));
+    options->json ? print_json(info) : print(table_of(info, {}));
     return kDone;
   };
 }

@@ -1,6 +1,5 @@
-// config.json and generation_config.json, with the keys, aliases and defaults of transformers'
-// GPT2Config and GenerationConfig. The limits below are far above any GPT-2 and keep every product
-// of dimensions inside int64.
+// config.json, with the keys, aliases and defaults of transformers' GPT2Config. The limits below
+// are far above any GPT-2 and keep every product of dimensions inside int64.
 #include "model/config.h"
 
 #include <algorithm>
@@ -20,9 +19,9 @@ namespace {
 using nlohmann::json;
 
 constexpr IntegerRange kWidth = {1, 1 << 17};
-constexpr IntegerRange kTokenId = {0, std::numeric_limits<std::int32_t>::max()};
-constexpr NumberRange kPositive = {0, 1e6, "a number above 0 and up to 1000000"};
-constexpr NumberRange kProbability = {0, 1, "a number above 0 and up to 1"};
+// Negative: none.
+constexpr IntegerRange kTokenId = {std::numeric_limits<std::int32_t>::min(),
+                                   std::numeric_limits<std::int32_t>::max()};
 // From the smallest normal float on: 0 would divide a constant row by zero.
 constexpr NumberRange kEpsilon = {1.17e-38, 1, "a number above 0 and up to 1"};
 
@@ -97,23 +96,17 @@ std::vector<std::int32_t> end_ids(const JsonObject& config) {
   return {ids.begin(), ids.end()};
 }
 
-/// Sets `place` where the file says something.
-template <typename T>
-void set(T& place, const std::optional<T>& value) {
-  if (value) place = *value;
-}
-
 }  // namespace
 
 ModelConfig read_model_config(const ModelFiles& files) {
   const File file = files.require("config.json");
   const std::string where = printable(file.path);
-  const json root = parse_json(file.text(), where);
-  const JsonObject object(root, where);
+  ModelConfig config;
+  config.file = std::make_shared<const json>(parse_json(file.text(), where));
+  const JsonObject object(*config.file, where);
   require_gpt2(object);
   refuse_unsupported(object);
 
-  ModelConfig config;
   config.layers = dimension(object, "n_layer", "num_hidden_layers", 12, {1, 1000});
   config.width = dimension(object, "n_embd", "hidden_size", 768, kWidth);
   config.heads = dimension(object, "n_head", "num_attention_heads", 12, kWidth);
@@ -131,29 +124,8 @@ ModelConfig read_model_config(const ModelFiles& files) {
   config.scale_attention_by_inverse_layer = flag(object, "scale_attn_by_inverse_layer_idx", false);
   config.tied_head = flag(object, "tie_word_embeddings", true);
   config.eos = end_ids(object);
-  if (!root.contains("eos_token_id")) config.eos = {50256};  // GPT2Config's default
   // Models with a vocabulary of their own often keep 50256 in their config by accident.
   std::erase_if(config.eos, [&](std::int32_t id) { return id >= config.vocab; });
-  return config;
-}
-
-GenerationConfig read_generation_config(const ModelFiles& files) {
-  const std::optional<File> file = files.find("generation_config.json");
-  if (!file) return {};
-  const std::string where = printable(file->path);
-  const json root = parse_json(file->text(), where);
-  const JsonObject object(root, where);
-
-  constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
-  GenerationConfig config;
-  SamplingOptions& sampling = config.options.sampling;
-  sampling.greedy = !object.boolean("do_sample").value_or(true);
-  set(sampling.temperature, object.number("temperature", kPositive));
-  set(sampling.top_k, object.integer("top_k", {0, kMost}));
-  set(sampling.top_p, object.number("top_p", kProbability));
-  set(sampling.repetition_penalty, object.number("repetition_penalty", kPositive));
-  set(config.options.max_new_tokens, object.integer("max_new_tokens", {1, kMost}));
-  config.eos = end_ids(object);
   return config;
 }
 

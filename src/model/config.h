@@ -1,11 +1,12 @@
-// What config.json and generation_config.json of a GPT-2 checkpoint say, checked. Field names and
-// defaults are those of transformers' GPT2Config and GenerationConfig.
+// What config.json of a GPT-2 checkpoint says, checked. Field names and defaults are those of
+// transformers' GPT2Config.
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <vector>
 
-#include "aira/generate.h"
 #include "aira/model_files.h"
 #include "model/backend.h"
 
@@ -26,22 +27,15 @@ struct ModelConfig {
   bool tied_head = true;                          // tie_word_embeddings
   /// eos_token_id (one or a list); ids beyond the vocabulary are left out, for they cannot occur.
   std::vector<std::int32_t> eos;
+  /// The whole file, which may also say how to generate: it is read once.
+  std::shared_ptr<const nlohmann::json> file;
 
   std::int64_t head_size() const { return width / heads; }  // D
-};
-
-/// What the model's authors want by default.
-struct GenerationConfig {
-  GenerateOptions options;        // with its own defaults where they do not say
-  std::vector<std::int32_t> eos;  // not negative, but perhaps beyond the vocabulary
 };
 
 /// Reads config.json. Throws Error naming the file, the key and what was expected; what this
 /// program does not support (another architecture, cross-attention, an unknown activation) is
 /// refused by name. Keys that do not change the forward pass (dropouts, summary_*) are ignored.
 ModelConfig read_model_config(const ModelFiles& files);
-
-/// Reads generation_config.json, which need not be there. Throws Error in the same way.
-GenerationConfig read_generation_config(const ModelFiles& files);
 
 }  // namespace aira

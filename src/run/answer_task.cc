@@ -92,7 +92,10 @@ Want AnswerTask::want(const Sequence& sequence) {
   const std::int64_t generated = static_cast<std::int64_t>(sequence.ids.size()) - prompt_;
   const bool scored = options.logprob || ranked();
   return {.sampling = &options.sampling,
-          .history = {.ids = sequence.ids, .prompt = prompt_, .end_ids = context_.end_ids},
+          .history = {.ids = sequence.ids,
+                      .prompt = prompt_,
+                      .end_ids = options.eos_token_id,
+                      .longest = prompt_ + options.max_new_tokens},
           .place = {options.seed, static_cast<std::uint32_t>(branch_of(sequence).number),
                     static_cast<std::uint32_t>(generated)},
           .last = generated + 1 == options.max_new_tokens,
@@ -112,14 +115,16 @@ void AnswerTask::accept(Sequence& sequence, Choice choice, Sequences& /*sequence
     answer.first_token_seconds = seconds_since(started_);
     branch.first_token = std::chrono::steady_clock::now();
   }
-  const auto& ends = context_.end_ids;
+  const auto& ends = options.eos_token_id;
   if (std::find(ends.begin(), ends.end(), token) != ends.end()) {
     return end(branch, FinishReason::kStop);
   }
   if (!context_.tokenizer.is_special(token)) {
     send(branch, branch.text.push(context_.tokenizer.bytes(token)));
   }
-  if (branch.text.stopped()) {
+  const auto before = static_cast<std::size_t>(prompt_) + answer.token_ids.size() - 1;
+  if (branch.text.stopped() ||
+      completes(options.stop, std::span(sequence.ids).first(before), token, context_.bytes_of())) {
     end(branch, FinishReason::kStop);
   } else if (options.stop_on_loop && repeats(answer.token_ids)) {
     end(branch, FinishReason::kLoop);

@@ -50,6 +50,23 @@ std::string AnswerText::finish() {
   return release(held_.size());
 }
 
+bool completes(std::span<const std::string> stops, std::span<const std::int32_t> before,
+               std::int32_t token, const std::function<std::string(std::int32_t)>& bytes_of) {
+  std::size_t longest = 0;
+  for (const std::string& stop : stops) longest = std::max(longest, stop.size());
+  if (longest == 0) return false;
+  std::string text;  // the last bytes before the token's
+  for (; !before.empty() && text.size() + 1 < longest; before = before.first(before.size() - 1)) {
+    text.insert(0, bytes_of(before.back()));
+  }
+  const std::size_t known = text.size();
+  text += bytes_of(token);
+  return std::any_of(stops.begin(), stops.end(), [&](const std::string& stop) {
+    const std::size_t from = known - std::min(known, stop.size() - 1);
+    return text.find(stop, from) != std::string::npos;
+  });
+}
+
 bool repeats(std::span<const std::int32_t> ids) {
   for (std::size_t period = 1; period <= 100; ++period) {
     const std::size_t length = std::max<std::size_t>(3 * period, 16);

@@ -3,6 +3,8 @@
 // trailing white space is held back.
 #pragma once
 
+#include <functional>
+
 #include "aira/tokenizer.h"
 
 namespace aira {
@@ -30,6 +32,11 @@ class AnswerText {
   std::string text_;
   bool stopped_ = false;
 };
+
+/// Whether `token` after the ids `before` completes one of `stops`, as transformers' stop_strings
+/// has it: the stop text's last byte is one of the token's; its first may be in the prompt.
+bool completes(std::span<const std::string> stops, std::span<const std::int32_t> before,
+               std::int32_t token, const std::function<std::string(std::int32_t)>& bytes_of);
 
 /// Whether an answer repeats itself: it ends in the same up to 100 tokens three or more times in a
 /// row, at least 16 tokens in all (a single token: 16 times).

@@ -24,18 +24,25 @@ struct BeamSearch::Continuation {
 };
 
 BeamSearch::BeamSearch(GenerateOptions options, std::span<const std::int32_t> prompt,
-                       std::span<const std::int32_t> end_ids)
+                       std::function<std::string(std::int32_t)> bytes_of)
     : options_(std::move(options)),
-      end_ids_(end_ids.begin(), end_ids.end()),
+      bytes_of_(std::move(bytes_of)),
       prompt_(prompt.size()),
       running_{{.ids = {prompt.begin(), prompt.end()}}},
       continuations_(static_cast<std::size_t>(options_.num_beams)) {
-  std::sort(end_ids_.begin(), end_ids_.end());
-  end_ids_.erase(std::unique(end_ids_.begin(), end_ids_.end()), end_ids_.end());
+  std::vector<std::int32_t>& ends = options_.eos_token_id;
+  std::sort(ends.begin(), ends.end());
+  ends.erase(std::unique(ends.begin(), ends.end()), ends.end());
+  // As transformers: enough for num_beams to run on even if every beam has a continuation for each
+  // end id. Stop texts may leave fewer.
+  considered_ = continuations_.size() * std::max<std::size_t>(2, 1 + ends.size());
 }
 
-bool BeamSearch::is_end(std::int32_t token) const {
-  return std::binary_search(end_ids_.begin(), end_ids_.end(), token);
+/// Whether the text ends with this token, by itself or by what it completes.
+bool BeamSearch::ends(const Continuation& continuation) const {
+  const std::vector<std::int32_t>& ends = options_.eos_token_id;
+  return std::binary_search(ends.begin(), ends.end(), continuation.token) ||
+         completes(options_.stop, running_[continuation.parent].ids, continuation.token, bytes_of_);
 }
 
 void BeamSearch::rank(std::size_t beam, std::span<const float> logits, ScoreRow& scratch) {
@@ -49,17 +56,19 @@ void BeamSearch::rank(std::size_t beam, std::span<const float> logits, ScoreRow&
   if (std::isnan(model[0])) throw_not_a_number();  // then all are
   fill_from(model);
   const auto prompt = static_cast<std::int64_t>(prompt_);
-  process_scores(scratch, {running_[beam].ids, prompt, end_ids_}, options_.sampling);
+  process_scores(
+      scratch,
+      {running_[beam].ids, prompt, options_.eos_token_id, prompt + options_.max_new_tokens},
+      options_.sampling);
   if (options_.sampling.renormalize_logits) {
     const LogSoftmax processed(scores);
     if (!std::isnan(processed[0])) fill_from(processed);  // else nothing may follow
   }
-  // Enough for num_beams to run on even if every beam has a continuation for each end id.
-  continuations_[beam] = best_tokens(scores, continuations_.size() * (1 + end_ids_.size()));
+  continuations_[beam] = best_tokens(scores, considered_);
 }
 
 /// Adds a text to the finished ones if it is among the best.
-void BeamSearch::finish(const Continuation& continuation) {
+void BeamSearch::finish(const Continuation& continuation, bool ended) {
   const double score =
       continuation.score / std::pow(static_cast<double>(generated_), options_.length_penalty);
   const auto place = std::find_if(finished_.begin(), finished_.end(),
@@ -69,7 +78,7 @@ void BeamSearch::finish(const Continuation& continuation) {
   Answer answer;
   answer.token_ids.assign(before.begin() + static_cast<std::ptrdiff_t>(prompt_), before.end());
   answer.token_ids.push_back(continuation.token);
-  answer.finish = is_end(continuation.token) ? FinishReason::kStop : FinishReason::kLength;
+  answer.finish = ended ? FinishReason::kStop : FinishReason::kLength;
   answer.logprob = continuation.score;
   answer.score = score;
   finished_.insert(place, std::move(answer));
@@ -96,17 +105,19 @@ void BeamSearch::advance() {
     }
   }
   std::sort(ranked.begin(), ranked.end());
+  ranked.resize(std::min(ranked.size(), considered_));
   if (ranked.empty() && finished_.empty()) throw_nothing_left();
   const bool full = ++generated_ == options_.max_new_tokens;
   std::vector<Beam> next;
   for (std::size_t i = 0; i < ranked.size(); ++i) {
     const auto& [score, parent, token] = ranked[i];
-    if (!full && !is_end(token)) {
+    const bool ended = ends(ranked[i]);
+    if (!full && !ended) {
       if (next.size() == continuations_.size()) continue;
       next.push_back({parent, score, running_[parent].ids});
       next.back().ids.push_back(token);
     } else if (i < continuations_.size()) {
-      finish(ranked[i]);
+      finish(ranked[i], ended);
     }
   }
   running_ = std::move(next);
@@ -159,7 +170,7 @@ class BeamTask final : public Task {
 void BeamTask::advance(Sequences& sequences) {
   if (search_) return;
   started_ = std::chrono::steady_clock::now();
-  search_.emplace(request_.options, request_.prompt, context_.end_ids);
+  search_.emplace(request_.options, request_.prompt, context_.bytes_of());
   beams_.push_back(&sequences.start(*this, request_.prompt,
                                     static_cast<std::int64_t>(request_.prompt.size()) - 1));
 }

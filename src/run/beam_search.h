@@ -3,6 +3,8 @@
 // `rank`, calls `advance`, and lets each new beam continue its parent's keys and values.
 #pragma once
 
+#include <functional>
+
 #include "aira/generate.h"
 #include "run/scores.h"
 
@@ -18,9 +20,10 @@ struct Beam {
 class BeamSearch {
  public:
   /// Of options.sampling, what comes before temperature applies, to log-probabilities. The options
-  /// are valid, `prompt` is not empty.
+  /// are valid and as tasks have them, `prompt` is not empty. `bytes_of` gives a token's text, in
+  /// which options.stop is looked for.
   BeamSearch(GenerateOptions options, std::span<const std::int32_t> prompt,
-             std::span<const std::int32_t> end_ids);
+             std::function<std::string(std::int32_t)> bytes_of = {});
 
   /// Best first; at first there is one, the prompt. None when done.
   std::span<const Beam> beams() const { return running_; }
@@ -42,14 +45,15 @@ class BeamSearch {
  private:
   struct Continuation;
 
-  bool is_end(std::int32_t token) const;
-  void finish(const Continuation& continuation);
+  bool ends(const Continuation& continuation) const;
+  void finish(const Continuation& continuation, bool ended);
   bool can_improve() const;
 
   GenerateOptions options_;
-  std::vector<std::int32_t> end_ids_;  // each once
-  std::size_t prompt_;                 // ids
-  std::int64_t generated_ = 0;         // ids of the running beams beyond the prompt
+  std::function<std::string(std::int32_t)> bytes_of_;
+  std::size_t prompt_;          // ids
+  std::size_t considered_ = 0;  // continuations of all beams together, the best
+  std::int64_t generated_ = 0;  // ids of the running beams beyond the prompt
   std::vector<Beam> running_;
   std::vector<Answer> finished_;                                 // best first, up to num_beams
   std::vector<std::vector<TokenLogProbability>> continuations_;  // [beam], as far as they matter

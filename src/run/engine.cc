@@ -14,7 +14,7 @@
 #include "base/thread_pool.h"
 #include "device/device.h"
 #include "model/weight_cache.h"
-#include "run/request_options.h"
+#include "run/generation_config.h"
 #include "run/scheduler.h"
 
 namespace aira {
@@ -59,11 +59,11 @@ struct Engine::Impl {
   EngineInfo info;
   ThreadPool threads;
   std::future<std::unique_ptr<Backend>> coming;
-  GenerationConfig generation;
   Tokenizer tokenizer;
   std::unique_ptr<Backend> backend;
   WeightCache cache;
   Model model;
+  GenerationConfig generation;
   Prompts prompts;
   Scheduler scheduler;
 
@@ -90,13 +90,18 @@ Engine::Impl::Impl(EngineOptions given)
       threads(options.threads > 0 ? options.threads : ThreadPool::usable_cores()),
       coming(std::async(std::launch::async, make_backend, device_for(options), options.dtype,
                         std::ref(threads), options.notice)),
-      generation(read_generation_config(options.files)),
       tokenizer(timed(info.tokenizer_seconds, [&] { return Tokenizer::load(options.files); })),
       backend(coming.get()),
       cache(options.cache_folder, options.files, *backend, options.dtype),
       model(timed(info.weights_seconds, [&] { return cache.load(); })),
-      prompts(tokenizer, model.config.eos, generation.eos),
-      scheduler(model, tokenizer, *backend, threads, prompts.end_ids(), options.max_sequences) {
+      generation(read_generation_config(options.files, model.config,
+                                        tokenizer.find(kStartMarker).has_value())),
+      prompts(tokenizer, model.config.eos, generation.options.eos_token_id),
+      scheduler(model, tokenizer, *backend, threads, prompts.end_ids(),
+                std::max(options.max_sequences, generation.options.num_beams)) {
+  for (const std::string& sentence : generation.notes) {
+    if (options.notice) options.notice(sentence);
+  }
   info.backend = backend->description();
   info.cache_file = cache.path();
   info.cached = cache.hit();

@@ -27,13 +27,26 @@ void check_question(const GenerateRequest& request, const ModelConfig& model, st
     check_ids({&id, 1}, model.vocab, " in " + option("logit_bias"));
   }
   for (const std::vector<std::int32_t>& word : options.sampling.bad_words) {
-    check_ids(word, model.vocab, " in " + option("bad_words"));
+    check_ids(word, model.vocab, " in " + option("bad_words_ids"));
   }
+  for (const auto& [ids, bias] : options.sampling.sequence_bias) {
+    check_ids(ids, model.vocab, " in " + option("sequence_bias"));
+  }
+  check_ids(options.sampling.forced_bos_token_id, model.vocab,
+            " in " + option("forced_bos_token_id"));
+  check_ids(options.sampling.forced_eos_token_id, model.vocab,
+            " in " + option("forced_eos_token_id"));
   if (request.prompt.empty()) throw Error("The prompt is empty.");
-  if (static_cast<std::int64_t>(request.prompt.size()) >= model.context) {
-    throw Error("The question is too long: it takes " + std::to_string(request.prompt.size()) +
+  const auto prompt = static_cast<std::int64_t>(request.prompt.size());
+  if (prompt >= model.context) {
+    throw Error("The question is too long: it takes " + std::to_string(prompt) +
                 " tokens with its markers, but the model's context holds " +
                 std::to_string(model.context) + " including at least one of the answer.");
+  }
+  if (options.max_length > 0 && prompt >= options.max_length) {
+    throw Error("The prompt takes " + std::to_string(prompt) + " tokens, but " +
+                option("max_length") + " allows " + std::to_string(options.max_length) +
+                " with the answer; raise it, or use " + option("max_new_tokens") + ".");
   }
   if (options.num_beams > slots) {
     throw Error("A search with " + std::to_string(options.num_beams) +
@@ -72,8 +85,16 @@ std::shared_ptr<Task> Scheduler::make_task(Request request, Listener listener) c
   }
   // A model whose vocabulary lacks the end marker spells it out.
   if (!context_.tokenizer.find(kCompletionEnd)) options.stop.emplace_back(kCompletionEnd);
-  options.max_new_tokens = std::min(
-      options.max_new_tokens, model.context - static_cast<std::int64_t>(question.prompt.size()));
+  if (options.eos_token_id.empty()) {
+    options.eos_token_id = context_.end_ids;
+  } else if (const auto id = context_.tokenizer.find(kCompletionEnd)) {
+    options.eos_token_id.push_back(*id);  // whatever else ends an answer
+  }
+  const auto prompt = static_cast<std::int64_t>(question.prompt.size());
+  if (options.max_length > 0) options.max_new_tokens = options.max_length - prompt;
+  options.max_new_tokens = std::min(options.max_new_tokens, model.context - prompt);
+  std::int64_t& least = options.sampling.min_new_tokens;
+  least = std::max(least, options.min_length - prompt);
   const auto make = options.num_beams > 1 ? make_beam_task : make_answer_task;
   return make(std::move(question), std::move(listener), context_);
 }

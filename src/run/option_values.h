@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <concepts>
 #include <nlohmann/json.hpp>
 #include <string_view>
 
@@ -12,7 +13,17 @@
 
 namespace aira {
 
-using Biases = std::vector<std::pair<std::int32_t, float>>;
+using Ids = std::vector<std::int32_t>;
+/// What is added to the logit of an id, or of the last of several.
+template <typename Key>
+using BiasesOf = std::vector<std::pair<Key, float>>;
+
+/// The last bias of a key counts.
+template <typename Key>
+void add_bias(BiasesOf<Key>& biases, const Key& key, double bias) {
+  std::erase_if(biases, [&](const auto& earlier) { return earlier.first == key; });
+  biases.emplace_back(key, static_cast<float>(bias));
+}
 
 template <typename Number>
 bool read_word(std::string_view word, Number& number) {
@@ -37,15 +48,33 @@ inline bool read_word(std::string_view word, std::vector<std::string>& list) {
   return true;
 }
 
-inline bool read_word(std::string_view word, Biases& biases) {
+/// "5" or "5,9"
+inline bool read_word(std::string_view word, Ids& ids) {
+  const std::size_t comma = std::min(word.find(','), word.size());
+  return read_word(word.substr(0, comma), ids.emplace_back()) &&
+         (comma == word.size() || read_word(word.substr(comma + 1), ids));
+}
+
+inline bool read_word(std::string_view word, std::vector<Ids>& list) {
+  return read_word(word, list.emplace_back());
+}
+
+/// "15,1.6"
+inline bool read_word(std::string_view word, std::pair<std::int64_t, double>& pair) {
+  const std::size_t comma = std::min(word.find(','), word.size());
+  return comma < word.size() && read_word(word.substr(0, comma), pair.first) &&
+         read_word(word.substr(comma + 1), pair.second);
+}
+
+/// "65=-1.5" or "5,9=-1.5"
+template <typename Key>
+bool read_word(std::string_view word, BiasesOf<Key>& biases) {
   const std::size_t equals = std::min(word.find('='), word.size());
-  std::int32_t id = 0;
+  Key key{};
   double bias = 0;
-  if (!read_word(word.substr(0, equals), id) || equals == word.size()) return false;
+  if (!read_word(word.substr(0, equals), key) || equals == word.size()) return false;
   if (!read_word(word.substr(equals + 1), bias)) return false;
-  std::erase_if(biases,
-                [&](const auto& earlier) { return earlier.first == id; });  // the last counts
-  biases.emplace_back(id, static_cast<float>(bias));
+  add_bias(biases, key, bias);
   return true;
 }
 
@@ -58,7 +87,7 @@ inline bool read_json(const nlohmann::json& json, double& value) {
 }
 
 /// Whole numbers.
-template <typename Number>
+template <std::integral Number>
 bool read_json(const nlohmann::json& json, Number& value) {
   const bool fits = json.is_number_unsigned() ? std::in_range<Number>(json.get<std::uint64_t>())
                                               : json.is_number_integer() &&
@@ -70,15 +99,36 @@ inline bool read_json(const nlohmann::json& json, EarlyStopping& value) {
   return read_word(json.is_string() ? json.get<std::string>() : json.dump(), value);
 }
 
-/// A text, or a list of texts.
-inline bool read_json(const nlohmann::json& json, std::vector<std::string>& list) {
-  if (json.is_string()) return read_word(json.get_ref<const std::string&>(), list);
-  return json.is_array() && std::all_of(json.begin(), json.end(), [&](const nlohmann::json& text) {
-           return text.is_string() && read_word(text.get_ref<const std::string&>(), list);
-         });
+inline bool read_json(const nlohmann::json& json, std::string& text) {
+  return json.is_string() && (json.get_to(text), true);
 }
 
-inline bool read_json(const nlohmann::json& json, Biases& biases) {
+template <typename Element>
+bool read_json(const nlohmann::json& json, std::vector<Element>& list);
+
+template <typename First, typename Second>
+bool read_json(const nlohmann::json& json, std::pair<First, Second>& pair) {
+  return json.is_array() && json.size() == 2 && read_json(json[0], pair.first) &&
+         read_json(json[1], pair.second);
+}
+
+/// A list, or its only element.
+template <typename Element>
+bool read_json(const nlohmann::json& json, std::vector<Element>& list) {
+  if (!json.is_array()) return read_json(json, list.emplace_back());
+  return std::all_of(json.begin(), json.end(), [&](const nlohmann::json& element) {
+    return read_json(element, list.emplace_back());
+  });
+}
+
+inline bool read_json(const nlohmann::json& json, BiasesOf<Ids>& biases) {
+  std::vector<std::pair<Ids, double>> list;
+  if (!json.is_array() || !read_json(json, list)) return false;
+  for (const auto& [ids, bias] : list) add_bias(biases, ids, bias);
+  return true;
+}
+
+inline bool read_json(const nlohmann::json& json, BiasesOf<std::int32_t>& biases) {
   if (!json.is_object()) return false;
   for (const auto& [key, bias] : json.items()) {
     std::int32_t id = 0;
@@ -98,20 +148,34 @@ inline nlohmann::json to_json(EarlyStopping value) {
   return value == EarlyStopping::kTrue;
 }
 
-inline nlohmann::json to_json(const Biases& biases) {
+inline nlohmann::json to_json(const BiasesOf<std::int32_t>& biases) {
   nlohmann::json object = nlohmann::json::object();
   for (const auto& [id, bias] : biases) object[std::to_string(id)] = bias;
   return object;
 }
 
+inline bool are_ids(std::int32_t id) { return id >= 0; }
+inline bool are_ids(const Ids& ids) {
+  return !ids.empty() && *std::min_element(ids.begin(), ids.end()) >= 0;
+}
+
 inline bool is_valid(bool /*value*/) { return true; }
 inline bool is_valid(EarlyStopping /*value*/) { return true; }
+/// Any number: an id that no token has never comes up.
+inline bool is_valid(const Ids& /*ids*/) { return true; }
+inline bool is_valid(const std::pair<std::int64_t, double>& pair) {
+  return std::isfinite(pair.second);
+}
 inline bool is_valid(const std::vector<std::string>& texts) {
   return std::none_of(texts.begin(), texts.end(), [](const auto& text) { return text.empty(); });
 }
-inline bool is_valid(const Biases& biases) {
+inline bool is_valid(const std::vector<Ids>& lists) {
+  return std::all_of(lists.begin(), lists.end(), [](const Ids& ids) { return are_ids(ids); });
+}
+template <typename Key>
+bool is_valid(const BiasesOf<Key>& biases) {
   return std::all_of(biases.begin(), biases.end(), [](const auto& bias) {
-    return bias.first >= 0 && std::isfinite(bias.second);
+    return are_ids(bias.first) && std::isfinite(bias.second);
   });
 }
 

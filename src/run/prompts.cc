@@ -15,10 +15,9 @@ Prompts::Prompts(const Tokenizer& tokenizer, std::vector<std::int32_t> config_en
   } else if (roles.bos && roles.sep && roles.bos != roles.sep) {
     markers_ = {*roles.bos, *roles.sep};
   }
-  end_ids_.insert(end_ids_.end(), generation_ends.begin(), generation_ends.end());
-  for (const auto& id : {roles.eos, tokenizer.find(kCompletionEnd)}) {
-    if (id) end_ids_.push_back(*id);
-  }
+  if (!generation_ends.empty()) end_ids_.assign(generation_ends.begin(), generation_ends.end());
+  if (end_ids_.empty() && roles.eos) end_ids_.push_back(*roles.eos);
+  if (const auto id = tokenizer.find(kCompletionEnd)) end_ids_.push_back(*id);
 }
 
 std::int32_t Prompts::text_start() const {

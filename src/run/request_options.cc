@@ -28,8 +28,7 @@ constexpr OptionRange kSeed = {"a whole number from 0 to 18446744073709551615", 
 constexpr OptionRange kAnswers = {"a whole number from 1 to 1000000", 1, 1e6};
 constexpr OptionRange kAlternatives = {"a whole number from 0 to 1000", 0, 1000};
 constexpr OptionRange kBeams = {"a whole number from 1 to 4096", 1, 4096};
-constexpr OptionRange kTemperature = {"a number above 0 (instead of 0, use greedy)", kAboveZero,
-                                      DBL_MAX};
+constexpr OptionRange kTemperature = {"a number of at least 0", 0, DBL_MAX};
 constexpr OptionRange kShare = {"a number above 0 and at most 1", kAboveZero, 1};
 constexpr OptionRange kFraction = {"a number from 0 to 1", 0, 1};
 // The repetition penalty is applied in single precision.
@@ -39,43 +38,73 @@ constexpr OptionRange kFinite = {"a finite number", -DBL_MAX, DBL_MAX};
 constexpr OptionRange kWhen = {"true, false or never"};
 constexpr OptionRange kBiases = {
     R"(token ids with finite numbers, as 65=-1.5 or, in JSON, {"65": -1.5})"};
+constexpr OptionRange kIds = {"token ids (5,9; in JSON [5, 9])"};
+constexpr OptionRange kIdLists = {"lists of token ids (5,9; in JSON [[5, 9]])"};
+constexpr OptionRange kIdBiases = {
+    "token ids with finite numbers (5,9=-1.5; in JSON [[[5, 9], -1.5]])"};
+constexpr OptionRange kDecay = {"a whole number and a finite one (15,1.6; in JSON [15, 1.6])"};
 
 constexpr const char* kAnswerGroup = "Answers";
-constexpr const char* kBeamGroup = "Beam search";
 
 constexpr auto kOptions = std::to_array<RequestOption>({
     {"max_new_tokens", "", &Generate::max_new_tokens, "N", kFromOne, kSamplingGroup,
      "Maximum number of generated tokens"},
+    {"max_length", "", &Generate::max_length, "N", kFromOne, kSamplingGroup,
+     "The same with the prompt's tokens, in place of it"},
     {"temperature", "", &Sampling::temperature, "T", kTemperature, kSamplingGroup,
-     "Sampling temperature"},
+     "Sampling temperature; 0 = greedy"},
     {"top_k", "", &Sampling::top_k, "K", kFromZero, kSamplingGroup,
      "Keep the K most probable tokens; 0 = off"},
-    {"top_p", "", &Sampling::top_p, "P", kShare, kSamplingGroup,
+    {"top_p", "", &Sampling::top_p, "P", kFraction, kSamplingGroup,
      "Keep the most probable tokens up to a total of P; 1 = off"},
     {"min_p", "", &Sampling::min_p, "P", kFraction, kSamplingGroup,
      "Drop tokens less likely than P times the best one; 0 = off"},
     {"typical_p", "", &Sampling::typical_p, "P", kShare, kSamplingGroup,
      "Keep the most typical tokens up to a total of P; 1 = off"},
+    {"epsilon_cutoff", "", &Sampling::epsilon_cutoff, "P", kFraction, kSamplingGroup,
+     "Drop tokens less likely than P; 0 = off"},
+    {"eta_cutoff", "", &Sampling::eta_cutoff, "P", kFraction, kSamplingGroup,
+     "Drop tokens less likely than P or the entropy allows; 0 = off"},
     {"repetition_penalty", "", &Sampling::repetition_penalty, "R", kPenalty, kSamplingGroup,
      "Penalty for tokens already in the text; 1 = off"},
     {"no_repeat_ngram_size", "", &Sampling::no_repeat_ngram_size, "N", kFromZero, kSamplingGroup,
      "Never repeat a sequence of N tokens; 0 = off"},
     {"min_new_tokens", "", &Sampling::min_new_tokens, "N", kFromZero, kSamplingGroup,
      "Minimum number of generated tokens"},
+    {"min_length", "", &Generate::min_length, "N", kFromZero, kSamplingGroup,
+     "The same with the prompt's tokens, in place of it"},
     {"greedy", "", &Sampling::greedy, "", kSwitch, kSamplingGroup, "Greedy decoding"},
+    {"do_sample", "", &Sampling::greedy, "", kSwitch, kSamplingGroup,
+     "Sampling, even from a model that is greedy by default", true},
     {"seed", "", &Generate::seed, "N", kSeed, kAnswerGroup, "Random seed (drawn once per run)"},
     {"num_return_sequences", "-n", &Generate::answers, "N", kAnswers, kAnswerGroup,
      "Answers per question"},
     {"best_of", "", &Generate::best_of, "N", kAnswers, kAnswerGroup,
      "Sample N answers, keep the most probable; 1 = off"},
-    {"stop", "", &Generate::stop, "TEXT", kText, kAnswerGroup,
+    {"stop", "--stop-strings", &Generate::stop, "TEXT", kText, kAnswerGroup,
      "End the answer before TEXT; may be repeated"},
+    {"eos_token_id", "", &Generate::eos_token_id, "ID", kIds, kAnswerGroup,
+     "End the answer with token ID, in place of the model's own"},
     {"stop_on_loop", "", &Generate::stop_on_loop, "", kSwitch, kAnswerGroup,
      "End an answer that repeats itself"},
     {"bad_words", "", &Generate::bad_words, "TEXT", kText, kAnswerGroup,
      "Never generate TEXT; may be repeated"},
+    {"bad_words_ids", "", &Sampling::bad_words, "IDS", kIdLists, kAnswerGroup,
+     "Never generate these tokens in a row; may be repeated"},
+    {"suppress_tokens", "", &Sampling::suppress_tokens, "IDS", kIds, kAnswerGroup,
+     "Never generate one of these tokens"},
+    {"begin_suppress_tokens", "", &Sampling::begin_suppress_tokens, "IDS", kIds, kAnswerGroup,
+     "Never begin with one of these tokens"},
+    {"forced_bos_token_id", "", &Sampling::forced_bos_token_id, "ID", kIds, kAnswerGroup,
+     "Begin with token ID after a prompt of one token"},
+    {"forced_eos_token_id", "", &Sampling::forced_eos_token_id, "ID", kIds, kAnswerGroup,
+     "End an answer of maximum length with token ID"},
     {"logit_bias", "", &Sampling::logit_bias, "ID=BIAS", kBiases, kAnswerGroup,
      "Add BIAS to the logit of token ID; may be repeated"},
+    {"sequence_bias", "", &Sampling::sequence_bias, "IDS=BIAS", kIdBiases, kAnswerGroup,
+     "Add BIAS to the last of these tokens after the others"},
+    {"exponential_decay_length_penalty", "", &Sampling::exponential_decay_length_penalty, "N,F",
+     kDecay, kAnswerGroup, "After N tokens make the end likelier by powers of F"},
     {"logprobs", "", &Generate::logprobs, "K", kAlternatives, kAnswerGroup,
      "JSON lines: log-probability of each token and of the top K"},
     {"num_beams", "", &Generate::num_beams, "N", kBeams, kBeamGroup,
@@ -101,6 +130,12 @@ bool accepts(const OptionRange& range, const Value& value) {
   throw UsageError(option(row.name) + " must be " + row.range.words + ", not " + found + ".");
 }
 
+std::string flag_of(std::string_view name) {
+  std::string text = "--" + std::string(name);
+  std::replace(text.begin(), text.end(), '_', '-');
+  return text;
+}
+
 template <typename Value>
 std::string in_words(const Value& value) {
   if constexpr (std::is_same_v<Value, double>) {
@@ -112,10 +147,12 @@ std::string in_words(const Value& value) {
 
 }  // namespace
 
-std::string RequestOption::flag() const {
-  std::string text = "--" + std::string(name);
-  std::replace(text.begin(), text.end(), '_', '-');
-  return text;
+std::string RequestOption::flag() const { return flag_of(name); }
+
+std::string RequestOption::flags(const char* separator) const {
+  if (*other_flag == '\0') return flag();
+  const bool is_short = other_flag[1] != '-';  // which goes first
+  return is_short ? other_flag + (separator + flag()) : flag() + separator + other_flag;
 }
 
 nlohmann::json RequestOption::value(const GenerateOptions& options) const {
@@ -123,7 +160,8 @@ nlohmann::json RequestOption::value(const GenerateOptions& options) const {
     const auto& held = place.of(options);
     return accepts(range, held) ? to_json(held) : nlohmann::json(nullptr);
   };
-  return std::visit(write, member);
+  const nlohmann::json held = std::visit(write, member);
+  return opposite ? nlohmann::json(!held.get<bool>()) : held;
 }
 
 std::string RequestOption::default_text() const {
@@ -136,11 +174,33 @@ std::string RequestOption::default_text() const {
 
 std::span<const RequestOption> request_options() { return kOptions; }
 
+const RequestOption* find_request_option(std::string_view name) {
+  const auto* const row =
+      std::find_if(kOptions.begin(), kOptions.end(), [&](const RequestOption& one) {
+        return one.name == name || one.other_flag == flag_of(name);
+      });
+  return row == kOptions.end() ? nullptr : row;
+}
+
 const RequestOption& request_option(std::string_view name) {
-  const auto* const row = std::find_if(kOptions.begin(), kOptions.end(),
-                                       [&](const RequestOption& one) { return one.name == name; });
-  if (row == kOptions.end()) throw UsageError("There is no request option " + quote(name) + ".");
-  return *row;
+  if (const RequestOption* row = find_request_option(name)) return *row;
+  throw UsageError("There is no request option " + quote(name) + ".");
+}
+
+bool shapes_a_draw(const RequestOption& option) {
+  constexpr std::array<std::string_view, 7> kNames = {
+      "temperature", "top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff"};
+  return std::find(kNames.begin(), kNames.end(), option.name) != kNames.end();
+}
+
+/// Sets the option to `value`; false when that is not legal.
+template <typename Value>
+bool RequestChanges::take(const RequestOption& option, const Member<Value>& member, Value value) {
+  if (!accepts(option.range, value)) return false;
+  if constexpr (std::is_same_v<Value, bool>) value = value != option.opposite;
+  member.of(values_) = std::move(value);
+  given_.push_back(&option);
+  return true;
 }
 
 void RequestChanges::set_words(const RequestOption& option, std::span<const std::string> words) {
@@ -149,33 +209,46 @@ void RequestChanges::set_words(const RequestOption& option, std::span<const std:
     for (const std::string& word : words) {
       if (!read_word(word, value) || !accepts(option.range, value)) refuse(option, quote(word));
     }
-    member.of(values_) = std::move(value);
+    take(option, member, std::move(value));
   };
   std::visit(set, option.member);
-  given_.push_back(&option);
+}
+
+bool RequestChanges::try_field(const RequestOption& option, const nlohmann::json& json) {
+  const auto set = [&]<typename T>(const Member<T>& member) {
+    T value{};
+    return read_json(json, value) && take(option, member, std::move(value));
+  };
+  return std::visit(set, option.member);
 }
 
 void RequestChanges::set_field(const RequestOption& option, const nlohmann::json& json) {
-  const auto set = [&]<typename T>(const Member<T>& member) {
-    T value{};
-    if (!read_json(json, value) || !accepts(option.range, value)) refuse(option, in_words(json));
-    member.of(values_) = std::move(value);
-  };
-  std::visit(set, option.member);
-  given_.push_back(&option);
+  if (!try_field(option, json)) refuse(option, in_words(json));
 }
 
-GenerateOptions RequestChanges::over(GenerateOptions options) const {
-  constexpr std::array<std::string_view, 5> kDraw = {"temperature", "top_k", "top_p", "min_p",
-                                                     "typical_p"};
-  for (const RequestOption* row : given_) {
-    if (std::find(kDraw.begin(), kDraw.end(), row->name) != kDraw.end()) {
-      options.sampling.greedy = false;
-    }
-  }
+bool RequestChanges::has(const RequestOption& option) const {
+  return std::any_of(given_.begin(), given_.end(),
+                     [&](const RequestOption* row) { return row->member == option.member; });
+}
+
+GenerateOptions RequestChanges::laid_over(GenerateOptions options) const {
   for (const RequestOption* row : given_) {
     std::visit([&](const auto& member) { member.of(options) = member.of(values_); }, row->member);
   }
+  if (has(request_option("max_new_tokens"))) options.max_length = 0;
+  if (has(request_option("min_new_tokens"))) {
+    options.min_length = 0;
+  } else if (has(request_option("min_length"))) {
+    options.sampling.min_new_tokens = 0;
+  }
+  return options;
+}
+
+GenerateOptions RequestChanges::over(GenerateOptions options) const {
+  for (const RequestOption* row : given_) {
+    if (shapes_a_draw(*row)) options.sampling.greedy = false;
+  }
+  options = laid_over(std::move(options));
   options.validate();
   return options;
 }
@@ -188,11 +261,6 @@ void GenerateOptions::validate() const {
       if (!accepts(row.range, value) && value != place.of(kDefaults)) refuse(row, in_words(value));
     };
     std::visit(check, row.member);
-  }
-  for (const std::vector<std::int32_t>& word : sampling.bad_words) {
-    if (word.empty() || *std::min_element(word.begin(), word.end()) < 0) {
-      throw UsageError("The ids of " + option("bad_words") + " must be lists of at least one id.");
-    }
   }
   if (best_of > 1 && best_of < answers) {
     throw UsageError(option("best_of") + " " + std::to_string(best_of) + " cannot give " +

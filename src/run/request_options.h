@@ -21,6 +21,7 @@ struct Member {
   auto& of(Options& options) const {
     return own != nullptr ? options.*own : options.sampling.*sampling;
   }
+  bool operator==(const Member&) const = default;
 
   T GenerateOptions::*own = nullptr;
   T SamplingOptions::*sampling = nullptr;
@@ -34,21 +35,28 @@ struct OptionRange {
 };
 
 inline constexpr const char* kSamplingGroup = "Sampling";
+inline constexpr const char* kBeamGroup = "Beam search";
 
 struct RequestOption {
   const char* name;        // of the JSON field; the flag is --name-with-hyphens
-  const char* short_flag;  // "-n", or empty
+  const char* other_flag;  // "-n" or "--stop-strings", whose field is another name; or empty
   std::variant<Member<bool>, Member<std::int64_t>, Member<std::uint64_t>, Member<double>,
                Member<EarlyStopping>, Member<std::vector<std::string>>,
-               Member<std::vector<std::pair<std::int32_t, float>>>>
+               Member<std::vector<std::int32_t>>, Member<std::vector<std::vector<std::int32_t>>>,
+               Member<std::vector<std::pair<std::int32_t, float>>>,
+               Member<std::vector<std::pair<std::vector<std::int32_t>, float>>>,
+               Member<std::pair<std::int64_t, double>>>
       member;
   const char* placeholder;  // of the value in --help; empty for a switch
   OptionRange range;
   const char* group;  // heading in --help
   const char* help;
+  bool opposite = false;  // a switch that turns its member off
 
   /// "--top-k"
   std::string flag() const;
+  /// "-n, --num-return-sequences", with this between them.
+  std::string flags(const char* separator) const;
   /// The member as a JSON field; null when it is off by a value that cannot be asked for.
   nlohmann::json value(const GenerateOptions& options) const;
   /// The default for --help; empty for switches, lists and the seed, which is drawn.
@@ -57,8 +65,12 @@ struct RequestOption {
 
 /// In the order of --help.
 std::span<const RequestOption> request_options();
-/// The row of that name. Throws UsageError when there is none.
+/// The row of that name, or of that other flag's; null when there is none.
+const RequestOption* find_request_option(std::string_view name);
+/// The same, but throws UsageError when there is none.
 const RequestOption& request_option(std::string_view name);
+/// Whether it plays a part only where a token is drawn: temperature and what follows it.
+bool shapes_a_draw(const RequestOption& option);
 
 /// The options that someone asked for, to be laid over defaults.
 class RequestChanges {
@@ -67,12 +79,21 @@ class RequestChanges {
   void set_words(const RequestOption& option, std::span<const std::string> words);
   /// Sets an option from a JSON field. Throws UsageError.
   void set_field(const RequestOption& option, const nlohmann::json& value);
-  /// `options` with the changes. Asking for temperature, top_k, top_p, min_p or typical_p asks for
-  /// sampling, even from a model that is greedy by default. Throws UsageError for options that do
-  /// not go together.
+  /// The same, but false for a value that is not legal.
+  bool try_field(const RequestOption& option, const nlohmann::json& value);
+  /// `options` with the changes. Of two limits for one length the one asked for counts; of both,
+  /// as in transformers, the number of new tokens.
+  GenerateOptions laid_over(GenerateOptions options) const;
+  /// The same for a person's wishes: asking for what shapes a draw asks for sampling, even from a
+  /// model that is greedy by default. Throws UsageError for options that do not go together.
   GenerateOptions over(GenerateOptions options) const;
+  /// Whether this option's member was set.
+  bool has(const RequestOption& option) const;
 
  private:
+  template <typename Value>
+  bool take(const RequestOption& option, const Member<Value>& member, Value value);
+
   std::vector<const RequestOption*> given_;
   GenerateOptions values_;
 };

@@ -1,5 +1,5 @@
-// As transformers' logits warpers (Temperature-, TopK-, TopP-, MinP-, TypicalLogitsWarper), in
-// double precision. The whole vocabulary is never sorted to keep a few tokens.
+// As transformers' logits warpers (Temperature-, TopK-, TopP-, MinP-, Typical-, Epsilon- and
+// EtaLogitsWarper), in double precision. The whole vocabulary is never sorted to keep a few tokens.
 #include "run/sampler.h"
 
 #include <algorithm>
@@ -51,12 +51,13 @@ std::optional<DeviceDraw> device_draw(const SamplingOptions& options, double uni
   known.repetition_penalty = options.repetition_penalty;
   known.greedy = options.greedy;
   if (options != known) return std::nullopt;
-  return DeviceDraw{.temperature = options.temperature,
-                    .top_p = options.top_p,
+  const bool best = options.takes_best();
+  return DeviceDraw{.temperature = best ? 1 : options.temperature,
+                    .top_p = best ? 1 : options.top_p,
                     .uniform = uniform,
                     .penalty = static_cast<float>(options.repetition_penalty),
                     .top_k = static_cast<std::int32_t>(options.top_k),
-                    .greedy = options.greedy};
+                    .greedy = best};
 }
 
 Sampler::Sampler(std::int64_t vocab) : row_(vocab) {
@@ -119,18 +120,33 @@ void Sampler::keep_top_p(double top_p) {
   }
 }
 
+/// Of the candidates' distribution, in nats.
+double Sampler::entropy() const {
+  const double sum = total();
+  double entropy = std::log(sum);
+  for (const auto& [token, weight] : candidates_) {
+    if (weight > 0) entropy -= weight / sum * std::log(weight);
+  }
+  return entropy;
+}
+
+/// Drops the candidates less likely than `epsilon`; always keeps the best.
+void Sampler::cut_off(double epsilon) {
+  double least = 0;
+  for (const Candidate& candidate : candidates_) least = std::max(least, candidate.probability);
+  least = std::min(least, epsilon * total());
+  std::erase_if(candidates_, [&](const Candidate& c) { return c.probability < least; });
+}
+
 /// Keeps the candidates whose surprise is closest to the entropy until they have `mass`, and ties
 /// with the last of them.
 void Sampler::keep_typical(double mass) {
   const double sum = total();
-  double entropy = 0;  // both in nats above the surprise of the best, whose weight is 1
-  for (const auto& [token, weight] : candidates_) {
-    if (weight > 0) entropy -= weight / sum * std::log(weight);
-  }
+  const double expected = entropy() - std::log(sum);
   using Distant = std::pair<double, Candidate>;  // from the entropy
   std::vector<Distant> heap;
   for (const Candidate& candidate : candidates_) {
-    heap.emplace_back(std::abs(std::log(candidate.probability) + entropy), candidate);
+    heap.emplace_back(std::abs(std::log(candidate.probability) + expected), candidate);
   }
   const auto farther = [](const Distant& a, const Distant& b) { return a.first > b.first; };
   std::make_heap(heap.begin(), heap.end(), farther);
@@ -155,7 +171,7 @@ std::span<const Candidate> Sampler::distribution(std::span<const float> logits,
   if (damaged) throw_not_a_number();
   std::copy(logits.begin(), logits.end(), row_.scores.begin());
   process_scores(row_, history, options);
-  if (options.greedy) {
+  if (options.takes_best()) {
     const auto best = std::max_element(row_.scores.begin(),
                                        row_.scores.end());  // the first one
     check_best(*best, logits);
@@ -173,6 +189,10 @@ std::span<const Candidate> Sampler::distribution(std::span<const float> logits,
     std::erase_if(candidates_, [&](const Candidate& c) { return c.probability < options.min_p; });
   }
   if (options.typical_p < 1) keep_typical(options.typical_p);
+  const double epsilon = options.epsilon_cutoff;
+  if (epsilon > 0 && epsilon < 1) cut_off(epsilon);
+  const double eta = options.eta_cutoff;
+  if (eta > 0 && eta < 1) cut_off(std::min(eta, std::sqrt(eta) * std::exp(-entropy())));
   const double sum = total();
   drop_improbable((1 - wanted) * sum);
   rank();

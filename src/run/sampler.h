@@ -1,6 +1,5 @@
-// From logits to a token, with Hugging Face's semantics and order: logit bias -> repetition penalty
-// -> no repeated n-grams -> bad words -> no early end -> temperature -> top-k -> top-p -> min-p ->
-// typical-p -> draw.
+// From logits to a token, with Hugging Face's semantics and order: process_scores() -> temperature
+// -> top-k -> top-p -> min-p -> typical-p -> epsilon and eta cutoff -> draw.
 #pragma once
 
 #include <array>
@@ -57,6 +56,8 @@ class Sampler {
   double take_candidates(std::int64_t top_k);
   void keep_top_p(double top_p);
   void keep_typical(double mass);
+  void cut_off(double epsilon);
+  double entropy() const;
   double drop_improbable(double droppable);
   double total() const;
   void rank();

@@ -1,6 +1,7 @@
 // The processors are transformers 5's SequenceBias-, RepetitionPenalty-, NoRepeatNGram-,
-// NoBadWords- and MinNewTokensLengthLogitsProcessor, in the order of its `generate` and, as there,
-// in float32.
+// NoBadWords-, MinNewTokensLength-, ForcedBOSToken-, ForcedEOSToken-, SuppressTokens- and
+// SuppressTokensAtBeginLogitsProcessor and its ExponentialDecayLengthPenalty, in the order of its
+// `generate` and, as there, in float32.
 #include "run/scores.h"
 
 #include <algorithm>
@@ -40,17 +41,45 @@ void forbid_repeated(std::vector<float>& scores, Ids history, std::size_t size) 
   }
 }
 
+/// Whether `ids` end in all of `sequence` but its last id.
+bool precede_last(Ids ids, Ids sequence) {
+  const Ids start = sequence.first(sequence.size() - 1);
+  return start.size() <= ids.size() &&
+         std::equal(start.begin(), start.end(), ids.last(start.size()).begin());
+}
+
 void forbid_bad_words(std::vector<float>& scores, const History& history,
                       const std::vector<std::vector<std::int32_t>>& words) {
   for (const Ids word : words) {
-    const Ids start = word.first(word.size() - 1);
-    if (start.size() > history.ids.size()) continue;
     // As in transformers, a text may end even if its end token is a bad word.
     const Ids& ends = history.end_ids;
-    if (start.empty() && std::find(ends.begin(), ends.end(), word.front()) != ends.end()) continue;
-    if (std::equal(start.begin(), start.end(), history.ids.last(start.size()).begin())) {
-      scores[static_cast<std::size_t>(word.back())] = kForbidden;
+    if (word.size() == 1 && std::find(ends.begin(), ends.end(), word.front()) != ends.end()) {
+      continue;
     }
+    if (precede_last(history.ids, word)) scores[static_cast<std::size_t>(word.back())] = kForbidden;
+  }
+}
+
+/// Forbids these ids; those beyond the vocabulary cannot come up.
+void forbid(std::vector<float>& scores, Ids ids) {
+  for (const std::int32_t id : ids) {
+    const auto i = static_cast<std::size_t>(id);
+    if (i < scores.size()) scores[i] = kForbidden;
+  }
+}
+
+/// Leaves these ids alone, all alike.
+void force(std::vector<float>& scores, Ids ids) {
+  if (ids.empty()) return;
+  std::fill(scores.begin(), scores.end(), kForbidden);
+  for (const std::int32_t id : ids) scores[static_cast<std::size_t>(id)] = 0;
+}
+
+void favour_end(std::vector<float>& scores, Ids ends, double factor) {
+  for (const std::int32_t id : ends) {
+    const auto i = static_cast<std::size_t>(id);
+    if (i >= scores.size() || !std::isfinite(scores[i])) continue;
+    scores[i] += std::abs(scores[i]) * static_cast<float>(factor - 1);
   }
 }
 
@@ -106,24 +135,31 @@ std::vector<TokenLogProbability> best_tokens(std::span<const float> scores, std:
 }
 
 void process_scores(ScoreRow& row, const History& history, const SamplingOptions& options) {
-  for (const auto& [id, bias] : options.logit_bias) {
-    row.scores[static_cast<std::size_t>(id)] += bias;
+  std::vector<float>& scores = row.scores;
+  for (const auto& [id, bias] : options.logit_bias) scores[static_cast<std::size_t>(id)] += bias;
+  for (const auto& [ids, bias] : options.sequence_bias) {
+    if (precede_last(history.ids, ids)) scores[static_cast<std::size_t>(ids.back())] += bias;
   }
   if (options.repetition_penalty != 1) {
     penalise(row, history.ids, static_cast<float>(options.repetition_penalty));
   }
   if (options.no_repeat_ngram_size > 0) {
-    forbid_repeated(row.scores, history.ids,
-                    static_cast<std::size_t>(options.no_repeat_ngram_size));
+    forbid_repeated(scores, history.ids, static_cast<std::size_t>(options.no_repeat_ngram_size));
   }
-  forbid_bad_words(row.scores, history, options.bad_words);
-  const auto generated = static_cast<std::int64_t>(history.ids.size()) - history.prompt;
-  if (generated >= options.min_new_tokens) return;
-  for (const std::int32_t id : history.end_ids) {
-    // The end ids of a checkpoint's files may lie beyond its vocabulary.
-    const auto i = static_cast<std::size_t>(id);
-    if (i < row.scores.size()) row.scores[i] = kForbidden;
+  forbid_bad_words(scores, history, options.bad_words);
+  const auto length = static_cast<std::int64_t>(history.ids.size());
+  const std::int64_t generated = length - history.prompt;
+  if (generated < options.min_new_tokens) forbid(scores, history.end_ids);
+  if (length == 1) force(scores, options.forced_bos_token_id);
+  if (length + 1 == history.longest) force(scores, options.forced_eos_token_id);
+  const auto& [begin, factor] = options.exponential_decay_length_penalty;
+  if (generated > begin) {
+    favour_end(scores, history.end_ids, std::pow(factor, static_cast<double>(generated - begin)));
   }
+  forbid(scores, options.suppress_tokens);
+  // A forced first token is not the first that these are for.
+  const bool forced = history.prompt <= 1 && !options.forced_bos_token_id.empty();
+  if (generated == (forced ? 1 : 0)) forbid(scores, options.begin_suppress_tokens);
 }
 
 void throw_not_a_number() {
@@ -134,8 +170,8 @@ void throw_not_a_number() {
 
 void throw_nothing_left() {
   throw Error("No token is left to go on with: " + option("bad_words") + ", " +
-              option("no_repeat_ngram_size") + " and " + option("min_new_tokens") +
-              " together forbid all of them.");
+              option("suppress_tokens") + ", " + option("no_repeat_ngram_size") + " and " +
+              option("min_new_tokens") + " together forbid all of them.");
 }
 
 }  // namespace aira

@@ -36,6 +36,7 @@ struct History {
   std::span<const std::int32_t> ids;           // prompt and generated
   std::int64_t prompt = 0;                     // how many of them are the prompt
   std::span<const std::int32_t> end_ids = {};  // tokens that end the text
+  std::int64_t longest = 0;                    // how many ids the text may have in the end
 };
 
 /// Memory for one row of a vocabulary of V.
@@ -47,8 +48,10 @@ struct ScoreRow {
   std::vector<std::uint8_t> seen;  // [V], scratch
 };
 
-/// Logit bias -> repetition penalty -> no repeated n-grams -> bad words -> no early end, on
-/// row.scores. A forbidden token gets -infinity. Ids in the options must be below V.
+/// Biases -> repetition penalty -> no repeated n-grams -> bad words -> no early end -> forced
+/// tokens
+/// -> ever likelier end -> suppressed tokens, on row.scores. A forbidden token gets -infinity. Ids
+/// of biases, bad words and forced tokens must be below V.
 void process_scores(ScoreRow& row, const History& history, const SamplingOptions& options);
 
 /// The error for logits that are NaN or infinite.

@@ -29,6 +29,10 @@ struct TaskContext {
   const Tokenizer& tokenizer;
   std::vector<std::int32_t> end_ids;
   std::int64_t context;
+
+  auto bytes_of() const {
+    return [this](std::int32_t id) { return tokenizer.bytes(id); };
+  }
 };
 
 /// What it yields goes into a mailbox as events, which run on the threads that hold its Ticket. All
@@ -105,7 +109,8 @@ class Task {
 };
 
 /// Answers by sampling, by beam search, and the log-likelihood of a text. Of the options,
-/// max_new_tokens fits the context, and stop and bad_words are complete.
+/// max_new_tokens fits the context and is the only limit, as min_new_tokens is the only minimum;
+/// eos_token_id, stop and bad_words are complete.
 std::shared_ptr<Task> make_answer_task(GenerateRequest request, Listener listener,
                                        const TaskContext& context);
 std::shared_ptr<Task> make_beam_task(GenerateRequest request, Listener listener,

@@ -65,7 +65,7 @@ class Same(CliTest):
     def test_json_lines_do_not_depend_on_the_batch(self):
         ways = ({}, {"num_return_sequences": 2}, {"num_beams": 3}, {"best_of": 3},
                 {"greedy": True, "logprobs": 2}, {"seed": 4}, {"max_new_tokens": 1},
-                {"max_new_tokens": 60, "stop": "a"}, {"temperature": 0}, {"num_beams": 99})
+                {"max_new_tokens": 60, "stop": "a"}, {"temperature": -1}, {"num_beams": 99})
         lines = [json.dumps({"id": i, "question": text, **ways[i % len(ways)]})
                  for i, text in enumerate(self.QUESTIONS)]
         results = {}

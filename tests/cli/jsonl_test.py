@@ -129,7 +129,7 @@ class JsonLines(CliTest):
         self.bad('{"question": "a", "question": "b"}', "twice")
 
     def test_bad_options(self):
-        for key, values in {"temperature": [0, -1, "1", None, True], "top_p": [0, 1.5, []],
+        for key, values in {"temperature": [-1, "1", None, True], "top_p": [-1, 1.5, []],
                             "top_k": [-1, 1.5, "3"], "repetition_penalty": [0, -2],
                             "max_new_tokens": [0, 1.5], "greedy": [1, "true"],
                             "seed": [-1, 1.5, "1"], "num_return_sequences": [0, "2"],

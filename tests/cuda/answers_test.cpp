@@ -41,7 +41,7 @@ struct Whole {
   std::unique_ptr<Backend> backend;
   Model model;
   Tokenizer tokenizer = Tokenizer::load(files);
-  Prompts prompts{tokenizer, model.config.eos, read_generation_config(files).eos};
+  Prompts prompts{tokenizer, model.config.eos, std::vector{2, 3}};
   Scheduler scheduler;
 };
 

@@ -15,14 +15,20 @@ import random
 
 import torch
 from model import OUT as MODELS_DIR, load_tensors, rounded
-from transformers import GenerationConfig, GPT2Config, GPT2LMHeadModel
+from tokenizers import Tokenizer, decoders, models
+from transformers import (
+    GenerationConfig,
+    GPT2Config,
+    GPT2LMHeadModel,
+    PreTrainedTokenizerFast,
+)
 
 OUT = MODELS_DIR.parent / "beams"
 MARGIN = 3e-4
 LOWEST = -1e8  # below: transformers' marks for what does not exist
 
 GRID = list(itertools.product((True, False, "never"), (0.3, 1.0, -0.5, 2.0), (2, 3, 5), (1.0, 1.2)))
-# Processors that come beside the grid; "best" and "ends" are filled in for a prompt.
+# Processors and stop texts that come beside the grid; words are filled in for a prompt.
 EXTRAS = [
     dict(no_repeat_ngram_size=2),
     dict(min_new_tokens=6),
@@ -31,6 +37,12 @@ EXTRAS = [
     dict(renormalize_logits=True, repetition_penalty=1.3),
     dict(renormalize_logits=True, bad_words="best", logit_bias="ends"),
     dict(no_repeat_ngram_size=3, min_new_tokens=4, logit_bias="ends", repetition_penalty=1.1),
+    dict(stop="across"),
+    dict(stop="short"),
+    dict(stop="start", no_repeat_ngram_size=2),
+    dict(suppress_tokens="first", begin_suppress_tokens="second"),
+    dict(forced_eos_token_id="end", exponential_decay_length_penalty=[2, 0.9]),
+    dict(sequence_bias="pairs", forced_eos_token_id="end", stop="across"),
 ]
 
 
@@ -69,26 +81,45 @@ class Watched(GPT2LMHeadModel):
         return super()._check_early_stop_heuristic(**now)
 
 
+def digits(ids):
+    """A token's text is its id."""
+    return "".join(map(str, ids))
+
+
+def tokenizer_of(vocab):
+    tokenizer = Tokenizer(models.WordLevel({str(i): i for i in range(vocab)}, unk_token="0"))
+    tokenizer.decoder = decoders.ByteLevel()
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer)
+
+
+def stopped(prompt, generated, stops):
+    known = len(digits(prompt + generated[:-1]))
+    text = digits(prompt + generated)
+    return any(stop in text[max(0, known - len(stop) + 1):] for stop in stops)
+
+
 def search(model, prompt, end_ids, options):
     """The hypotheses, or None when rounding could change them."""
     options = dict(options)
     bias, words = options.pop("logit_bias", None), options.pop("bad_words", None)
+    sequences, stops = options.pop("sequence_bias", None), options.pop("stop", None)
     config = GenerationConfig(
         do_sample=False, pad_token_id=0, eos_token_id=end_ids or None,
         return_dict_in_generate=True, output_scores=True, bad_words_ids=words,
-        sequence_bias=bias and [[[i], b] for i, b in bias], **options)
+        sequence_bias=sequences or bias and [[[i], b] for i, b in bias], stop_strings=stops,
+        **options)
     model.generation_config.eos_token_id = None
     model.margin, model.heuristic = float("inf"), 0
     ids = torch.tensor([prompt])
-    out = model.generate(ids, attention_mask=torch.ones_like(ids), generation_config=config)
-    if model.margin < MARGIN:
+    out = model.generate(ids, attention_mask=torch.ones_like(ids), generation_config=config,
+                         tokenizer=stops and tokenizer_of(model.config.vocab_size))
+    if model.margin < MARGIN or float(out.sequences_scores.min()) < LOWEST:
         return None
     found = []
     for row, score, beams in zip(out.sequences, out.sequences_scores.tolist(), out.beam_indices):
-        assert score > LOWEST
         length = int((beams >= 0).sum())
         generated = row[len(prompt):len(prompt) + length].tolist()
-        ended = generated[-1] in end_ids
+        ended = generated[-1] in end_ids or stopped(prompt, generated, stops or [])
         assert ended or length == options["max_new_tokens"]
         found.append({"ids": generated, "score": rounded([score])[0], "ended": ended})
     return found
@@ -114,11 +145,16 @@ def cases_for(model, prompt, count, number, rng):
     fill = {"best": [[best[0]], best[1:3], [ends[0]]],
             "ends": [[i, 1.5] for i in ends] + [[best[1], -0.5]]}
     fill["ends"] = sorted(dict(fill["ends"]).items())
+    text = digits(best[1:4])
+    fill |= {"across": [text[1:-1]], "short": [text[:2], "no"],
+             "start": [str(prompt[-1])[-1] + str(best[0])[0], text],
+             "first": [best[0]], "second": [best[1], best[2]], "end": ends[:2],
+             "pairs": [[best[:2], -2.0], [best[1:4], 1.5], [[ends[0]], 0.25]]}
     wanted = [dict(early_stopping=e, length_penalty=p, num_beams=n, repetition_penalty=r)
               for e, p, n, r in GRID]
     for i, extra in enumerate(EXTRAS):
         for early, penalty in ((True, 1.0), (False, 0.3), ("never", 2.0)):
-            more = {k: fill[v] if v in ("best", "ends") else v for k, v in extra.items()}
+            more = {k: fill[v] if isinstance(v, str) else v for k, v in extra.items()}
             wanted.append(dict(early_stopping=early, length_penalty=penalty,
                                num_beams=(2, 3, 5, 4)[i % 4], **more))
     cases = []

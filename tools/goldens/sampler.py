@@ -3,8 +3,8 @@
 
 transformers' own processors in float64, built and ordered by its own `_get_logits_processor`. A
 combination is left out when rounding could decide it: when a cut by mass runs between two equal
-scores or the cumulative probability is within 1e-6 of it, or a probability is that near to min-p's
-bound. So is one that forbids every token.
+scores or the cumulative probability is within 1e-6 of it, or a probability is that near to the
+bound of min-p or of a cutoff. So is one that forbids every token.
 
   pip install -r tools/goldens/requirements.txt && python tools/goldens/sampler.py
 """
@@ -15,6 +15,9 @@ import pathlib
 import torch
 from transformers import GenerationConfig, GPT2Config, GPT2LMHeadModel
 from transformers.generation.logits_process import (
+    EpsilonLogitsWarper,
+    EtaLogitsWarper,
+    ExponentialDecayLengthPenalty,
     MinPLogitsWarper,
     TopPLogitsWarper,
     TypicalLogitsWarper,
@@ -79,6 +82,29 @@ SETTINGS = [
          top_k=9, top_p=0.9, min_p=0.01, typical_p=0.95),
     dict(repetition_penalty=1.2, temperature=0.8, top_k=15, typical_p=0.7, bad_words=2,
          renormalize_logits=True),
+    dict(epsilon_cutoff=3e-4),
+    dict(epsilon_cutoff=0.03),
+    dict(epsilon_cutoff=0.6),
+    dict(eta_cutoff=1e-3),
+    dict(eta_cutoff=0.07),
+    dict(eta_cutoff=0.8),
+    dict(temperature=1.4, typical_p=0.8, epsilon_cutoff=0.01, eta_cutoff=0.02),
+    dict(sequence_bias=0),
+    dict(sequence_bias=1),
+    dict(sequence_bias=1, logit_bias=0, repetition_penalty=1.3),
+    dict(suppress_tokens=0),
+    dict(begin_suppress_tokens=0),
+    dict(begin_suppress_tokens=0, forced_bos_token_id=0),
+    dict(forced_bos_token_id=0),
+    dict(forced_bos_token_id=1, repetition_penalty=1.2),
+    dict(forced_eos_token_id=0, max_length=1),
+    dict(forced_eos_token_id=1, max_length=1, suppress_tokens=0, top_k=5),
+    dict(forced_eos_token_id=1, max_length=2),
+    dict(exponential_decay_length_penalty=[0, 1.5]),
+    dict(exponential_decay_length_penalty=[2, 1.1]),
+    dict(exponential_decay_length_penalty=[1, 0.4], min_new_tokens=2, temperature=0.7),
+    dict(exponential_decay_length_penalty=[-1, 1.3], sequence_bias=0, suppress_tokens=0,
+         no_repeat_ngram_size=2, top_p=0.9, eta_cutoff=1e-3),
 ]
 
 
@@ -112,7 +138,8 @@ def vectors():
 def shape_of(logits, history):
     """How many ids of the history are the prompt, and the end ids."""
     vocab = len(logits)
-    return max(0, len(history) - 3), sorted({vocab - 1, vocab // 2})
+    prompt = len(history) - 3 if len(history) > 3 else len(history)
+    return prompt, sorted({vocab - 1, vocab // 2})
 
 
 def filled_in(setting, logits, history):
@@ -134,6 +161,23 @@ def filled_in(setting, logits, history):
         some = [0, vocab // 3, vocab - 1, *(history[-1:])]
         biases = [{best: -1.5}, {i: 0.75 * n - 1.0 for n, i in enumerate(some)}]
         setting["logit_bias"] = sorted(biases[setting["logit_bias"]].items())
+    if "sequence_bias" in setting:
+        tail = tail or [0]  # no single id in the second: logit_bias may have it
+        after = [*tail, (best + 1) % vocab]
+        lists = [
+            [[[best], -1.25], [[vocab - 1], 0.5]],
+            [[after, 2.5], [[*tail[1:], best, best], 1.5], [[7 % vocab, *after], -3.0],
+             [[*tail[-1:], best], -0.75]],
+        ]
+        setting["sequence_bias"] = lists[setting["sequence_bias"]]
+    for name in ("suppress_tokens", "begin_suppress_tokens"):
+        if name in setting:
+            setting[name] = [best, 1 % vocab, vocab + 3]  # the last is no token
+    if "forced_bos_token_id" in setting:
+        setting["forced_bos_token_id"] = [[0], [best, vocab // 3]][setting["forced_bos_token_id"]]
+    if "forced_eos_token_id" in setting:
+        setting["forced_eos_token_id"] = [[vocab // 2], end_ids][setting["forced_eos_token_id"]]
+        setting["max_length"] += len(history)
     return setting
 
 
@@ -142,8 +186,9 @@ def processors(setting, prompt, end_ids):
     options = {**OFF, **setting}
     bias = options.pop("logit_bias", None)
     words = options.pop("bad_words", None)
+    sequences = options.pop("sequence_bias", [])
     config = GenerationConfig(do_sample=True, eos_token_id=end_ids, pad_token_id=0, **options,
-                              sequence_bias=bias and [[[i], b] for i, b in bias],
+                              sequence_bias=[[[i], b] for i, b in bias or []] + sequences or None,
                               bad_words_ids=words)
     MODEL._prepare_special_tokens(config)
     return MODEL._get_logits_processor(config, input_ids_seq_length=prompt, device="cpu")
@@ -171,6 +216,12 @@ def is_clear(processor, scores):
         ratio = scores.softmax(-1) / scores.softmax(-1).max()
         near = (ratio - processor.min_p).abs() < MARGIN * processor.min_p
         return not bool((near & (ratio != 1)).any())
+    if isinstance(processor, (EpsilonLogitsWarper, EtaLogitsWarper)):
+        probabilities, least = scores.softmax(-1), torch.as_tensor(processor.epsilon).double()
+        if isinstance(processor, EtaLogitsWarper):
+            entropy = torch.distributions.Categorical(logits=scores).entropy()
+            least = torch.min(least, least.sqrt() * torch.exp(-entropy))
+        return not bool(((probabilities - least).abs() < MARGIN * least).any())
     if isinstance(processor, TypicalLogitsWarper):
         normalized = torch.log_softmax(scores, -1)
         entropy = -(normalized * normalized.exp()).nansum()
@@ -189,10 +240,18 @@ def warped(logits, history, setting):
     prompt, end_ids = shape_of(logits, history)
     scores = logits.double()[None]
     ids = torch.tensor([history], dtype=torch.long)
-    for processor in processors(setting, prompt, end_ids):
+    try:
+        steps = processors(setting, prompt, end_ids)
+    except ValueError:  # a forced token is suppressed
+        return None
+    for processor in steps:
         if not is_clear(processor, scores):
             return None
-        scores = processor(ids, scores)
+        before, scores = scores, processor(ids, scores)
+        if isinstance(processor, ExponentialDecayLengthPenalty):  # in float32 by `generate`
+            single = processor(ids, before.float()).double()
+            if bool(((single - scores).abs() > MARGIN * 10).any()):
+                return None
         if bool((scores == -float("inf")).all()):
             return None
     assert scores.dtype == torch.float64
