@@ -94,7 +94,7 @@ Engine::Impl::Impl(EngineOptions given)
       tokenizer(timed(info.tokenizer_seconds, [&] { return Tokenizer::load(options.files); })),
       backend(coming.get()),
       cache(options.cache_folder, options.files, *backend, options.dtype),
-      model(timed(info.weights_seconds, [&] { return cache.load(); })),
+      model(timed(info.weights_seconds, [&] { return cache.load(options.notice); })),
       prompts(tokenizer, model.config.eos, generation.eos),
       scheduler(model, tokenizer, *backend, threads, prompts.end_ids(), options.max_sequences) {
   info.backend = backend->description();
