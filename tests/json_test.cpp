@@ -67,6 +67,31 @@ const Refused kRefused[] = {
 };
 INSTANTIATE_TEST_SUITE_P(All, RefusedJson, ::testing::ValuesIn(kRefused));
 
+TEST(ParsePythonJson, TakesWhatPythonWrites) {
+  const auto root = parse_python_json(
+      R"({"a": NaN, "b": [-Infinity, Infinity, -1], "c": "NaN \" Infinity \\", "a": 2, "\"NaN": 3})",
+      "f");
+  EXPECT_EQ(root.dump(),
+            R"({"\"NaN":3,"a":2,"b":["-Infinity","Infinity",-1],"c":"NaN \" Infinity \\"})");
+  EXPECT_EQ(parse_python_json("NaN", "f"), "NaN");
+}
+
+TEST(ParsePythonJson, RefusesTheRest) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"\xEF\xBB\xBF{}", "f begins with a byte order mark"},
+      {"{\"a\": nan}", "not valid JSON (line 1, byte 8)"},
+      {"{\"a\": -NaN}", "not valid JSON"},
+      {"{\"a\": NaNNaN}", "not valid JSON"},
+      {"{\"a\": \"\\", "not valid JSON"},
+      {"\\", "not valid JSON"},
+      {"", "not valid JSON"},
+  };
+  for (const auto& [text, cause] : cases) {
+    EXPECT_THAT(error_of([&] { parse_python_json(text, "f"); }),
+                AllOf(HasSubstr(cause), EndsWith(".")));
+  }
+}
+
 // Whatever a caller reads itself is empty in the result, and places in messages stay right.
 TEST(ParseJson, LeavesContentToACaller) {
   const std::string text = "{\"a\": {\"b\": {not json}, \"c\": [[1]]},\n \"b\": {\"x\": 1}}";

@@ -1,6 +1,7 @@
 // Mapped files, the lookup of a model's files by name, and untrusted text in messages.
 #include "aira/model_files.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -66,6 +67,15 @@ TEST(ModelFiles, AFileOutlivesItsFinder) {
   EXPECT_EQ(file.text(), "bytes");
 }
 
+TEST(ModelFiles, OpenAFileOnce) {
+  const TemporaryFolder folder;
+  folder.write("f", "bytes");
+  const ModelFiles files = ModelFiles::from_folder(folder.path());
+  const File file = files.require("f");
+  const ModelFiles copy = files;
+  EXPECT_EQ(copy.require("f").data, file.data);
+}
+
 TEST(ModelFiles, RefusesNamesThatLeaveTheFolder) {
   const TemporaryFolder folder;
   const ModelFiles files = ModelFiles::from_folder(folder.path());
@@ -89,6 +99,38 @@ TEST(ModelFiles, TheFingerprintChangesWithTheFilesThatAreMeant) {
   EXPECT_EQ(fingerprint(), one);
   folder.write("config.json", "[]");
   EXPECT_NE(fingerprint(), one);
+}
+
+// Same name, size and time of modification; what the time of change says is left out here.
+TEST(ModelFiles, TheFingerprintSeesOtherContent) {
+  const TemporaryFolder folder;
+  const auto digest = [&](const std::string& content) {
+    folder.write("x.safetensors", content);
+    const std::string all = ModelFiles::from_folder(folder.path()).fingerprint({".safetensors"});
+    return all.substr(all.rfind(' '));
+  };
+  const std::string content(100'003, 'x');
+  const std::string first = digest(content);
+  EXPECT_EQ(digest(content), first);
+  for (const std::size_t at : {0, 16383, 50000, 100'002}) {
+    std::string other = content;
+    other[at] = 'y';
+    EXPECT_NE(digest(other), first) << at;
+  }
+}
+
+TEST(ModelFiles, TheFingerprintSeesThatATimeWasSetBack) {
+  const TemporaryFolder folder;
+  folder.write("x.safetensors", "x");
+  const std::string path = folder.path("x.safetensors");
+  const auto fingerprint = [&] {
+    const timespec times[2] = {{1, 0}, {1, 0}};
+    EXPECT_EQ(::utimensat(AT_FDCWD, path.c_str(), times, 0), 0);
+    return ModelFiles::from_folder(folder.path()).fingerprint({".safetensors"});
+  };
+  const std::string first = fingerprint();
+  EXPECT_THAT(first, HasSubstr("x.safetensors 1 1.0 "));
+  while (fingerprint() == first) continue;  // until the clock ticks
 }
 
 TEST(ModelFiles, AFingerprintMindsNothingThatLiesBesideTheModel) {

@@ -8,8 +8,10 @@ namespace aira::reference {
 namespace {
 
 constexpr double kUnit = std::numeric_limits<float>::epsilon() / 2;
-/// Steepest slope of any activation here (GELU's is 1.13 at x = 1.4).
-constexpr double kSteepest = 1.13;
+/// Steepest slope of an activation up to x (hardswish's is 1.5 at x = 3).
+double steepest(Activation activation, double x) {
+  return activation == Activation::kRelu2 ? 2 * std::max(x, 1.0) : 1.5;
+}
 /// Roundings inside an activation: exp, division, a short polynomial.
 constexpr double kActivationRoundings = 16;
 
@@ -96,17 +98,40 @@ Numbers int8_error(const Linear& shape, const std::vector<float>& x, const std::
 }
 
 double activate(double x, Activation activation) {
+  const double gelu = 0.5 * x * std::erfc(-x / std::sqrt(2.0));
   switch (activation) {
     case Activation::kNone:
       return x;
     case Activation::kGeluTanh:
       return 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
     case Activation::kGeluErf:
-      return 0.5 * x * std::erfc(-x / std::sqrt(2.0));
+      return gelu;
+    case Activation::kGelu10:
+      return std::clamp(gelu, -10.0, 10.0);
+    case Activation::kQuickGelu:
+      return x / (1 + std::exp(-1.702 * x));
     case Activation::kRelu:
       return std::max(x, 0.0);
+    case Activation::kRelu2:
+      return std::pow(std::max(x, 0.0), 2);
+    case Activation::kRelu6:
+      return std::clamp(x, 0.0, 6.0);
+    case Activation::kLeakyRelu:
+      return x >= 0 ? x : 0.01 * x;
     case Activation::kSilu:
       return x / (1 + std::exp(-x));
+    case Activation::kHardSwish:
+      return x * std::clamp(x + 3, 0.0, 6.0) / 6;
+    case Activation::kMish:
+      return x * std::tanh(std::log1p(std::exp(x)));
+    case Activation::kSigmoid:
+      return 1 / (1 + std::exp(-x));
+    case Activation::kTanh:
+      return std::tanh(x);
+    case Activation::kLaplace:
+      return 0.5 * std::erfc((0.707107 - x) / (0.282095 * std::sqrt(2.0)));
+    case Activation::kSqrtSoftplus:
+      return std::sqrt(std::log1p(std::exp(x)));
   }
   return x;
 }
@@ -129,7 +154,9 @@ Result linear(const Linear& shape, const Numbers& x, const Numbers& w, const Num
       double tolerance = (kUnit * static_cast<double>(roundings) + shape.input_unit) * magnitude;
       if (shape.activation != Activation::kNone) {
         // An activation near its zero is as exact as its argument's magnitude allows.
-        tolerance = kSteepest * tolerance + kUnit * kActivationRoundings * std::abs(sum);
+        const double size = std::max(std::abs(sum), std::abs(y));
+        tolerance = steepest(shape.activation, std::abs(sum) + tolerance) * tolerance +
+                    kUnit * kActivationRoundings * size;
       }
       if (shape.residual) {
         y += residual[r * shape.out + o];

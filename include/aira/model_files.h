@@ -29,25 +29,33 @@ class ModelFiles {
   static ModelFiles from_memory(std::string label,
                                 std::function<std::optional<File>(const std::string&)> find);
 
-  /// The file `name`, or nothing when it does not exist. Throws Error when it cannot be read, and
-  /// for names with a path separator or "..", which may come from an untrusted index.
+  /// The file `name`, opened once, or nothing when it does not exist. Throws Error when it cannot
+  /// be read, and for names with a path separator or "..", which may come from an untrusted index.
   std::optional<File> find(const std::string& name) const;
   /// The same, but a missing file is an Error.
   File require(const std::string& name) const;
 
-  /// Changes when any file whose name ends in one of `endings` does: the name, size, modification
-  /// time and a digest of the first bytes of each. Never throws Error; empty for files in memory.
+  /// Changes when any file whose name ends in one of `endings` does: the name, size, times and a
+  /// digest of samples of each. What it misses: other bytes between the samples in a file system
+  /// that shows no time of change (squashfs, say). Never throws Error; empty for files in memory.
   std::string fingerprint(std::initializer_list<std::string_view> endings) const;
 
   /// The folder's path or the label.
   const std::string& place() const { return place_; }
 
+  /// The same model with the LoRA adapter in that folder (PEFT), merged when it is loaded.
+  ModelFiles with_adapter(ModelFiles adapter) const;
+  /// Its folder; null without one.
+  const ModelFiles* adapter() const { return adapter_.get(); }
+
  private:
   ModelFiles(std::string place, std::function<std::optional<File>(const std::string&)> find);
+  std::string fingerprint_of(const std::string& name) const;
 
   std::string place_;
   bool is_folder_ = false;
   std::function<std::optional<File>(const std::string&)> find_;
+  std::shared_ptr<const ModelFiles> adapter_;
 };
 
 }  // namespace aira

@@ -183,6 +183,7 @@ Action parse_command_line(int argc, const char* const* argv) {
 void add_model_options(CLI::App& app, CommonOptions& options, bool computes) {
   app.option_defaults()->group("Model");
   add_text(app, "-m,--model", options.model, "MODEL", "Folder, or hub id in the local cache");
+  add_text(app, "--adapter", options.adapter, "FOLDER", "LoRA adapter (PEFT) to merge into it");
   if (!computes) return;
   add_value(
       app, "--device", "DEVICE", "auto (a GPU if there is one), cpu or cuda", "auto, cpu or cuda",

@@ -59,7 +59,8 @@ void parse_words(CLI::App& app, std::span<const char* const> words);
 // What the commands' options have in common.
 
 struct CommonOptions {
-  std::optional<std::string> model;  // folder or hub id
+  std::optional<std::string> model;    // folder or hub id
+  std::optional<std::string> adapter;  // folder
   Device device = Device::kAuto;
   DType dtype = DType::kF16;
   int threads = 0;                  // 0 = one per usable core
@@ -69,7 +70,7 @@ struct CommonOptions {
   bool quiet = false;
 };
 
-/// -m; for a command that computes also --device, --dtype and -t. To be called first.
+/// -m and --adapter; for a command that computes also --device, --dtype and -t. To be called first.
 void add_model_options(CLI::App& app, CommonOptions& options, bool computes);
 /// -q. To be called last.
 void add_quiet(CLI::App& app, CommonOptions& options);

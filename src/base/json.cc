@@ -1,5 +1,5 @@
 // nlohmann::json does the parsing; its callback bounds depth and size and sees every key, so that
-// a key given twice is an error and not "the last one wins".
+// a key given twice is an error and not "the last one wins", unless Python's rules are asked for.
 #include "base/json.h"
 
 #include <algorithm>
@@ -38,8 +38,8 @@ struct Cursor {
 /// A parse under watch: each open object or list has an entry in keys_ and path_.
 class Watch {
  public:
-  Watch(std::string_view text, const std::string& where, const ReadContent& read)
-      : text_(text), where_(where), read_(read), at_(text.data()) {}
+  Watch(std::string_view text, const std::string& where, const ReadContent& read, bool last_counts)
+      : text_(text), where_(where), read_(read), last_counts_(last_counts), at_(text.data()) {}
 
   json parse() {
     const char* end = text_.data() + text_.size();
@@ -74,7 +74,7 @@ class Watch {
     path_.emplace_back();
   }
   void add_key(const std::string& key) {
-    if (!keys_.back().insert(key).second) {
+    if (!keys_.back().insert(key).second && !last_counts_) {
       throw Error(where_ + " has " + quote(key) + " twice in one JSON object.");
     }
     path_.back() = key;
@@ -83,6 +83,7 @@ class Watch {
   std::string_view text_;
   const std::string& where_;
   const ReadContent& read_;
+  bool last_counts_;
   const char* at_;
   std::size_t skipped_ = 0;
   std::vector<std::set<std::string>> keys_;
@@ -109,11 +110,31 @@ std::string words(IntegerRange range) {
   return "a whole number from " + std::to_string(range.from) + " to " + std::to_string(range.to);
 }
 
-}  // namespace
+/// `text` with NaN, Infinity and -Infinity between quotes.
+std::string with_quoted_constants(std::string_view text) {
+  std::string result;
+  result.reserve(text.size());
+  bool in_string = false;
+  while (!text.empty()) {
+    std::size_t length = in_string && text.front() == '\\' ? 2 : 1;
+    if (text.front() == '"') in_string = !in_string;
+    bool constant = false;
+    for (const std::string_view name : {"NaN", "Infinity", "-Infinity"}) {
+      if (in_string || !text.starts_with(name)) continue;
+      constant = true;
+      length = name.size();
+    }
+    const std::string_view token = text.substr(0, length);
+    constant ? result.append(1, '"').append(token).append(1, '"') : result.append(token);
+    text.remove_prefix(token.size());
+  }
+  return result;
+}
 
-json parse_json(std::string_view text, const std::string& where, const ReadContent& read) {
+json parse(std::string_view text, const std::string& where, const ReadContent& read,
+           bool last_counts) {
   if (text.size() > kMaxBytes) throw Error(where + " is too long for JSON of its kind.");
-  Watch watch(text, where, read);
+  Watch watch(text, where, read, last_counts);
   try {
     return watch.parse();
   } catch (const json::parse_error& error) {
@@ -124,6 +145,21 @@ json parse_json(std::string_view text, const std::string& where, const ReadConte
   } catch (const json::out_of_range&) {
     throw Error(where + " holds a number that is too large for a double.");
   }
+}
+
+}  // namespace
+
+json parse_json(std::string_view text, const std::string& where, const ReadContent& read) {
+  return parse(text, where, read, false);
+}
+
+json parse_python_json(std::string_view text, const std::string& where) {
+  if (text.starts_with("\xEF\xBB\xBF")) {
+    throw Error(where +
+                " begins with a byte order mark, which transformers refuses as well; save " +
+                "it as UTF-8 without one.");
+  }
+  return parse(with_quoted_constants(text), where, nullptr, true);
 }
 
 std::string position_in(std::string_view text, std::size_t at) {

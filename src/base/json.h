@@ -25,6 +25,11 @@ using ReadContent =
 nlohmann::json parse_json(std::string_view text, const std::string& where,
                           const ReadContent& read = nullptr);
 
+/// The same by the rules of Python's json, for files that Python programs write: of a key given
+/// twice the last counts; NaN, Infinity and -Infinity are let through, as strings of these names;
+/// a byte order mark is refused.
+nlohmann::json parse_python_json(std::string_view text, const std::string& where);
+
 /// "line 3, byte 17": the place of byte `at` of `text`, both counted from 1.
 std::string position_in(std::string_view text, std::size_t at);
 

@@ -38,22 +38,57 @@ inline V gelu_tanh(V x) {
   return times_sigmoid(x, (x + cubic) * broadcast(1.5957691216F));  // 2 sqrt(2 / pi)
 }
 
+/// What has no vector formula here goes through the C library, number by number.
+template <typename Function>
+inline V each_lane(V x, const Function& function) {
+  float lanes[kWidth];
+  store(lanes, x);
+  for (float& lane : lanes) lane = function(lane);
+  return load(lanes);
+}
+
+/// NaN stays NaN: max and min give their second argument then.
 inline V activate(V x, Activation activation) {
+  const V zero{};
+  const auto gelu = [](float a) { return 0.5F * a * ::erfcf(a * -0.70710678F); };
   switch (activation) {
     case Activation::kNone:
       return x;
     case Activation::kGeluTanh:
       return gelu_tanh(x);
+    case Activation::kGeluErf:
+      return each_lane(x, gelu);
+    case Activation::kGelu10:
+      return min(broadcast(10.0F), each_lane(x, gelu));
+    case Activation::kQuickGelu:
+      return times_sigmoid(x, x * broadcast(1.702F));
+    case Activation::kRelu:
+      return max(zero, x);
+    case Activation::kRelu2:
+      return max(zero, x) * max(zero, x);
+    case Activation::kRelu6:
+      return min(broadcast(6.0F), max(zero, x));
+    case Activation::kLeakyRelu:
+      return max(x * broadcast(0.01F), x);
     case Activation::kSilu:
       return times_sigmoid(x, x);
-    case Activation::kRelu:
-      return max(V{}, x);  // NaN stays NaN: max gives its second argument then
-    case Activation::kGeluErf: {
-      float lanes[kWidth];
-      store(lanes, x);
-      for (float& lane : lanes) lane = 0.5F * lane * ::erfcf(lane * -0.70710678F);
-      return load(lanes);
+    case Activation::kHardSwish:
+      return x * min(broadcast(6.0F), max(zero, x + broadcast(3.0F))) / broadcast(6.0F);
+    case Activation::kMish: {
+      // tanh(log(1 + e)) = n / (n + 2) with n = e (e + 2); from 20 on that is 1.
+      const V e = exp(min(broadcast(20.0F), x));
+      const V n = e * (e + broadcast(2.0F));
+      return x * (n / (n + broadcast(2.0F)));
     }
+    case Activation::kSigmoid:
+      return times_sigmoid(broadcast(1.0F), x);
+    case Activation::kTanh:
+      return each_lane(x, [](float a) { return ::tanhf(a); });
+    case Activation::kLaplace:  // the normal distribution with mean 0.707107, deviation 0.282095
+      return each_lane(
+          x, [](float a) { return 0.5F * ::erfcf((a - 0.707107F) * (-0.70710678F / 0.282095F)); });
+    case Activation::kSqrtSoftplus:
+      return each_lane(x, [](float a) { return ::sqrtf(a > 20.0F ? a : ::log1pf(::expf(a))); });
   }
   return x;
 }

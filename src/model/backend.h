@@ -30,7 +30,13 @@ struct Row {
   bool prompt = false;
 };
 
-enum class Activation : std::uint8_t { kNone, kGeluTanh, kGeluErf, kRelu, kSilu };
+/// Those of transformers' ACT2FN that have no parameters of their own; kNone is its "linear".
+// clang-format off
+enum class Activation : std::uint8_t {
+  kNone, kGeluTanh, kGeluErf, kGelu10, kQuickGelu, kRelu, kRelu2, kRelu6, kLeakyRelu, kSilu,
+  kHardSwish, kMish, kSigmoid, kTanh, kLaplace, kSqrtSoftplus,
+};
+// clang-format on
 
 /// What `linear` does to each output before storing it: out = residual + activation(x W + bias).
 struct Epilogue {

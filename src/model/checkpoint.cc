@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <utility>
 
@@ -17,14 +18,42 @@ namespace {
 using nlohmann::json;
 using Tensors = std::map<std::string, HostTensor>;
 
-constexpr const char* kSingle = "model.safetensors";
-constexpr const char* kIndex = "model.safetensors.index.json";
-constexpr const char* kPickles[] = {"pytorch_model.bin", "pytorch_model.bin.index.json"};
+/// Where weights may be, in the order in which transformers looks; an index names shards.
+struct Format {
+  const char* single;
+  const char* index;
+  std::vector<HostTensor> (*read)(const File& file, const Ignored& ignored);
+};
+constexpr Format kModelFormats[] = {
+    {"model.safetensors", "model.safetensors.index.json", &read_safetensors},
+    {"pytorch_model.bin", "pytorch_model.bin.index.json", &read_torch_file},
+};
+constexpr Format kAdapterFormats[] = {
+    {"adapter_model.safetensors", nullptr, &read_safetensors},
+    {"adapter_model.bin", nullptr, &read_torch_file},
+};
+/// Other formats, and what makes transformers 4 convert them.
+constexpr std::pair<const char*, const char*> kForeign[] = {
+    {"tf_model.h5", "from_tf=True"},
+    {"flax_model.msgpack", "from_flax=True"},
+};
 
-/// GPT2LMHeadModel puts its body under "transformer."; GPT2Model does not.
-std::string canonical(const std::string& name) {
-  constexpr std::string_view kPrefix = "transformer.";
-  return name.starts_with(kPrefix) ? name.substr(kPrefix.size()) : name;
+/// Without the names that GPT2LMHeadModel, PEFT, torch.compile and DataParallel give what they
+/// wrap.
+std::string canonical(std::string name) {
+  static constexpr std::string_view kPrefixes[] = {"base_model.model.", "_orig_mod.", "module.",
+                                                   "transformer."};
+  for (bool again = true; again;) {
+    again = false;
+    for (const std::string_view prefix : kPrefixes) {
+      if (!name.starts_with(prefix)) continue;
+      name.erase(0, prefix.size());
+      again = true;
+    }
+  }
+  constexpr std::string_view kInner = ".base_layer.";  // what a LoRA layer wraps
+  if (const auto at = name.find(kInner); at != std::string::npos) name.erase(at, kInner.size() - 1);
+  return name;
 }
 
 /// h.N.attn.bias and h.N.attn.masked_bias: the causal mask of old versions of transformers.
@@ -46,7 +75,7 @@ void add(Tensors& tensors, const HostTensor& tensor) {
   if (added) return;
   const std::string& first = place->second.file;
   throw Error(tensor_text(tensor.file, name) + " is there twice" +
-              (first == tensor.file ? ", with and without the \"transformer.\" prefix"
+              (first == tensor.file ? ", with and without a prefix such as \"transformer.\""
                                     : ": also in " + printable(first)) +
               ".");
 }
@@ -54,7 +83,7 @@ void add(Tensors& tensors, const HostTensor& tensor) {
 /// The index's tensor names by shard.
 std::map<std::string, std::set<std::string>> read_index(const File& file) {
   const std::string where = printable(file.path);
-  const json root = parse_json(file.text(), where);
+  const json root = parse_python_json(file.text(), where);
   const JsonObject object(root, where);
   const json* map = object.find("weight_map");
   if (map == nullptr || !map->is_object() || map->empty()) {
@@ -73,10 +102,10 @@ std::map<std::string, std::set<std::string>> read_index(const File& file) {
 
 /// Adds the tensors of a file; with an index, a shard, which holds exactly what the index says, the
 /// masks aside.
-void add_file(Tensors& tensors, const File& file, const std::optional<File>& index,
-              std::set<std::string> promised) {
+void add_file(Tensors& tensors, const Format& format, const File& file,
+              const std::optional<File>& index, std::set<std::string> promised) {
   std::erase_if(promised, is_mask);
-  for (const HostTensor& tensor : read_safetensors(file, is_mask)) {
+  for (const HostTensor& tensor : format.read(file, is_mask)) {
     if (index && promised.erase(tensor.name) == 0) {
       throw Error(tensor_text(file.path, tensor.name) + " is not named by " +
                   printable(index->path) + ".");
@@ -89,33 +118,66 @@ void add_file(Tensors& tensors, const File& file, const std::optional<File>& ind
   }
 }
 
-[[noreturn]] void fail_without_weights(const ModelFiles& files) {
-  for (const char* pickle : kPickles) {
-    if (!files.find(pickle)) continue;
-    throw Error(printable(files.place()) + " has its weights only as " + pickle +
-                ", a format that can run code when it is opened; convert them once with "
-                "transformers: AutoModelForCausalLM.from_pretrained(FOLDER)"
-                ".save_pretrained(FOLDER).");
+[[noreturn]] void fail_without_weights(const ModelFiles& files, std::span<const Format> formats) {
+  for (const auto& [name, argument] : kForeign) {
+    if (!files.find(name)) continue;
+    throw Error(printable(files.place()) + " has its weights only as " + name +
+                "; convert them once with transformers 4: AutoModelForCausalLM.from_pretrained("
+                "FOLDER, " +
+                argument + ").save_pretrained(FOLDER).");
   }
-  throw Error(printable(files.place()) + " has neither " + kSingle + " nor " + kIndex + ".");
+  std::string names;
+  for (const Format& format : formats) {
+    for (const char* name : {format.single, format.index}) {
+      if (name != nullptr) names += (names.empty() ? "" : ", ") + std::string(name);
+    }
+  }
+  throw Error(printable(files.place()) + " has no weights: none of " + names + ".");
+}
+
+/// The first format that is there: its single file or its index.
+struct Found {
+  const Format& format;
+  File file;
+  bool is_index;
+};
+Found find(const ModelFiles& files, std::span<const Format> formats) {
+  for (const Format& format : formats) {
+    if (auto file = files.find(format.single)) return {format, *std::move(file), false};
+    if (format.index == nullptr) continue;
+    if (auto file = files.find(format.index)) return {format, *std::move(file), true};
+  }
+  fail_without_weights(files, formats);
 }
 
 }  // namespace
 
 Checkpoint Checkpoint::open(const ModelFiles& files) {
+  const auto [format, file, is_index] = find(files, kModelFormats);
   Checkpoint checkpoint;
-  if (const auto single = files.find(kSingle)) {
-    checkpoint.place_ = single->path;
-    add_file(checkpoint.tensors_, *single, std::nullopt, {});
-    return checkpoint;
-  }
-  const auto index = files.find(kIndex);
-  if (!index) fail_without_weights(files);
-  checkpoint.place_ = index->path;
-  for (const auto& [shard, promised] : read_index(*index)) {
-    add_file(checkpoint.tensors_, files.require(shard), index, promised);
+  checkpoint.place_ = file.path;
+  if (!is_index) add_file(checkpoint.tensors_, format, file, std::nullopt, {});
+  if (!is_index) return checkpoint;
+  for (const auto& [shard, promised] : read_index(file)) {
+    add_file(checkpoint.tensors_, format, files.require(shard), file, promised);
   }
   return checkpoint;
+}
+
+Checkpoint Checkpoint::open_adapter(const ModelFiles& files) {
+  const Found found = find(files, kAdapterFormats);
+  Checkpoint checkpoint;
+  checkpoint.place_ = found.file.path;
+  add_file(checkpoint.tensors_, found.format, found.file, std::nullopt, {});
+  return checkpoint;
+}
+
+std::vector<std::string> Checkpoint::file_names(const ModelFiles& files) {
+  const auto [format, file, is_index] = find(files, kModelFormats);
+  if (!is_index) return {format.single};
+  std::vector<std::string> names;
+  for (const auto& [shard, promised] : read_index(file)) names.push_back(shard);
+  return names;
 }
 
 const HostTensor& Checkpoint::get(const std::string& name,
@@ -133,13 +195,12 @@ const HostTensor& Checkpoint::get(const std::string& name,
   return tensor;
 }
 
-void Checkpoint::refuse_unknown(const std::set<std::string>& known,
-                                const std::string& model) const {
+std::vector<std::string> Checkpoint::unknown(const std::set<std::string>& known) const {
+  std::vector<std::string> names;
   for (const auto& [name, tensor] : tensors_) {
-    if (known.count(name) == 0) {
-      throw Error(tensor_text(tensor.file, name) + " is not part of " + model + ".");
-    }
+    if (known.count(name) == 0) names.push_back(name);
   }
+  return names;
 }
 
 }  // namespace aira

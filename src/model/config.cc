@@ -43,24 +43,30 @@ bool flag(const JsonObject& config, const char* key, bool fallback) {
   return config.boolean(key).value_or(fallback);
 }
 
-/// Names as in transformers' ACT2FN; those with one formula share a kernel.
+/// Names as in transformers' ACT2FN; those with one formula share a kernel. Its prelu and xielu are
+/// missing because they learn parameters.
 Activation activation(const JsonObject& config) {
   using enum Activation;
   // clang-format off
   static constexpr std::pair<std::string_view, Activation> kKnown[] = {
       {"gelu_new", kGeluTanh}, {"gelu_pytorch_tanh", kGeluTanh}, {"gelu_python_tanh", kGeluTanh},
       {"gelu_fast", kGeluTanh}, {"gelu_accurate", kGeluTanh},
-      {"gelu", kGeluErf}, {"gelu_python", kGeluErf},
-      {"relu", kRelu}, {"silu", kSilu}, {"swish", kSilu},
+      {"gelu", kGeluErf}, {"gelu_python", kGeluErf}, {"gelu_10", kGelu10},
+      {"quick_gelu", kQuickGelu},
+      {"relu", kRelu}, {"relu2", kRelu2}, {"relu6", kRelu6}, {"leaky_relu", kLeakyRelu},
+      {"silu", kSilu}, {"swish", kSilu}, {"hardswish", kHardSwish}, {"mish", kMish},
+      {"sigmoid", kSigmoid}, {"tanh", kTanh}, {"laplace", kLaplace},
+      {"sqrtsoftplus", kSqrtSoftplus}, {"linear", kNone},
   };
   // clang-format on
   config.refuse_null("activation_function");
   const std::string name = config.text("activation_function").value_or("gelu_new");
+  std::string all;
   for (const auto& [known, kind] : kKnown) {
     if (name == known) return kind;
+    all += (all.empty() ? "" : ", ") + std::string(known);
   }
-  config.fail("activation_function",
-              "one of gelu_new, gelu_fast, gelu, relu, silu and their synonyms", json(name));
+  config.fail("activation_function", "one of " + all, json(name));
 }
 
 void require_gpt2(const JsonObject& config) {
@@ -71,7 +77,8 @@ void require_gpt2(const JsonObject& config) {
       std::count(named->begin(), named->end(), json("GPT2LMHeadModel")) > 0) {
     return;
   }
-  config.fail("model_type", "\"gpt2\", the only supported one", type ? json(*type) : json());
+  config.fail("model_type", "\"gpt2\", for this program runs GPT-2 models only",
+              type ? json(*type) : json());
 }
 
 /// What would change the network and is not built.
@@ -85,6 +92,10 @@ void refuse_unsupported(const JsonObject& config) {
   }
   if (const json* pruned = config.find("pruned_heads"); pruned != nullptr && !pruned->empty()) {
     config.fail("pruned_heads", "empty, for pruned heads are not supported", *pruned);
+  }
+  if (const json* weights = config.find("transformers_weights")) {
+    config.fail("transformers_weights",
+                "left out; the weights are looked for under their usual names", *weights);
   }
 }
 
@@ -102,7 +113,7 @@ ModelConfig read_model_config(const ModelFiles& files) {
   const File file = files.require("config.json");
   const std::string where = printable(file.path);
   ModelConfig config;
-  config.file = std::make_shared<const json>(parse_json(file.text(), where));
+  config.file = std::make_shared<const json>(parse_python_json(file.text(), where));
   const JsonObject object(*config.file, where);
   require_gpt2(object);
   refuse_unsupported(object);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -25,6 +26,9 @@ struct LayerWeights {
   Vector mlp_out_bias;          // [C]
 };
 
+/// Takes a sentence for the user.
+using Notice = std::function<void(const std::string& sentence)>;
+
 /// A loaded model. Immutable, so it can be shared by any number of sessions of the same backend.
 struct Model {
   ModelConfig config;
@@ -35,8 +39,10 @@ struct Model {
   Vector ln_f_gain, ln_f_bias;  // [C]
   Matrix head;                  // C -> V     lm_head, usually wte itself
 
-  /// Loads the checkpoint into `backend`, matrices stored as `dtype`. Throws Error.
-  static Model load(const ModelFiles& files, Backend& backend, DType dtype);
+  /// Loads the checkpoint into `backend`, matrices stored as `dtype` and an adapter merged. What
+  /// the checkpoint holds beside a GPT-2 is left out, which `notice` is told. Throws Error.
+  static Model load(const ModelFiles& files, Backend& backend, DType dtype,
+                    const Notice& notice = {});
 };
 
 inline constexpr const char* kHeadName = "lm_head.weight";

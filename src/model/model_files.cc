@@ -2,11 +2,14 @@
 // from an untrusted index, so nothing outside the folder can be named.
 #include "aira/model_files.h"
 
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <map>
+#include <mutex>
 #include <numeric>
 #include <set>
 #include <system_error>
@@ -37,9 +40,25 @@ void require_folder(const std::string& path) {
                        : ", but a model is a folder in Hugging Face layout."));
 }
 
-std::optional<File> find_in_folder(const std::string& folder, const std::string& name) {
-  return map_file(join(folder, name));
-}
+/// The files of a folder; each is opened once.
+class Folder {
+ public:
+  explicit Folder(std::string path) : path_(std::move(path)) {}
+
+  std::optional<File> find(const std::string& name) {
+    const std::lock_guard lock(mutex_);
+    const auto known = files_.find(name);
+    if (known != files_.end()) return known->second;
+    std::optional<File> file = map_file(join(path_, name));
+    if (file) files_.emplace(name, *file);
+    return file;
+  }
+
+ private:
+  std::string path_;
+  std::mutex mutex_;
+  std::map<std::string, File> files_;
+};
 
 void require_bare_name(const std::string& name, const std::string& place) {
   const bool bare = !name.empty() && name != "." && name != ".." &&
@@ -50,21 +69,23 @@ void require_bare_name(const std::string& name, const std::string& place) {
   }
 }
 
-/// The first bytes of a weights file are its header, or most of it. A file that cannot be opened is
-/// no error here: the folder may hold more than the model.
-std::string fingerprint_of(const std::string& folder, const std::string& name) {
+/// Of the first bytes, which are the header of a weights file or most of it, and of pieces all over
+/// the file: reading all of it would take longer than the packed weights save. Made for file
+/// systems whose times say nothing, as those of Nix and of images built to be reproducible.
+std::uint64_t sampled_digest(const File& file) {
   constexpr std::size_t kFirstBytes = 16384;
-  struct stat info = {};
-  std::optional<File> file;
-  try {
-    file = find_in_folder(folder, name);
-  } catch (const Error&) {
-    return name + " is no file\n";
+  constexpr std::size_t kPieces = 64;
+  constexpr std::size_t kPieceBytes = 512;
+  // No reading ahead behind each piece.
+  auto* const begin = const_cast<std::byte*>(file.data.get());
+  ::madvise(begin, file.size, MADV_RANDOM);
+  std::string sample(file.text().substr(0, kFirstBytes));
+  for (std::size_t i = 1; i <= kPieces; ++i) {
+    const std::size_t at = file.size * i / kPieces;
+    sample += file.text().substr(at - std::min(at, kPieceBytes), kPieceBytes);
   }
-  if (!file || ::stat(join(folder, name).c_str(), &info) != 0) return name + " is gone\n";
-  const auto begin = file->text().substr(0, kFirstBytes);
-  return name + " " + std::to_string(file->size) + " " + std::to_string(info.st_mtim.tv_sec) + "." +
-         std::to_string(info.st_mtim.tv_nsec) + " " + hex(digest(begin)) + "\n";
+  ::madvise(begin, file.size, MADV_NORMAL);
+  return digest(sample);
 }
 
 }  // namespace
@@ -75,7 +96,8 @@ ModelFiles::ModelFiles(std::string place,
 
 ModelFiles ModelFiles::from_folder(const std::string& path) {
   require_folder(path);
-  ModelFiles files(path, [path](const std::string& name) { return find_in_folder(path, name); });
+  const auto folder = std::make_shared<Folder>(path);
+  ModelFiles files(path, [folder](const std::string& name) { return folder->find(name); });
   files.is_folder_ = true;
   return files;
 }
@@ -94,9 +116,34 @@ std::string ModelFiles::fingerprint(std::initializer_list<std::string_view> endi
     const std::string name = entry->path().filename().string();
     const bool meant = std::any_of(endings.begin(), endings.end(),
                                    [&](std::string_view ending) { return name.ends_with(ending); });
-    if (meant) lines.insert(fingerprint_of(place_, name));
+    if (meant) lines.insert(name + " " + fingerprint_of(name) + "\n");
   }
-  return std::accumulate(lines.begin(), lines.end(), std::string());
+  const std::string own = std::accumulate(lines.begin(), lines.end(), std::string());
+  return adapter_ == nullptr ? own : own + "adapter\n" + adapter_->fingerprint(endings);
+}
+
+/// The time of change counts too: unlike that of modification nobody can set it. A file that cannot
+/// be opened is no error here: the folder may hold more than the model.
+std::string ModelFiles::fingerprint_of(const std::string& name) const {
+  std::optional<File> file;
+  try {
+    file = find_(name);
+  } catch (const Error&) {
+    return "is no file";
+  }
+  struct stat info = {};
+  if (!file || ::stat(file->path.c_str(), &info) != 0) return "is gone";
+  std::string line = std::to_string(file->size);
+  for (const timespec& time : {info.st_mtim, info.st_ctim}) {
+    line += " " + std::to_string(time.tv_sec) + "." + std::to_string(time.tv_nsec);
+  }
+  return line + " " + hex(sampled_digest(*file));
+}
+
+ModelFiles ModelFiles::with_adapter(ModelFiles adapter) const {
+  ModelFiles both = *this;
+  both.adapter_ = std::make_shared<const ModelFiles>(std::move(adapter));
+  return both;
 }
 
 std::optional<File> ModelFiles::find(const std::string& name) const {

@@ -35,9 +35,10 @@ struct StoredType {
 // clang-format off
 constexpr StoredType kTypes[] = {
     {"F32", 4, DType::kF32}, {"F16", 2, DType::kF16}, {"BF16", 2, DType::kBF16},
-    {"F64", 8}, {"C64", 8}, {"U64", 8}, {"I64", 8}, {"U32", 4}, {"I32", 4}, {"U16", 2}, {"I16", 2},
+    {"F64", 8, DType::kF64}, {"F8_E4M3", 1, DType::kF8E4M3}, {"F8_E5M2", 1, DType::kF8E5M2},
+    {"C64", 8}, {"U64", 8}, {"I64", 8}, {"U32", 4}, {"I32", 4}, {"U16", 2}, {"I16", 2},
     {"U8", 1}, {"I8", 1}, {"BOOL", 1},
-    {"F8_E4M3", 1}, {"F8_E5M2", 1}, {"F8_E8M0", 1}, {"F8_E4M3FNUZ", 1},
+    {"F8_E8M0", 1}, {"F8_E4M3FNUZ", 1}, {"F8_E5M2FNUZ", 1},
 };
 // clang-format on
 
@@ -75,7 +76,7 @@ const StoredType& read_type(const JsonObject& object) {
   const auto* const type =
       std::find_if(std::begin(kTypes), std::end(kTypes),
                    [&](const StoredType& known) { return value == known.name; });
-  if (type == std::end(kTypes)) object.fail("dtype", "F32, F16 or BF16", value);
+  if (type == std::end(kTypes)) object.fail("dtype", "a type that the format knows", value);
   return *type;
 }
 
@@ -121,7 +122,7 @@ HostTensor read_entry(const File& file, std::uint64_t data, const std::string& n
   const StoredType& type = read_type(object);
   if (!type.dtype && !ignored) {
     throw Error(where + " has dtype " + std::string(type.name) +
-                ", but only F32, F16 and BF16 weights are supported.");
+                ", but only F64, F32, F16, BF16, F8_E4M3 and F8_E5M2 weights are supported.");
   }
   const auto [begin, end] = read_offsets(object, file.size - data, where);
   std::uint64_t bytes = type.bytes;
@@ -174,8 +175,7 @@ std::string shape_text(const std::vector<std::int64_t>& shape) {
   return text + "]";
 }
 
-std::vector<HostTensor> read_safetensors(const File& file,
-                                         const std::function<bool(const std::string&)>& ignored) {
+std::vector<HostTensor> read_safetensors(const File& file, const Ignored& ignored) {
   const std::string where = printable(file.path);
   const std::uint64_t length = header_length(file, where);
   const std::string_view header = file.text().substr(kLengthBytes, length);

@@ -61,4 +61,12 @@ struct HostTensor {
   }
 };
 
+/// A copy in f32, aligned, of a tensor of any type but kI8.
+HostTensor as_f32(const HostTensor& source);
+
+/// The numbers of a tensor of type f32 that lies aligned.
+inline const float* numbers(const HostTensor& tensor) {
+  return reinterpret_cast<const float*>(tensor.data.get());
+}
+
 }  // namespace aira

@@ -43,20 +43,28 @@ std::size_t packed_bytes(const Parameter& parameter, const Packing& packing, DTy
                                       : stored.size() * size_of(DType::kF32));
 }
 
-/// The same for all versions of the model at `place`, such as snapshots of one repository in the
-/// Hugging Face cache, so that a new one replaces the old.
-std::string packed_path(const std::string& folder, const std::string& place, DType dtype) {
+/// The folder at `place`, however that is written. Snapshots of one repository in the Hugging Face
+/// cache are one place.
+fs::path place_of(const std::string& place) {
   std::error_code problem;
-  fs::path source = fs::canonical(place, problem);  // however the folder is written
+  fs::path source = fs::canonical(place, problem);
   if (problem) source = place;
   if (source.parent_path().filename() == "snapshots") source = source.parent_path().parent_path();
+  return source;
+}
+
+/// The same for all versions of a model and its adapter, so that a new one replaces the old.
+std::string packed_path(const std::string& folder, const ModelFiles& files, DType dtype) {
+  const fs::path source = place_of(files.place());
+  std::string whole = source.string();
+  if (files.adapter() != nullptr) whole += "\n" + place_of(files.adapter()->place()).string();
   std::string name = source.filename().string().substr(0, 64);
   const auto odd = [](char c) {
     return !((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
              c == '-');
   };
   std::replace_if(name.begin(), name.end(), odd, '_');
-  name += "-" + hex(digest(source.string())) + "-" + name_of(dtype) + ".packed";
+  name += "-" + hex(digest(whole)) + "-" + name_of(dtype) + ".packed";
   return (fs::path(folder) / name).string();
 }
 
@@ -151,9 +159,10 @@ WeightCache::WeightCache(const std::string& folder, const ModelFiles& files, Bac
                          DType dtype)
     : files_(files), backend_(backend), dtype_(dtype) {
   if (folder.empty() || backend.packing() == nullptr) return;
-  const std::string fingerprint = files.fingerprint({"config.json", ".safetensors", ".index.json"});
+  const std::string fingerprint =
+      files.fingerprint({"config.json", ".safetensors", ".bin", ".index.json"});
   if (fingerprint.empty()) return;
-  path_ = packed_path(folder, files.place(), dtype);
+  path_ = packed_path(folder, files, dtype);
   heading_ = kFormat + backend.packing()->name + "\n" + name_of(dtype) + "\n" + fingerprint;
   heading_.resize(round_up(heading_.size()));
 }
@@ -199,10 +208,10 @@ std::optional<Model> WeightCache::take() const {
   return model;
 }
 
-Model WeightCache::load() {
+Model WeightCache::load(const Notice& notice) {
   std::optional<Model> model = take();
   hit_ = model.has_value();
-  return hit_ ? *std::move(model) : Model::load(files_, backend_, dtype_);
+  return hit_ ? *std::move(model) : Model::load(files_, backend_, dtype_, notice);
 }
 
 std::string WeightCache::keep(const Model& model, const std::function<bool()>& go_on) const {

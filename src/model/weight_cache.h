@@ -21,8 +21,8 @@ class WeightCache {
   WeightCache(const std::string& folder, const ModelFiles& files, Backend& backend, DType dtype);
 
   /// The model, from the packed file if that was made of these files, else by Model::load, which
-  /// throws Error.
-  Model load();
+  /// throws Error and may have something to say.
+  Model load(const Notice& notice = {});
   /// Whether load() took the packed file.
   bool hit() const { return hit_; }
   /// Writes the packed file, replacing an older one of the same model, unless load() took it.

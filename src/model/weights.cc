@@ -1,27 +1,89 @@
 // A GPT-2's parameters: their list, and loading them from a checkpoint.
+#include <algorithm>
 #include <cstring>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
 
 #include "aira/error.h"
+#include "base/printable.h"
+#include "model/adapter.h"
 #include "model/checkpoint.h"
 #include "model/model.h"
 
 namespace aira {
 namespace {
 
-/// transformers ties the head to the token embeddings when the configuration says so and the
-/// checkpoint does not bring a different one.
-bool has_own_head(const Checkpoint& checkpoint, const ModelConfig& config) {
-  if (!checkpoint.has(kHeadName)) return !config.tied_head;
-  const std::vector<std::int64_t> shape = {config.vocab, config.width};
-  const HostTensor& head = checkpoint.get(kHeadName, shape);
-  const HostTensor& tokens = checkpoint.get("wte.weight", shape);
-  return head.dtype != tokens.dtype ||
-         (head.data != tokens.data &&
-          std::memcmp(head.data.get(), tokens.data.get(), head.bytes) != 0);
-}
+constexpr const char* kTokensName = "wte.weight";
+constexpr std::size_t kNamed = 8;  // tensors that a note names
+
+/// A checkpoint and its adapter, by what transformers makes of them.
+class AdaptedCheckpoint {
+ public:
+  AdaptedCheckpoint(const ModelFiles& files, const ModelConfig& config)
+      : checkpoint_(Checkpoint::open(files)), adapter_(Adapter::open(files)), config_(config) {}
+
+  /// Whether the head is not the token embeddings: the checkpoint brings a different one, or the
+  /// configuration says so, or the adapter changes one of the two.
+  bool has_own_head() const {
+    if (changes(kHeadName) || changes(kTokensName)) return true;
+    if (!checkpoint_.has(kHeadName) || !checkpoint_.has(kTokensName)) return !config_.tied_head;
+    const HostTensor head = stored(kHeadName, shape());
+    const HostTensor tokens = stored(kTokensName, shape());
+    return head.dtype != tokens.dtype ||
+           (head.data != tokens.data &&
+            std::memcmp(head.data.get(), tokens.data.get(), head.bytes) != 0);
+  }
+
+  /// A parameter, adapted, of a type that backends take.
+  HostTensor get(const HostTensor& parameter) const {
+    HostTensor tensor = stored(parameter.name, parameter.shape);
+    tensor.name = parameter.name;
+    if (adapter_) tensor = adapter_->apply(tensor);
+    if (tensor.dtype > DType::kI8) tensor = as_f32(tensor);
+    tensor.out_major = parameter.out_major;
+    return tensor;
+  }
+
+  /// Tells `notice` what the checkpoint holds that is not `known`. Throws Error where leaving it
+  /// out would change the model.
+  void report_unknown(const std::set<std::string>& known, const Notice& notice) const {
+    if (adapter_) adapter_->refuse_unknown(known);
+    const std::vector<std::string> names = checkpoint_.unknown(known);
+    if (names.empty()) return;
+    std::string list;
+    for (std::size_t i = 0; i < std::min(names.size(), kNamed); ++i) {
+      list += (i == 0 ? "" : ", ") + printable(names[i]);
+    }
+    if (names.size() > kNamed) list += " and " + std::to_string(names.size() - kNamed) + " more";
+    if (checkpoint_.has(kHeadBias)) {
+      throw Error(printable(checkpoint_.place()) + " holds " + kHeadBias +
+                  ", but the head of a GPT-2 has no bias.");
+    }
+    if (notice) {
+      notice(printable(checkpoint_.place()) + " also holds what is no part of a GPT-2 with " +
+             std::to_string(config_.layers) + " layers and is left out: " + list + ".");
+    }
+  }
+
+ private:
+  static constexpr const char* kHeadBias = "lm_head.bias";
+
+  std::vector<std::int64_t> shape() const { return {config_.vocab, config_.width}; }
+  bool changes(const char* name) const { return adapter_ && adapter_->changes(name); }
+
+  /// As it is in the checkpoint. Tied weights are stored under either name or both.
+  const HostTensor& stored(const std::string& name, const std::vector<std::int64_t>& shape) const {
+    const char* other = name == kHeadName ? kTokensName : name == kTokensName ? kHeadName : nullptr;
+    const bool tied = other != nullptr && config_.tied_head && !checkpoint_.has(name);
+    return checkpoint_.get(tied && checkpoint_.has(other) ? other : name, shape);
+  }
+
+  Checkpoint checkpoint_;
+  std::optional<Adapter> adapter_;
+  const ModelConfig& config_;
+};
 
 }  // namespace
 
@@ -62,27 +124,25 @@ std::vector<Parameter> list_parameters(Model& model, bool own_head) {
   return list;
 }
 
-Model Model::load(const ModelFiles& files, Backend& backend, DType dtype) {
+Model Model::load(const ModelFiles& files, Backend& backend, DType dtype, const Notice& notice) {
   Model model;
   model.config = read_model_config(files);
   model.dtype = dtype;
-  const Checkpoint checkpoint = Checkpoint::open(files);
-  const bool own_head = has_own_head(checkpoint, model.config);
+  const AdaptedCheckpoint source(files, model.config);
+  const bool own_head = source.has_own_head();
   std::set<std::string> known = {kHeadName};
   for (const auto& [stored, matrix, vector] : list_parameters(model, own_head)) {
     known.insert(stored.name);
-    HostTensor source = checkpoint.get(stored.name, stored.shape);
-    source.out_major = stored.out_major;
-    if (vector != nullptr) *vector = backend.load_vector(source);
+    const HostTensor tensor = source.get(stored);
+    if (vector != nullptr) *vector = backend.load_vector(tensor);
     try {
-      if (matrix != nullptr) *matrix = backend.load_matrix(source, dtype);
+      if (matrix != nullptr) *matrix = backend.load_matrix(tensor, dtype);
     } catch (const Error& error) {
-      throw Error(source.file + ": tensor \"" + stored.name + "\": " + error.what());
+      throw Error(tensor.file + ": tensor \"" + stored.name + "\": " + error.what());
     }
   }
   if (!own_head) model.head = model.token_embedding;
-  checkpoint.refuse_unknown(known,
-                            "a GPT-2 with " + std::to_string(model.config.layers) + " layers");
+  source.report_unknown(known, notice);
   return model;
 }
 
@@ -90,7 +150,7 @@ std::int64_t count_parameters(const ModelFiles& files) {
   Model model;
   model.config = read_model_config(files);
   std::int64_t count = 0;
-  const bool own_head = has_own_head(Checkpoint::open(files), model.config);
+  const bool own_head = AdaptedCheckpoint(files, model.config).has_own_head();
   for (const Parameter& one : list_parameters(model, own_head)) count += one.stored.size();
   return count;
 }

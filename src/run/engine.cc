@@ -93,7 +93,7 @@ Engine::Impl::Impl(EngineOptions given)
       tokenizer(timed(info.tokenizer_seconds, [&] { return Tokenizer::load(options.files); })),
       backend(coming.get()),
       cache(options.cache_folder, options.files, *backend, options.dtype),
-      model(timed(info.weights_seconds, [&] { return cache.load(); })),
+      model(timed(info.weights_seconds, [&] { return cache.load(options.notice); })),
       generation(read_generation_config(options.files, model.config,
                                         tokenizer.find(kStartMarker).has_value())),
       prompts(tokenizer, model.config.eos, generation.options.eos_token_id),

@@ -139,7 +139,7 @@ GenerationConfig read_generation_config(const ModelFiles& files, const ModelConf
   const std::optional<File> own = files.find("generation_config.json");
   result.file = own ? "generation_config.json" : "config.json";
   const std::string where = printable(own ? own->path : files.place() + "/config.json");
-  const json root = own           ? parse_json(own->text(), where)
+  const json root = own           ? parse_python_json(own->text(), where)
                     : config.file ? *config.file
                                   : json::object();
   const JsonObject object(root, where);

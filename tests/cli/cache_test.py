@@ -91,6 +91,26 @@ class Cache(CliTest):
         self.assertIn("converted", self.ask(folder, "-m", copy)[1])
         self.assertEqual([name for name in self.files(folder) if "f16" in name], [name])
 
+    def test_other_weights_with_the_same_size_and_time(self):
+        folder, copy = scratch("cache-stale"), shutil.copytree(model(), scratch("stale-model"))
+        path = os.path.join(copy, "model.safetensors")
+        os.utime(path, (1, 1))  # as in Nix, in images built to be reproducible, after cp -p
+        old, _ = self.ask(folder, "-m", copy)
+        with open(path, "rb") as file:
+            content = bytearray(file.read())
+        for at in range(20003, len(content), 4):
+            content[at] ^= 0x80  # every f32 behind the first 20 kB negated
+        for replace in (True, False):  # by another file, or where it is
+            with open(path + ".new" if replace else path, "r+b" if not replace else "wb") as file:
+                file.write(content)
+            os.utime(file.name, (1, 1))
+            os.rename(file.name, path)
+            new, err = self.ask(folder, "-m", copy)
+            self.assertIn("converted", err)
+            self.assertEqual(new, self.ask(folder, "-m", copy, AIRA_CACHE="off")[0])
+            self.assertNotEqual(new, old)
+            self.assertIn("packed", self.ask(folder, "-m", copy)[1])
+
     def test_other_files_in_the_folder_are_no_problem(self):
         folder, copy = scratch("cache-beside"), shutil.copytree(model(), scratch("beside-model"))
         expected, _ = self.ask(folder, "-m", copy)

@@ -56,14 +56,41 @@ class Lookup(CliTest):
         self.assertEqual(self.place(HF_HUB_CACHE=hub), snapshot)
         self.assertEqual(self.place(HF_HUB_CACHE=hub, AIRA_MODEL=model()), model())
 
-    def test_a_half_fetched_default_model_is_passed_over(self):
-        hub = scratch("hub-half")
-        os.remove(os.path.join(put_into_cache(hub, DEFAULT), "model.safetensors"))
-        code, out, err = run("info", "--json", env=environment(HF_HUB_CACHE=hub))
-        if code == 0:
-            self.assertIn("built-in", json.loads(out)["place"])
-        else:
-            self.assertIn(DEFAULT, err)
+    def test_a_default_model_that_is_not_whole_is_no_other(self):
+        def dangling(folder):
+            os.remove(os.path.join(folder, "model.safetensors"))
+            os.symlink("../../blobs/0", os.path.join(folder, "model.safetensors"))
+
+        def pickled(folder):
+            os.rename(os.path.join(folder, "model.safetensors"),
+                      os.path.join(folder, "pytorch_model.bin"))
+
+        def sharded(folder):
+            os.rename(os.path.join(folder, "model.safetensors"),
+                      os.path.join(folder, "model-00001-of-00002.safetensors"))
+            with open(os.path.join(folder, "model.safetensors.index.json"), "w") as file:
+                json.dump({"weight_map": {"wte.weight": "model-00001-of-00002.safetensors",
+                                          "wpe.weight": "model-00002-of-00002.safetensors"}}, file)
+
+        def without(name):
+            return lambda folder: os.remove(os.path.join(folder, name))
+
+        cases = [(without("config.json"), "has no file \"config.json\""),
+                 (without("model.safetensors"), "has no weights"),
+                 (without("tokenizer.json"), "has no file \"vocab.json\""),
+                 (dangling, "is a link to a file that is not there"),
+                 (sharded, "model-00002-of-00002.safetensors"),
+                 (lambda folder: shutil.rmtree(folder), "has no snapshot"),
+                 (pickled, "pytorch_model.bin")]
+        for number, (change, reason) in enumerate(cases):
+            hub = scratch(f"hub-part{number}")
+            change(put_into_cache(hub, DEFAULT))
+            with self.subTest(reason=reason):
+                err = self.fail_with(1, "Oi", env=environment(HF_HUB_CACHE=hub))
+                self.assertIn(reason, err)
+                if change is not pickled:  # which is whole, but no file of torch
+                    self.assertIn(f"hf download {DEFAULT}", err)
+                self.assertNotIn("built-in", err)
 
     def test_a_missing_hub_id(self):
         err = self.fail_with(1, "-m", "org/none", "x", env=environment(HF_HUB_CACHE=scratch("no")))
@@ -93,6 +120,67 @@ class Lookup(CliTest):
         self.assertEqual(answer["finish_reason"], "stop")
         self.assertNotIn("<|", answer["text"])
         self.assertEqual(answer["text"], answer["text"].strip())
+
+
+class Adapter(CliTest):
+    """tests/data/weights has adapters that PEFT wrote; those here change the first bias."""
+
+    def adapter(self, name, base, **config):
+        folder = scratch(name)
+        os.makedirs(folder)
+        values = tiny_model.array.array("f", range(48))
+        with open(os.path.join(folder, "adapter_model.safetensors"), "wb") as file:
+            file.write(tiny_model.safetensors([
+                ("base_model.model.transformer.h.0.attn.c_attn.base_layer.bias", (48,), values)]))
+        with open(os.path.join(folder, "adapter_config.json"), "w", encoding="utf-8") as file:
+            json.dump({"peft_type": "LORA", "base_model_name_or_path": base, **config}, file)
+        return folder
+
+    def test_its_base(self):
+        hub = scratch("adapter-hub")
+        snapshot = put_into_cache(hub, "org/base")
+        env = environment(HF_HUB_CACHE=hub, AIRA_MODEL=model(width=8))
+        ask = ("--greedy", "--raw", "--max-new-tokens", "9", "ol\u00e1")
+        plain = self.succeed("-m", snapshot, *ask)
+        adapted = self.succeed("-m", snapshot, "--adapter", self.adapter("adapter-none", None), *ask)
+        self.assertNotEqual(plain, adapted)
+        for name, base in (("adapter-folder", snapshot), ("adapter-hub-id", "org/base")):
+            folder = self.adapter(name, base)
+            with self.subTest(base=base):
+                for _ in range(2):  # converted, then packed
+                    self.assertEqual(self.succeed("--adapter", folder, *ask, env=env), adapted)
+                info = json.loads(self.succeed("info", "--json", "--adapter", folder, env=env))
+                self.assertEqual(info["place"], snapshot)
+                self.assertEqual(info["name"], f"{base} + {folder}")
+        self.assertEqual(self.succeed("-m", snapshot, *ask), plain)
+
+    def test_a_base_that_cannot_be_found(self):
+        env = environment(HF_HUB_CACHE=scratch("no-hub"))
+        for base, revision, words in (("org/none", None, "org/none"), (None, None, "names no model"),
+                                      ("org/none", "v2", "org/none")):
+            folder = self.adapter(f"adapter-{base}-{revision}".replace("/", "-"), base,
+                                  revision=revision)
+            err = self.fail_with(1, "--adapter", folder, "x", env=env)
+            self.assertIn(words, err)
+            self.assertIn("base_model_name_or_path in " + folder, err)
+
+    def test_a_revision_of_the_base(self):
+        hub = scratch("adapter-revisions")
+        first = put_into_cache(hub, "org/base")
+        second = os.path.join(os.path.dirname(first), "fedc")
+        shutil.copytree(model(), second)
+        with open(os.path.join(hub, "models--org--base", "refs", "v2"), "w") as file:
+            file.write("fedc")
+        for revision, place in (("v2", second), ("fedc", second), ("main", first), (None, first)):
+            folder = self.adapter(f"adapter-at-{revision}", "org/base", revision=revision)
+            info = self.succeed("info", "--json", "--adapter", folder,
+                                env=environment(HF_HUB_CACHE=hub))
+            self.assertEqual(json.loads(info)["place"], place)
+
+    def test_what_is_no_adapter(self):
+        for adapter, words in ((model(), "adapter_config.json"), (scratch("gone"), "cannot be opened"),
+                               ("", "--adapter")):
+            self.assertIn(words, self.fail_with(1, "--adapter", adapter, "x"))
 
 
 class Malformed(CliTest):
@@ -161,6 +249,47 @@ class Malformed(CliTest):
                         {"n_layer": 10**12}, {"n_positions": 10**15}):
             with self.subTest(changes=changes):
                 self.config(**changes)
+
+    def test_folders_that_are_something_else(self):
+        def adapter(folder):
+            os.remove(os.path.join(folder, "model.safetensors"))
+            with open(os.path.join(folder, "adapter_config.json"), "w") as file:
+                file.write("{}")
+
+        def parent(folder):
+            for number in (500, 1000):
+                shutil.copytree(model(), os.path.join(folder, f"checkpoint-{number}"))
+            os.remove(os.path.join(folder, "config.json"))
+
+        def tokenizer(folder):
+            os.remove(os.path.join(folder, "config.json"))
+            os.remove(os.path.join(folder, "model.safetensors"))
+
+        def tensorflow(folder):
+            os.rename(os.path.join(folder, "model.safetensors"), os.path.join(folder, "tf_model.h5"))
+
+        for change, sentence in ((adapter, "is an adapter (PEFT) and not a whole model; give it with "
+                                  "--adapter"),
+                                 (parent, "/checkpoint-1000\"."),
+                                 (tokenizer, "is a tokenizer and not a model"),
+                                 (tensorflow, "from_tf=True")):
+            with self.subTest(sentence=sentence):
+                self.assertIn(sentence, self.broken(change))
+                shutil.rmtree(scratch("broken"))
+
+    def test_what_is_beside_the_model_is_named_and_left_out(self):
+        folder = scratch("value-head")
+        tiny_model.write(folder, more=[("v_head.summary.weight", (1, 16)), ("score.weight", (2, 16))])
+        env = environment(AIRA_CACHE="off")
+        code, out, err = run("-m", folder, "--greedy", "--raw", "ol\u00e1", env=env)
+        self.assertEqual(code, 0)
+        self.assertRegex(err, r"\Aaira-cli: [^\n]*/model.safetensors also holds what is no part of a GPT-2 "
+                         r"with 2 layers and is left out: score.weight, v_head.summary.weight\.\n\Z")
+        self.assertEqual(out, self.succeed("-m", model(), "--greedy", "--raw", "ol\u00e1"))
+        self.assertEqual(run("-q", "-m", folder, "--raw", "a", env=env)[2], "")
+        tiny_model.write(folder, more=[("lm_head.bias", (260,))])
+        self.assertIn("holds lm_head.bias, but the head of a GPT-2 has no bias",
+                      self.fail_with(1, "-m", folder, "x"))
 
     def test_a_tokenizer_of_another_model(self):
         def change(folder):

@@ -77,8 +77,9 @@ def safetensors(tensors):
     return struct.pack("<Q", len(text)) + text + b"".join(data)
 
 
-def write(folder, layers=2, width=16, heads=2, context=64, markers=True, generation=None):
-    """Writes the model into `folder`, which is made."""
+def write(folder, layers=2, width=16, heads=2, context=64, markers=True, generation=None,
+          more=()):
+    """Writes the model into `folder`, which is made; `more`: names and shapes of other tensors."""
     vocab = 257 + (len(MARKERS) if markers else 0)
     source = random.Random(7)
     block = array.array("f", (source.gauss(0, 0.3) for _ in range(4099)))  # repeated: a prime
@@ -108,7 +109,7 @@ def write(folder, layers=2, width=16, heads=2, context=64, markers=True, generat
         with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
             json.dump(content, file)
     tensors = [(name, shape, values(name, shape))
-               for name, shape in shapes(layers, width, context, vocab)]
+               for name, shape in (*shapes(layers, width, context, vocab), *more)]
     with open(os.path.join(folder, "model.safetensors"), "wb") as file:
         file.write(safetensors(tensors))
     return folder

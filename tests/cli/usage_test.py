@@ -16,7 +16,7 @@ class Usage(CliTest):
         request = re.findall(r"^\| `(?:-\w, )?(--[a-z-]+)",
                              self.succeed("help", "options").decode(), re.MULTILINE)
         self.assertIn("--top-k", request)
-        own = ["--model", "--device", "--dtype", "--threads", "--file", "--jsonl", "--raw",
+        own = ["--model", "--adapter", "--device", "--dtype", "--threads", "--file", "--jsonl", "--raw",
                "--history", "--numbered", "--batch", "--stats", "--quiet", "--version", "--help"]
         listed = re.findall(r"^  (?:-\w,|   ) (--[a-z-]+)", out, re.MULTILINE)
         self.assertEqual(sorted(listed), sorted(request + own))
