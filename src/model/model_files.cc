@@ -135,7 +135,8 @@ std::string ModelFiles::fingerprint_of(const std::string& name) const {
   if (!file || ::stat(file->path.c_str(), &info) != 0) return "is gone";
   std::string line = std::to_string(file->size);
   for (const timespec& time : {info.st_mtim, info.st_ctim}) {
-    line += " " + std::to_string(time.tv_sec) + "." + std::to_string(time.tv_nsec);
+    line.append(" ").append(std::to_string(time.tv_sec));
+    line.append(".").append(std::to_string(time.tv_nsec));
   }
   return line + " " + hex(sampled_digest(*file));
 }
