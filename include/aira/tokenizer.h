@@ -41,6 +41,9 @@ class Tokenizer {
 
   /// The token ids of `text`, which may be any bytes: invalid UTF-8 is replaced by U+FFFD first.
   std::vector<std::int32_t> encode(std::string_view text, Added added) const;
+  /// The same between the ids that the tokenizer's own template puts around a text (a begin token,
+  /// ...): with kRecognise what transformers' `tokenizer(text)` gives.
+  std::vector<std::int32_t> encode_with_template(std::string_view text, Added added) const;
   /// The text of `ids`, with invalid UTF-8 replaced by U+FFFD. Ids outside the vocabulary are
   /// skipped, special tokens if asked for.
   std::string decode(std::span<const std::int32_t> ids, bool skip_special) const;
@@ -52,6 +55,9 @@ class Tokenizer {
   /// The id of the token that the vocabulary writes as `content`, if any.
   std::optional<std::int32_t> find(std::string_view content) const;
   const Roles& roles() const;
+  /// The Jinja source of the model's chat template: chat_template.jinja, else "chat_template" of
+  /// tokenizer_config.json. Empty when there is none.
+  const std::string& chat_template() const;
   /// One more than the highest id.
   std::int64_t size() const;
 

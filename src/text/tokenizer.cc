@@ -89,6 +89,14 @@ std::vector<std::int32_t> Tokenizer::encode(std::string_view text, Added added) 
   return ids;
 }
 
+std::vector<std::int32_t> Tokenizer::encode_with_template(std::string_view text,
+                                                          Added added) const {
+  std::vector<std::int32_t> ids = encode(text, added);
+  ids.insert(ids.begin(), impl_->prefix.begin(), impl_->prefix.end());
+  ids.insert(ids.end(), impl_->suffix.begin(), impl_->suffix.end());
+  return ids;
+}
+
 std::string Tokenizer::decode(std::span<const std::int32_t> ids, bool skip_special) const {
   std::string text;
   for (const std::int32_t id : ids) {
@@ -109,6 +117,8 @@ std::optional<std::int32_t> Tokenizer::find(std::string_view content) const {
 }
 
 const Tokenizer::Roles& Tokenizer::roles() const { return impl_->roles; }
+
+const std::string& Tokenizer::chat_template() const { return impl_->chat_template; }
 
 std::int64_t Tokenizer::size() const { return impl_->vocabulary.size(); }
 
