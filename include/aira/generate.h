@@ -99,6 +99,9 @@ struct Score {
   double logprob = 0;     // sum over tokens
   bool is_greedy = true;  // each token was the most probable one
   std::vector<TokenLogProbability> tokens;
+  /// The most probable tokens in the place of each; only when ScoreRequest::logprobs asked for
+  /// them.
+  std::vector<std::vector<TokenLogProbability>> top;
 };
 
 }  // namespace aira

@@ -98,6 +98,7 @@ Engine::Impl::Impl(EngineOptions given)
       prompts(tokenizer, model.config.eos, generation.eos),
       scheduler(model, tokenizer, *backend, threads, prompts.end_ids(), options.max_sequences) {
   info.backend = backend->description();
+  info.context = model.config.context;
   info.cache_file = cache.path();
   info.cached = cache.hit();
   if (!cache.path().empty() && !cache.hit()) cache_writer = std::jthread([this] { write_cache(); });

@@ -29,9 +29,9 @@ class Tokenize(CliTest):
     def test_json_lines(self):
         args = ("tokenize", "-m", model(), "--jsonl")
         self.assertEqual(self.json_lines(*args, stdin='{"text": "a\\n<|endoftext|>"}\n'),
-                         [{"ids": [97, 10, END_OF_TEXT]}])
+                         [{"model": model(), "ids": [97, 10, END_OF_TEXT]}])
         self.assertEqual(self.json_lines(*args, "--decode", stdin='{"ids": [97, 10], "id": 5}\n'),
-                         [{"id": 5, "text": "a\n"}])
+                         [{"id": 5, "model": model(), "text": "a\n"}])
 
     def test_bad_json_lines(self):
         args = ("tokenize", "-m", model(), "--jsonl")
@@ -67,7 +67,7 @@ class Score(CliTest):
 
     def test_a_continuation(self):
         [result] = self.score({"context": "ab", "continuation": "cd"})
-        self.assertEqual(list(result), ["logprob", "is_greedy", "tokens"])
+        self.assertEqual(list(result), ["model", "logprob", "is_greedy", "tokens"])
         self.assertEqual([token["id"] for token in result["tokens"]], [99, 100])
         self.assertAlmostEqual(result["logprob"],
                                sum(token["logprob"] for token in result["tokens"]), places=6)
@@ -95,7 +95,7 @@ class Score(CliTest):
 
     def test_an_empty_continuation(self):
         [result] = self.score({"context": "ab", "continuation": ""})
-        self.assertEqual(result, {"logprob": 0, "is_greedy": True, "tokens": []})
+        self.assertEqual(result, {"model": model(), "logprob": 0, "is_greedy": True, "tokens": []})
 
     def test_bad_lines_keep_their_place(self):
         good = {"text": "a", "id": 1}
