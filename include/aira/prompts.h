@@ -23,8 +23,9 @@ class Prompts {
   bool has_markers() const { return markers_.has_value(); }
   /// The question after the earlier turns of the dialogue, in the first of these forms that there
   /// is: `form`, a text with {question} or {} where a question goes; marker + question + marker;
-  /// the tokenizer's chat template. Special tokens in a form count, in questions and answers they
-  /// are text. Throws Error when there is none, or the chat template is beyond this program.
+  /// the tokenizer's chat template. Earlier answers are closed by the end token, or as the chat
+  /// template has it. Special tokens in a form count, in questions and answers they are text.
+  /// Throws Error when there is none, or the chat template is beyond this program.
   std::vector<std::int32_t> question(std::string_view question, std::span<const Turn> turns = {},
                                      const std::string& form = {}) const;
   /// Throws UsageError when `form` has no place for the question.

@@ -247,9 +247,16 @@ class Chat {
   void ask(const std::string& question) {
     const std::vector<Answer> answers = answering_.stream(request(question));
     if (answers.front().finish != FinishReason::kInterrupted && options_.history) {
-      turns_.emplace_back(question, answers.front().text);
+      turns_.emplace_back(question, answer_text(answers.front()));
     }
     if (answers.back().finish == FinishReason::kInterrupted) clear_interrupt();
+  }
+
+  /// In a --template with the white space before it, as the model said it.
+  std::string answer_text(const Answer& answer) {
+    const std::string said = answering_.engine().tokenizer().decode(answer.token_ids, true);
+    const std::size_t before = options_.form ? said.find(answer.text) : 0;
+    return before == std::string::npos ? answer.text : said.substr(0, before) + answer.text;
   }
 
   GenerateOptions in_use() { return request_.over(answering_.engine().defaults()); }

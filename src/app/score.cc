@@ -89,16 +89,29 @@ ScoreRequest pair_of(const Engine& engine, std::vector<std::int32_t> before,
   return {.ids = std::move(before), .first = first, .rolling = rolling};
 }
 
+/// The ids of a text with what the tokenizer's own template puts around it; not when it begins with
+/// the begin token already.
+std::vector<std::int32_t> encoded(const Engine& engine, const std::string& text) {
+  const Tokenizer& tokenizer = engine.tokenizer();
+  const std::optional<std::int32_t> bos = tokenizer.roles().bos;
+  const bool begun = bos && text.starts_with(tokenizer.bytes(*bos));
+  return begun ? tokenizer.encode(text, Tokenizer::Added::kRecognise)
+               : tokenizer.encode_with_template(text, Tokenizer::Added::kRecognise);
+}
+
 /// As lm-evaluation-harness encodes a pair: blanks at the end of the context belong to the
 /// continuation, whose ids are those of the whole text less those of the context.
 ScoreRequest encoded_pair(const Engine& engine, std::string context, const std::string& after) {
-  const Tokenizer& tokenizer = engine.tokenizer();
   const std::string whole = context + after;
   context.resize(size_without_blanks(context));
-  std::vector<std::int32_t> before = tokenizer.encode(context, Tokenizer::Added::kRecognise);
-  const std::vector<std::int32_t> ids = tokenizer.encode(whole, Tokenizer::Added::kRecognise);
-  const auto rest = std::span(ids).subspan(std::min(before.size(), ids.size()));
-  return pair_of(engine, std::move(before), rest);
+  if (context.empty()) {
+    const auto ids = engine.tokenizer().encode(whole, Tokenizer::Added::kRecognise);
+    const bool begun = !ids.empty() && ids.front() == engine.prompts().text_start();
+    return begun ? ScoreRequest{.ids = ids} : pair_of(engine, {}, ids);
+  }
+  std::vector<std::int32_t> before = encoded(engine, context);
+  const std::vector<std::int32_t> ids = encoded(engine, whole);
+  return pair_of(engine, before, std::span(ids).subspan(std::min(before.size(), ids.size())));
 }
 
 /// What a line wants scored; several for "continuations".
@@ -110,7 +123,7 @@ std::vector<ScoreRequest> score_requests(const Engine& engine, const json& line)
   const auto context = [&] { return object.text("context").value_or(""); };
   std::vector<ScoreRequest> requests;
   if (keys == Keys{"text"}) {
-    requests.push_back(encoded_pair(engine, "", *object.text("text")));
+    requests.push_back(pair_of(engine, {}, encoded(engine, *object.text("text"))));
   } else if (keys == Keys{"context", "continuation"}) {
     requests.push_back(encoded_pair(engine, context(), *object.text("continuation")));
   } else if (keys == Keys{"context", "continuations"}) {
@@ -168,7 +181,7 @@ std::int64_t count_words(const std::string& text) {
 int print_perplexity(Engine& engine, const ScoreOptions& options, const std::string& model) {
   const std::string text = whole_text(options);
   if (text.empty()) throw Error("The text is empty, so it has no perplexity.");
-  ScoreRequest request = encoded_pair(engine, "", text);
+  ScoreRequest request = pair_of(engine, {}, encoded(engine, text));
   const auto words = count_words(text);
   const auto print_score = [&](const Score& score) {
     const auto per = [&](auto count) { return -score.logprob / static_cast<double>(count); };

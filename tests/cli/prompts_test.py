@@ -204,6 +204,14 @@ class History(CliTest):
         terminal.type("/exit\n")
         self.assertEqual(terminal.end(), 0)
 
+    def test_a_template_is_repeated_with_what_the_model_said(self):
+        terminal = self.start("--history", "--template", "P:{}R:", "--logit-bias", "120=900")
+        self.assertNotIn("trained on", terminal.screen)
+        self.assertIn("prompt 5 tokens", self.ask(terminal, "a"))
+        self.assertIn("prompt 19 tokens", self.ask(terminal, "a"))  # 5 + 8 said + end + 5
+        terminal.type("/exit\n")
+        self.assertEqual(terminal.end(), 0)
+
     def test_no_word_without_history(self):
         terminal = self.start()
         self.assertNotIn("trained on", terminal.screen)

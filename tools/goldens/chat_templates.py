@@ -2,7 +2,8 @@
 """Writes tests/data/chat_templates.json: what transformers' apply_chat_template makes of chat templates.
 
 Of each case: the template, the messages, the special tokens, and the text or (null) that Jinja refuses. `unsupported` names
-what this program refuses where transformers goes on.
+what this program refuses where transformers goes on. `ids` are those of the tokenizer in tests/data/tokenizer/small, whose
+own special tokens then stand for the template's.
 """
 
 from __future__ import annotations
@@ -209,6 +210,8 @@ def tokenizer() -> PreTrainedTokenizerFast:
 
 def main() -> None:
     engine = tokenizer()
+    data = Path(__file__).resolve().parents[2] / "tests/data"
+    small = PreTrainedTokenizerFast.from_pretrained(data / "tokenizer/small")
     cases = []
     for name, source in [*TEMPLATES.items(), *UNSUPPORTED.items(), *((source, source) for source in BROKEN)]:
         for messages in (ASK, TURNS, SYSTEM) if name in TEMPLATES else (ASK,):
@@ -218,9 +221,12 @@ def main() -> None:
                 text = None
                 print(f"{name}: {type(error).__name__}: {error}", file=sys.stderr)
             case = {"name": name, "template": source, "messages": messages, "tokens": TOKENS, "text": text}
+            if text is not None and name in TEMPLATES and messages is not SYSTEM:
+                own = source.replace("<|im_start|>", "<|start|>").replace("<|im_end|>", "<|end|>")
+                encoded = small.apply_chat_template(messages, chat_template=own, add_generation_prompt=True)
+                case |= {"own_template": own, "ids": encoded["input_ids"]}
             cases.append(case | ({"unsupported": name} if name in UNSUPPORTED else {}))
-    path = Path(__file__).resolve().parents[2] / "tests/data/chat_templates.json"
-    path.write_text(json.dumps(cases, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    (data / "chat_templates.json").write_text("[\n" + ",\n".join(json.dumps(case, ensure_ascii=False) for case in cases) + "\n]\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
