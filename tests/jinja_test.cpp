@@ -74,6 +74,7 @@ TEST(Jinja, ErrorsNameTheLine) {
   EXPECT_THAT(rendered("{{ 1 is prime }}"), testing::HasSubstr("the test \"prime\""));
   EXPECT_THAT(rendered("{{ x.y.z }}"), testing::HasSubstr("\"x\", which is not defined"));
   EXPECT_THAT(rendered("{{ 1.5 }}"), testing::HasSubstr("decimal point"));
+  EXPECT_THAT(rendered("{{ 'Straße' | upper }}"), testing::HasSubstr("the other case of \"ß\""));
 }
 
 TEST(Jinja, HostileTemplatesEnd) {
@@ -86,16 +87,16 @@ TEST(Jinja, HostileTemplatesEnd) {
   EXPECT_THAT(rendered(ifs), testing::HasSubstr("nested"));
   std::string loops, ends;
   for (int i = 0; i < 5; ++i) {
-    loops += "{% for i in range(1000) %}";
+    loops += "{% for i in s %}";
     ends += "{% endfor %}";
   }
-  EXPECT_THAT(rendered(loops + ends), testing::HasSubstr("come to an end"));
-  EXPECT_THAT(rendered("{% set n = namespace(s='abcd') %}{% for i in range(40) %}"
+  EXPECT_THAT(rendered("{% set s = '" + std::string(1000, 'a') + "' %}" + loops + ends),
+              testing::HasSubstr("come to an end"));
+  EXPECT_THAT(rendered("{% set n = namespace(s='abcd') %}{% for i in '" + std::string(40, 'a') +
+                       "' %}"
                        "{% set n.s = n.s + n.s %}{% endfor %}"),
               testing::HasSubstr("too long"));
   EXPECT_THAT(rendered("{{ 9223372036854775 * 9223372036854775 }}"), testing::HasSubstr("range"));
-  EXPECT_THAT(rendered("{% for i in range(10 * 10 * 10 * 10 * 10 * 10) %}{% endfor %}"),
-              testing::HasSubstr("range"));
 }
 
 // Through every way of taking texts apart and putting them together.

@@ -79,7 +79,7 @@ struct Choice {
 };
 
 struct Answer {
-  std::string text;                     // no special tokens, no surrounding white space
+  std::string text;  // no special tokens, no surrounding white space unless it is to be kept
   std::vector<std::int32_t> token_ids;  // generated ids, the end token included
   FinishReason finish = FinishReason::kStop;
   /// Sum of the generated tokens' log-probabilities under the model itself (before penalty,

@@ -67,13 +67,10 @@ struct ScoreOptions : CommonOptions {
   bool perplexity = false;
 };
 
-/// Python's str.isspace.
-bool is_blank(char32_t code) { return is_space(code) || (code >= 0x1C && code <= 0x1F); }
-
 std::size_t size_without_blanks(std::string_view valid) {
   std::size_t size = valid.size();
   for (std::size_t before = size; before > 0; size = before) {
-    if (!is_blank(previous_code_point(valid, before))) break;
+    if (!is_python_space(previous_code_point(valid, before))) break;
   }
   return size;
 }
@@ -170,7 +167,7 @@ std::int64_t count_words(const std::string& text) {
   std::int64_t words = 1;
   bool in_blanks = false;
   for (std::size_t at = 0; at < text.size();) {
-    const bool blank = is_blank(next_code_point(text, at));
+    const bool blank = is_python_space(next_code_point(text, at));
     if (blank && !in_blanks) ++words;
     in_blanks = blank;
   }

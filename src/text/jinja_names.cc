@@ -1,31 +1,13 @@
 // What chat templates call by name: filters, methods, functions and tests, one table each.
-#include <utf8proc.h>
-
 #include <algorithm>
 #include <array>
 
 #include "aira/error.h"
 #include "base/printable.h"
 #include "text/jinja_value.h"
-#include "text/unicode.h"
 
 namespace aira::jinja {
 namespace {
-
-/// Python's str.isspace.
-bool is_blank(char32_t unit) {
-  const char32_t code = letter(unit);
-  return is_space(code) || (code >= 0x1C && code <= 0x1F);
-}
-
-char32_t upper(char32_t unit) {
-  const auto code = static_cast<utf8proc_int32_t>(letter(unit));
-  return static_cast<char32_t>(utf8proc_toupper(code)) | (unit & kTyped);
-}
-char32_t lower(char32_t unit) {
-  const auto code = static_cast<utf8proc_int32_t>(letter(unit));
-  return static_cast<char32_t>(utf8proc_tolower(code)) | (unit & kTyped);
-}
 
 /// A call: what it is made on, and what it is given.
 struct Call {
@@ -50,80 +32,20 @@ struct Call {
   }
 };
 
-Text stripped(const Call& call, bool left, bool right) {
+template <bool left, bool right>
+Value strip(const Call& call) {
   const Text& text = call.self_text(1);
-  const Text* set = call.given.values.empty() ? nullptr : &call.argument(0);
-  const auto goes = [&](char32_t unit) {
-    return set == nullptr ? is_blank(unit)
-                          : std::any_of(set->begin(), set->end(),
-                                        [&](char32_t one) { return letter(one) == letter(unit); });
-  };
-  std::size_t from = 0, to = text.size();
-  while (left && from < to && goes(text[from])) ++from;
-  while (right && to > from && goes(text[to - 1])) --to;
-  return text.substr(from, to - from);
+  return {stripped(text, call.given.values.empty() ? nullptr : &call.argument(0), left, right)};
 }
 
-Value strip(const Call& call) { return {stripped(call, true, true)}; }
-Value lstrip(const Call& call) { return {stripped(call, true, false)}; }
-Value rstrip(const Call& call) { return {stripped(call, false, true)}; }
-
-template <char32_t (*convert)(char32_t)>
+template <Text (*convert)(Text)>
 Value converted(const Call& call) {
-  Text text = call.self_text(0);
-  std::transform(text.begin(), text.end(), text.begin(), convert);
-  return {std::move(text)};
+  return {convert(call.self_text(0))};
 }
-
-/// Words begin with a capital: after anything but a letter (the method), after blanks and some
-/// marks (the filter), at the beginning alone (capitalize).
-template <bool (*begins)(char32_t)>
-Value capitals(const Call& call) {
-  Text text = call.self_text(0);
-  bool first = true;
-  for (char32_t& unit : text) {
-    const char32_t before = unit;
-    unit = first ? upper(unit) : lower(unit);
-    first = begins(letter(before));
-  }
-  return {std::move(text)};
-}
-bool never(char32_t /*code*/) { return false; }
-bool no_letter(char32_t code) { return char_class(code) != CharClass::kLetter; }
-bool word_mark(char32_t code) { return is_blank(code) || Text(U"-({[<").find(code) != Text::npos; }
 
 Value length(const Call& call) {
   call.expect(0);
   return {static_cast<std::int64_t>(items(call.self).size())};
-}
-
-std::size_t find(const Text& text, const Text& part, std::size_t from) {
-  const auto at =
-      std::search(text.begin() + static_cast<std::ptrdiff_t>(from), text.end(), part.begin(),
-                  part.end(), [](char32_t a, char32_t b) { return letter(a) == letter(b); });
-  return at == text.end() ? Text::npos : static_cast<std::size_t>(at - text.begin());
-}
-
-/// The parts of the text between `separator`.
-List parts(const Text& text, const Text& separator) {
-  if (separator.empty()) throw Error("The chat template splits a text at nothing.");
-  List list;
-  std::size_t from = 0;
-  for (std::size_t at = 0; (at = find(text, separator, from)) != Text::npos;) {
-    list.push_back({text.substr(from, at - from)});
-    from = at + separator.size();
-  }
-  list.push_back({text.substr(from)});
-  return list;
-}
-
-Text joined(const List& list, const Text& separator) {
-  Value text = {Text()};
-  for (std::size_t i = 0; i < list.size(); ++i) {
-    if (i > 0) text = operate("+", text, {separator});
-    text = operate("~", text, list[i]);
-  }
-  return *text.as<Text>();
 }
 
 Value replace(const Call& call) {
@@ -133,15 +55,7 @@ Value replace(const Call& call) {
 
 Value split(const Call& call) {
   const Text& text = call.self_text(1);
-  if (!call.given.values.empty()) return new_list(parts(text, call.argument(0)));
-  List list;
-  for (std::size_t at = 0; at < text.size();) {
-    std::size_t end = at;
-    while (end < text.size() && !is_blank(text[end])) ++end;
-    if (end > at) list.push_back({text.substr(at, end - at)});
-    at = end + 1;
-  }
-  return new_list(std::move(list));
+  return new_list(call.given.values.empty() ? words(text) : parts(text, call.argument(0)));
 }
 
 Value startswith(const Call& call) {
@@ -173,52 +87,12 @@ Value last(const Call& call) { return call.expect(0), item(call.self, {std::int6
 Value list(const Call& call) { return call.expect(0), new_list(items(call.self)); }
 Value string(const Call& call) { return call.expect(0), Value{print(call.self)}; }
 
-/// As json.dumps(value, ensure_ascii=False).
-Text json(const Value& value) {
-  if (const auto* text = value.as<Text>()) {
-    Text quoted = U"\"";
-    for (const char32_t unit : *text) {
-      constexpr std::u32string_view kPlain = U"\"\\\n\r\t\b\f", kEscaped = U"\"\\nrtbf";
-      const auto at = kPlain.find(letter(unit));
-      if (at != Text::npos) {
-        (quoted += U'\\') += kEscaped[at];
-      } else if (letter(unit) < 0x20) {
-        constexpr const char32_t* kDigits = U"0123456789abcdef";
-        ((quoted += U"\\u00") += kDigits[letter(unit) / 16]) += kDigits[letter(unit) % 16];
-      } else {
-        quoted += unit;
-      }
-    }
-    return quoted + U"\"";
-  }
-  Text text;
-  if (const List* list = value.list()) {
-    for (const Value& one : *list) text += (text.empty() ? U"" : U", ") + json(one);
-    return U"[" + text + U"]";
-  }
-  if (const Dict* dict = value.dict()) {
-    for (const auto& [key, one] : *dict) {
-      text += (text.empty() ? U"" : U", ") + json({key}) + U": " + json(one);
-    }
-    return U"{" + text + U"}";
-  }
-  if (value.as<None>() != nullptr) return U"null";
-  if (const auto* flag = value.as<bool>()) return *flag ? U"true" : U"false";
-  if (value.as<std::int64_t>() == nullptr) throw Error("The chat template has no value to write.");
-  return print(value);
-}
 Value tojson(const Call& call) { return call.expect(0), Value{json(call.self)}; }
 
 Value pairs(const Call& call) {
   call.expect(0);
   List list;
   for (const Value& key : items(call.self)) list.push_back(new_list({key, item(call.self, key)}));
-  return new_list(std::move(list));
-}
-Value values(const Call& call) {
-  call.expect(0);
-  List list;
-  for (const Value& key : items(call.self)) list.push_back(item(call.self, key));
   return new_list(std::move(list));
 }
 Value get(const Call& call) {
@@ -233,25 +107,6 @@ Value raise(const Call& call) {
   call.expect(1);
   throw Error("The model's chat template refuses: " + printable(utf8_of(call.argument(0)), 300));
 }
-Value range(const Call& call) {
-  call.expect(3);
-  std::array<std::int64_t, 3> bounds = {0, 0, 1};
-  const List& given = call.given.values;
-  for (std::size_t i = 0; i < given.size(); ++i) {
-    const auto* whole = given[i].as<std::int64_t>();
-    if (whole == nullptr) unsupported("these arguments of \"range\"");
-    bounds[given.size() == 1 ? 1 : i] = *whole;
-  }
-  constexpr std::int64_t kMost = 100000;  // Jinja's own
-  const auto [from, to, step] = bounds;
-  List list;
-  for (std::int64_t at = from; step > 0 ? at < to : at > to; at += step) {
-    if (step == 0 || static_cast<std::int64_t>(list.size()) == kMost)
-      unsupported("so long a range");
-    list.push_back({at});
-  }
-  return new_list(std::move(list));
-}
 Value mapping(const Call& call) {
   if (!call.given.values.empty()) unsupported("these arguments of \"" + call.name + "\"");
   return new_dict(call.given.named);
@@ -263,14 +118,14 @@ struct Row {
   Run run;  // null: known to templates, not to us
 };
 
-constexpr auto kFilters = std::to_array<Row>({{"trim", strip},
+constexpr auto kFilters = std::to_array<Row>({{"trim", strip<true, true>},
                                               {"upper", converted<upper>},
                                               {"lower", converted<lower>},
                                               {"length", length},
                                               {"count", length},
-                                              {"capitalize", capitals<never>},
+                                              {"capitalize", converted<capitalised>},
                                               {"join", join},
-                                              {"title", capitals<word_mark>},
+                                              {"title", converted<titled>},
                                               {"replace", replace},
                                               {"first", first},
                                               {"last", last},
@@ -282,30 +137,25 @@ constexpr auto kFilters = std::to_array<Row>({{"trim", strip},
                                               {"tojson", tojson},
                                               {"items", pairs}});
 
-constexpr auto kMethods = std::to_array<Row>({{"strip", strip},
-                                              {"lstrip", lstrip},
-                                              {"rstrip", rstrip},
+constexpr auto kMethods = std::to_array<Row>({{"strip", strip<true, true>},
+                                              {"lstrip", strip<true, false>},
+                                              {"rstrip", strip<false, true>},
                                               {"upper", converted<upper>},
                                               {"lower", converted<lower>},
-                                              {"title", capitals<no_letter>},
-                                              {"capitalize", capitals<never>},
+                                              {"title", converted<titled_strictly>},
+                                              {"capitalize", converted<capitalised>},
                                               {"replace", replace},
                                               {"split", split},
                                               {"startswith", startswith},
                                               {"endswith", endswith},
                                               {"items", pairs},
                                               {"keys", list},
-                                              {"values", values},
                                               {"get", get}});
 
 constexpr auto kFunctions = std::to_array<Row>({{"raise_exception", raise},
-                                                {"range", range},
                                                 {"dict", mapping},
                                                 {"namespace", mapping},
-                                                {"strftime_now", nullptr},
-                                                {"lipsum", nullptr},
-                                                {"cycler", nullptr},
-                                                {"joiner", nullptr}});
+                                                {"strftime_now", nullptr}});
 
 struct Test {
   const char* name;

@@ -12,7 +12,6 @@ namespace {
 
 using Kind = Token::Kind;
 
-bool is_blank(char32_t code) { return is_space(code) || (code >= 0x1C && code <= 0x1F); }
 bool is_digit(char32_t code) { return code >= U'0' && code <= U'9'; }
 
 /// Line breaks are \n; the last one goes.
@@ -84,11 +83,11 @@ class Lexer {
       at_ = open;
     } else if (sign == U'-' || sign == U'+') {
       ++at_;
-      while (sign == U'-' && !data.empty() && is_blank(data.back())) data.pop_back();
+      while (sign == U'-' && !data.empty() && is_python_space(data.back())) data.pop_back();
     } else if (text_[open + 1] != U'{') {
       const std::size_t start = data.rfind(U'\n') + 1;  // 0 when there is none
-      const bool blank =
-          std::all_of(data.begin() + static_cast<std::ptrdiff_t>(start), data.end(), is_blank);
+      const bool blank = std::all_of(data.begin() + static_cast<std::ptrdiff_t>(start), data.end(),
+                                     is_python_space);
       if (blank && (start > 0 || at_line_start)) data.resize(start);
     }
     if (!data.empty()) add(Kind::kData, std::move(data));
@@ -99,7 +98,7 @@ class Lexer {
     const char32_t sign = at_ > 0 ? text_[at_ - 1] : U' ';
     at_ += end.size();
     if (sign == U'-') {
-      while (at_ < text_.size() && is_blank(text_[at_])) ++at_;
+      while (at_ < text_.size() && is_python_space(text_[at_])) ++at_;
     } else if (sign != U'+' && end != U"}}" && at_ < text_.size() && text_[at_] == U'\n') {
       ++at_;
     }
@@ -108,7 +107,7 @@ class Lexer {
   void read_tag(const Text& end) {
     int open_brackets = 0;
     for (;;) {
-      while (at_ < text_.size() && is_blank(text_[at_])) ++at_;
+      while (at_ < text_.size() && is_python_space(text_[at_])) ++at_;
       if (at_ == text_.size()) fail("a tag has no end");
       if (open_brackets == 0) {
         const bool signed_end = starts(U"-" + end) || (end == U"%}" && starts(U"+" + end));

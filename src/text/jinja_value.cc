@@ -192,8 +192,7 @@ Value operate(std::string_view operation, const Value& a, const Value& b) {
       throw Error("The chat template uses " + quote(missing->name) + ", which is not defined.");
     }
   }
-  unsupported(std::string("\"") + std::string(operation) + "\" between " + kind_of(a) + " and " +
-              kind_of(b));
+  unsupported(quote(operation) + " between " + kind_of(a) + " and " + kind_of(b));
 }
 
 Value item(const Value& value, const Value& key) {

@@ -75,6 +75,26 @@ Value slice(const Value& value, const Value& from, const Value& to, const Value&
 /// What a loop over `value` goes through.
 List items(const Value& value);
 
+// Texts (jinja_texts.cc).
+
+/// Less white space, or letters of `set`, at the ends.
+Text stripped(const Text& text, const Text* set, bool left, bool right);
+Text upper(Text text);
+Text lower(Text text);
+Text capitalised(Text text);
+/// Each word with a capital: words begin behind blanks and some marks, or behind anything but a
+/// letter.
+Text titled(Text text);
+Text titled_strictly(Text text);
+/// The parts between `separator`, and those between white space.
+List parts(const Text& text, const Text& separator);
+List words(const Text& text);
+Text joined(const List& list, const Text& separator);
+/// As json.dumps(value, ensure_ascii=False).
+Text json(const Value& value);
+
+// What templates call by name (jinja_names.cc).
+
 /// `value | NAME(arguments)`
 Value filter(const std::string& name, const Value& value, const Arguments& arguments);
 /// `value.NAME(arguments)`

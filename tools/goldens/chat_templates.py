@@ -168,7 +168,7 @@ EXPRESSIONS = (
     "{{ 'olá mundo' | title }}|{{ 'OLÁ' | capitalize }}|{{ 'aXbX'.replace('X', '--') }}|{{ y | default('nada') }}|"
     "{{ '' | default('vazio', true) }}|{{ [1, 2, 3][1:] | last }}|{{ 'abc' | first }}|{{ {'a': 'b'}.a }}|{{ {'a': 1}.get('z', 5) }}|"
     "{% for k, v in {'p': 1, 'q': 2}.items() %}{{ k }}={{ v }}{{ ',' if not loop.last }}{% endfor %}|{{ 'a' 'b' }}|{{ '\\u00e9\\x41\\q' }}|"
-    "{% set t %}bloco {{ 1 }}{% endset %}{{ t | upper }}|{% for i in range(5) %}{% if i == 1 %}{% continue %}{% endif %}"
+    "{% set t %}bloco {{ 1 }}{% endset %}{{ t | upper }}|{% for i in [0, 1, 2, 3, 4] %}{% if i == 1 %}{% continue %}{% endif %}"
     "{% if i == 3 %}{% break %}{% endif %}{{ i }}{% endfor %}|{{ 2 is even }}{{ 3 is odd }}|{{ not true or 1 == 1.__class__ }}"
 )
 EXPRESSIONS = EXPRESSIONS.replace("|{{ not true or 1 == 1.__class__ }}", "|{{ not false and not (1 == 2) }}|{{ 'x' == 'x' != false }}")
