@@ -41,6 +41,7 @@ class Prompts {
   const std::vector<std::int32_t>& end_ids() const { return end_ids_; }
 
  private:
+  std::string content(std::int32_t id) const;
   std::vector<std::int32_t> marked(std::string_view question, std::span<const Turn> turns) const;
   std::vector<std::int32_t> formed(std::string_view question, std::span<const Turn> turns,
                                    const std::string& form) const;

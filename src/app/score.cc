@@ -91,7 +91,7 @@ ScoreRequest pair_of(const Engine& engine, std::vector<std::int32_t> before,
 std::vector<std::int32_t> encoded(const Engine& engine, const std::string& text) {
   const Tokenizer& tokenizer = engine.tokenizer();
   const std::optional<std::int32_t> bos = tokenizer.roles().bos;
-  const bool begun = bos && text.starts_with(tokenizer.bytes(*bos));
+  const bool begun = bos && text.starts_with(tokenizer.decode({&*bos, 1}, false));
   return begun ? tokenizer.encode(text, Tokenizer::Added::kRecognise)
                : tokenizer.encode_with_template(text, Tokenizer::Added::kRecognise);
 }

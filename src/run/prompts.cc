@@ -14,7 +14,7 @@ Prompts::Prompts(const Tokenizer& tokenizer, std::vector<std::int32_t> config_en
   const std::optional<std::int32_t> start = tokenizer.find(kStartMarker);
   const std::optional<std::int32_t> end = tokenizer.find(kEndMarker);
   // RoBERTa's <s> and </s>, BERT's [CLS] and [SEP] and the like mark texts, not questions.
-  const auto is_marker = [&](std::int32_t id) { return tokenizer.bytes(id).starts_with("<|"); };
+  const auto is_marker = [&](std::int32_t id) { return content(id).starts_with("<|"); };
   if (start && end) {
     markers_ = {*start, *end};
   } else if (roles.bos && roles.sep && roles.bos != roles.sep && roles.bos != roles.eos &&
@@ -27,6 +27,8 @@ Prompts::Prompts(const Tokenizer& tokenizer, std::vector<std::int32_t> config_en
     if (id) end_ids_.push_back(*id);
   }
 }
+
+std::string Prompts::content(std::int32_t id) const { return tokenizer_.decode({&id, 1}, false); }
 
 std::int32_t Prompts::text_start() const {
   const Tokenizer::Roles& roles = tokenizer_.roles();
@@ -93,7 +95,7 @@ std::vector<std::int32_t> Prompts::formed(std::string_view question, std::span<c
   for (const auto& [earlier_question, answer] : turns) {
     ask(earlier_question);
     parts.push_back({answer, true});
-    parts.push_back({end_ids_.empty() ? "\n" : tokenizer_.bytes(end_ids_.back()), false});
+    parts.push_back({end_ids_.empty() ? "\n" : content(end_ids_.back()), false});
   }
   ask(question);
   return tokenizer_.encode_with_template(parts);
@@ -121,7 +123,7 @@ std::vector<std::int32_t> Prompts::chat(std::string_view question,
                                  {U"sep_token", roles.sep},
                                  {U"pad_token", roles.pad},
                                  {U"unk_token", roles.unk}}) {
-    if (id) variables.emplace_back(name, Value{text_of(tokenizer_.bytes(*id))});
+    if (id) variables.emplace_back(name, Value{text_of(content(*id))});
   }
   std::vector<Tokenizer::Part> parts;
   for (const char32_t unit : render(parse(tokenizer_.chat_template()), std::move(variables))) {

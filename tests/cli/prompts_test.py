@@ -87,6 +87,13 @@ class Prompts(CliTest):
         self.assertEqual(self.succeed("--raw", *options, stdin="ab\n").decode(),
                          whole.replace("\n", " ") + "\n")
 
+    def test_lines_name_the_model(self):
+        line = json.dumps({"prompt": "a", "max_new_tokens": 1})
+        [out] = self.json_lines("-m", model(), "--jsonl", stdin=line)
+        self.assertEqual(out["model"], model())
+        [out] = self.json_lines("-q", "--jsonl", stdin=line)
+        self.assertEqual(out["model"], "aira-mini")
+
     def test_a_template(self):
         for form in ("P: {question}\nR:", "P: {}\nR:"):
             self.assertEqual(self.ids({"question": "é", "template": form}),
