@@ -20,7 +20,8 @@ AddedToken token(const std::string& content, std::int32_t id) {
 /// Segments as text: "abc" for text, "<7>" for id 7.
 std::string cut(const std::vector<AddedToken>& tokens, std::string_view text, bool plain = false) {
   std::string out;
-  for (const Segment& segment : AddedTokens(tokens).split(text, plain)) {
+  const std::vector<std::string_view> typed(plain ? 1 : 0, text);
+  for (const Segment& segment : AddedTokens(tokens).split(text, typed)) {
     if (!out.empty()) out += ",";
     if (segment.id < 0) {
       out += segment.text;
@@ -106,9 +107,9 @@ TEST(AddedTokens, LongTextsOfWhiteSpaceTokensStayLinear) {
   std::vector<AddedToken> tokens = {token(" ", 1)};
   tokens[0].rstrip = true;
   const std::string text(300'000, ' ');
-  EXPECT_EQ(AddedTokens(tokens).split(text, false).size(), text.size());
+  EXPECT_EQ(AddedTokens(tokens).split(text, {}).size(), text.size());
   tokens[0].lstrip = true;
-  EXPECT_EQ(AddedTokens(tokens).split(text, false).size(), 1U);
+  EXPECT_EQ(AddedTokens(tokens).split(text, {}).size(), 1U);
 }
 
 }  // namespace

@@ -84,5 +84,20 @@ TEST(Completes, LooksAtTheLastTokenAndBack) {
   EXPECT_FALSE(stops({}, {0, 1}));
 }
 
+TEST(AnswerText, KeepsWhiteSpaceWhenAsked) {
+  for (const Case& c : kCases) {
+    std::string whole;
+    for (const std::string& piece : c.pieces) whole += piece;
+    AnswerText answer({}, true);
+    for (const std::string& piece : c.pieces) answer.push(piece);
+    answer.finish();
+    Utf8Stream letters;
+    const std::string valid = letters.push(whole);
+    EXPECT_EQ(answer.text(), valid + letters.finish());
+  }
+  AnswerText stopped({"#"}, true);
+  EXPECT_EQ(stopped.push("\n x \t# y"), "\n x \t");
+}
+
 }  // namespace
 }  // namespace aira

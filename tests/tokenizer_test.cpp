@@ -65,6 +65,18 @@ TEST(Tokenizer, RolesExtendAPlainVocabulary) {
             (Ids{*tokenizer.roles().eos, *tokenizer.roles().bos}));
 }
 
+TEST(Tokenizer, ChatTemplateIsFoundInBothPlaces) {
+  FileMap files = small_files({"tokenizer.json"});
+  EXPECT_EQ(load_files(files).chat_template(), "");
+  files["tokenizer_config.json"] = R"({"chat_template": "{{ bos_token }}\u00e9"})";
+  EXPECT_EQ(load_files(files).chat_template(), "{{ bos_token }}\xC3\xA9");
+  files["tokenizer_config.json"] =
+      R"({"chat_template": [{"name": "rag", "template": "r"}, {"name": "default", "template": "d"}]})";
+  EXPECT_EQ(load_files(files).chat_template(), "d");
+  files["chat_template.jinja"] = "{{ eos_token }}\n";
+  EXPECT_EQ(load_files(files).chat_template(), "{{ eos_token }}\n");
+}
+
 TEST(Tokenizer, TypedMarkersAreText) {
   const Tokenizer tokenizer = small();
   const Ids ids = tokenizer.encode("<|start|>oi<|end|>", Added::kPlainText);

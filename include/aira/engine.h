@@ -43,6 +43,8 @@ struct EngineOptions {
 struct GenerateRequest {
   std::vector<std::int32_t> prompt;  // token ids, at least one
   GenerateOptions options;
+  /// Answer::text keeps the white space around it: prompt and answer together are the text.
+  bool keep_space = false;
 };
 
 /// The log-likelihood of `ids` from position `first` on, each given those before it.
@@ -52,6 +54,7 @@ struct ScoreRequest {
   /// Score a text longer than the context in windows, as lm-evaluation-harness's
   /// loglikelihood_rolling does, instead of refusing it; only with first = 1.
   bool rolling = false;
+  std::int64_t logprobs = -1;  // also Score::top, with this many tokens each; -1 = no
 };
 
 using Request = std::variant<GenerateRequest, ScoreRequest>;
@@ -92,6 +95,7 @@ struct EngineInfo {
   bool cached = false;           // the weights came from there
   double tokenizer_seconds = 0;  // time to load it
   double weights_seconds = 0;
+  std::int64_t context = 0;  // tokens of prompt and answer together
 };
 
 class Engine {

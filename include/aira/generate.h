@@ -95,7 +95,7 @@ struct Choice {
 };
 
 struct Answer {
-  std::string text;                     // no special tokens, no surrounding white space
+  std::string text;  // no special tokens, no surrounding white space unless it is to be kept
   std::vector<std::int32_t> token_ids;  // generated ids, the end token included
   FinishReason finish = FinishReason::kStop;
   /// Sum of the generated tokens' log-probabilities under the model itself (before penalty,
@@ -115,6 +115,9 @@ struct Score {
   double logprob = 0;     // sum over tokens
   bool is_greedy = true;  // each token was the most probable one
   std::vector<TokenLogProbability> tokens;
+  /// The most probable tokens in the place of each; only when ScoreRequest::logprobs asked for
+  /// them.
+  std::vector<std::vector<TokenLogProbability>> top;
 };
 
 }  // namespace aira

@@ -15,18 +15,25 @@ class Prompts {
   Prompts(const Tokenizer& tokenizer, std::vector<std::int32_t> config_ends,
           std::span<const std::int32_t> generation_ends);
 
-  /// Whether the tokenizer has tokens to stand before and after a question: the two instruction
-  /// tokens, or by other names its bos and sep. A base model completes raw text only.
+  /// A question and its answer.
+  using Turn = std::pair<std::string, std::string>;
+
+  /// Whether the tokenizer has Aira's tokens to stand before and after a question: the two
+  /// instruction tokens, or by other names its bos and sep. Such a model was trained on single
+  /// questions.
   bool has_markers() const { return markers_.has_value(); }
-  /// Marker + question + marker, after the earlier (question, answer) pairs of the dialogue, each
-  /// closed by the end token. Throws Error when the model has no markers (use raw).
-  std::vector<std::int32_t> question(
-      std::string_view question,
-      std::span<const std::pair<std::string, std::string>> turns = {}) const;
-  /// The text as it stands (text_start() when it is empty).
-  std::vector<std::int32_t> raw(std::string_view text) const;
-  /// The text's own ids; special tokens in it are text.
-  std::vector<std::int32_t> plain(std::string_view text) const;
+  /// The question after the earlier turns of the dialogue, in the first of these forms that there
+  /// is: `form`, a text with {question} or {} where a question goes; marker + question + marker;
+  /// the tokenizer's chat template. Earlier answers are closed by the end token, or as the chat
+  /// template has it. Special tokens in a form count, in questions and answers they are text.
+  /// Throws Error when there is none, or the chat template is beyond this program.
+  std::vector<std::int32_t> question(std::string_view question, std::span<const Turn> turns = {},
+                                     const std::string& form = {}) const;
+  /// Throws UsageError when `form` has no place for the question.
+  static void check_form(const std::string& form);
+  /// The text as transformers' `tokenizer(text)` takes it (text_start() when that gives nothing).
+  std::vector<std::int32_t> raw(std::string_view text,
+                                Tokenizer::Added added = Tokenizer::Added::kRecognise) const;
   /// The token that stands before a text that has nothing before it: the end-of-text token. Throws
   /// Error when the model has none.
   std::int32_t text_start() const;
@@ -36,6 +43,12 @@ class Prompts {
   const std::vector<std::int32_t>& end_ids() const { return end_ids_; }
 
  private:
+  std::string content(std::int32_t id) const;
+  std::vector<std::int32_t> marked(std::string_view question, std::span<const Turn> turns) const;
+  std::vector<std::int32_t> formed(std::string_view question, std::span<const Turn> turns,
+                                   const std::string& form) const;
+  std::vector<std::int32_t> chat(std::string_view question, std::span<const Turn> turns) const;
+
   const Tokenizer& tokenizer_;
   std::optional<std::pair<std::int32_t, std::int32_t>> markers_;  // before, after a question
   std::vector<std::int32_t> end_ids_;

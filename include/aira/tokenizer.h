@@ -26,6 +26,11 @@ class Tokenizer {
     kRecognise,  // encode them as `tokenizers` does with add_special_tokens=False
     kPlainText,  // encode special ones as plain text: what a user types is never a marker
   };
+  /// A part of a text: what belongs to a prompt's form, or what somebody typed.
+  struct Part {
+    std::string text;
+    bool typed;
+  };
   /// Special ids by role, where tokenizer_config.json or special_tokens_map.json gives them.
   struct Roles {
     std::optional<std::int32_t> bos, sep, eos, pad, unk;
@@ -41,6 +46,12 @@ class Tokenizer {
 
   /// The token ids of `text`, which may be any bytes: invalid UTF-8 is replaced by U+FFFD first.
   std::vector<std::int32_t> encode(std::string_view text, Added added) const;
+  /// The ids of the parts as one text. A special token is recognised where nothing typed is in it.
+  std::vector<std::int32_t> encode(std::span<const Part> parts) const;
+  /// The same between the ids that the tokenizer's own template puts around a text (a begin token,
+  /// ...): with kRecognise what transformers' `tokenizer(text)` gives.
+  std::vector<std::int32_t> encode_with_template(std::string_view text, Added added) const;
+  std::vector<std::int32_t> encode_with_template(std::span<const Part> parts) const;
   /// The text of `ids`, with invalid UTF-8 replaced by U+FFFD. Ids outside the vocabulary are
   /// skipped, special tokens if asked for.
   std::string decode(std::span<const std::int32_t> ids, bool skip_special) const;
@@ -52,6 +63,9 @@ class Tokenizer {
   /// The id of the token that the vocabulary writes as `content`, if any.
   std::optional<std::int32_t> find(std::string_view content) const;
   const Roles& roles() const;
+  /// The Jinja source of the model's chat template: chat_template.jinja, else "chat_template" of
+  /// tokenizer_config.json. Empty when there is none.
+  const std::string& chat_template() const;
   /// One more than the highest id.
   std::int64_t size() const;
 

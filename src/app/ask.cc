@@ -24,6 +24,7 @@ constexpr const char* kExamples = R"(Examples:
   aira-cli < perguntas.txt > respostas.txt
   aira-cli --jsonl --num-beams 4 -n 2 < perguntas.jsonl > respostas.jsonl
   aira-cli --raw -m ./gpt2 "Era uma vez"
+  aira-cli --template 'Pergunta: {question}\nResposta:' -m ./gpt2 "Quem escreveu Os Lusíadas?"
 
 The model is -m, else $AIRA_MODEL, else Aira-2-portuguese-124M if it is in the Hugging Face cache,
 else a small built-in one. Converted weights are kept in ~/.cache/aira, or in the folder
@@ -69,6 +70,13 @@ void check(const AskOptions& options, bool chat) {
   };
   refuse_if(options.history && options.raw,
             "--history needs the question markers that --raw leaves out.");
+  refuse_if(options.form && options.raw,
+            "--template puts a question into a text and --raw takes a text as it is; use one of "
+            "them.");
+  refuse_if(options.plain && !options.raw && !options.json,
+            "--plain is for the texts of --raw and --jsonl; in a question, special tokens are text "
+            "anyway.");
+  if (options.form) Prompts::check_form(*options.form);
   const GenerateOptions request = options.request.over({});
   refuse_if(options.numbered && options.json,
             "--numbered is for lines of text; --jsonl lists the answers of a question.");
@@ -89,8 +97,21 @@ int run_one_shot(const AskOptions& options) {
   const GenerateOptions request = options.request.over(answering.engine().defaults());
   catch_interrupts();
   const std::vector<Answer> answers =
-      answering.stream(answering.prompt(*options.question), request);
+      answering.stream(answering.request(*options.question, request));
   return answers.back().finish == FinishReason::kInterrupted ? kInterrupted : kDone;
+}
+
+/// A --template as it was typed, with \n, \t and \\ for a line break, a tab and a backslash.
+std::string unescaped(std::string_view typed) {
+  std::string text;
+  for (std::size_t at = 0; at < typed.size(); ++at) {
+    constexpr std::string_view kEscaped = "nt\\", kMeant = "\n\t\\";
+    const auto found = typed[at] == '\\' && at + 1 < typed.size() ? kEscaped.find(typed[at + 1])
+                                                                  : std::string_view::npos;
+    text += found == std::string_view::npos ? typed[at] : kMeant[found];
+    at += found == std::string_view::npos ? 0 : 1;
+  }
+  return text;
 }
 
 /// The chat has no question and no lines.
@@ -107,7 +128,13 @@ Action set_up(CLI::App& app, bool chat) {
   }
   add_request_options(app, options->request);
   app.option_defaults()->group("Asking");
-  app.add_flag("--raw", options->raw, "Complete the text as it is, without question markers");
+  app.add_flag("--raw", options->raw,
+               "Complete the text as the tokenizer takes it, without question markers");
+  app.add_flag("--plain", options->plain, "Special tokens in the texts of --raw are plain text");
+  app.add_option_function<std::string>(
+         "--template", [options](const std::string& typed) { options->form = unescaped(typed); },
+         "Put the question in the place of {question} or {} in TEXT")
+      ->option_text("TEXT");
   app.add_flag("--history", options->history, "Chat: keep earlier turns in the prompt");
   app.add_flag("--numbered", options->numbered, "\"Response 1: \" before each answer");
   add_batch(app, *options);
@@ -149,11 +176,20 @@ Answering::Answering(const AskOptions& options, bool any_prompt)
       model_(find_model(options)),
       max_sequences_(sequences_of(options)),
       engine_(engine_options(options, model_, max_sequences_, options.question ? 1 : 0)) {
-  if (!options.raw && !any_prompt) static_cast<void>(engine_.prompts().question(""));
+  if (!any_prompt) static_cast<void>(request("?", {}));
 }
 
-std::vector<Answer> Answering::stream(std::vector<std::int32_t> prompt,
-                                      const GenerateOptions& options) {
+GenerateRequest Answering::request(std::string_view text, const GenerateOptions& options,
+                                   std::span<const Prompts::Turn> turns) const {
+  const Prompts& prompts = engine_.prompts();
+  const auto added = options_.plain ? Tokenizer::Added::kPlainText : Tokenizer::Added::kRecognise;
+  return {options_.raw ? prompts.raw(text, added)
+                       : prompts.question(text, turns, options_.form.value_or("")),
+          options, options_.raw};
+}
+
+std::vector<Answer> Answering::stream(const GenerateRequest& request) {
+  const GenerateOptions& options = request.options;
   std::vector<Answer> answers;
   // Text before its turn.
   std::vector<std::string> early(static_cast<std::size_t>(options.answers));
@@ -188,7 +224,7 @@ std::vector<Answer> Answering::stream(std::vector<std::int32_t> prompt,
     if (begun) print("\n");
     throw Error(error);
   };
-  const Ticket ticket = engine_.submit(GenerateRequest{std::move(prompt), options}, listener);
+  const Ticket ticket = engine_.submit(request, listener);
   const OnInterrupt cancels([&] { engine_.cancel(ticket); });
   ticket.wait();
   return answers;

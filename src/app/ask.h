@@ -15,6 +15,8 @@ struct AskOptions : CommonOptions {
   std::optional<std::string> question;
   RequestChanges request;
   bool raw = false;
+  bool plain = false;
+  std::optional<std::string> form;  // --template
   bool history = false;
   bool numbered = false;
   bool stats = false;
@@ -35,13 +37,12 @@ class Answering {
   const std::string& model_name() const { return model_.name; }
   std::int64_t max_sequences() const { return max_sequences_; }
 
-  /// The prompt of a question, or of a text with --raw.
-  std::vector<std::int32_t> prompt(std::string_view text) const {
-    return options_.raw ? engine_.prompts().raw(text) : engine_.prompts().question(text);
-  }
+  /// A question after these turns, or with --raw a text.
+  GenerateRequest request(std::string_view text, const GenerateOptions& options,
+                          std::span<const Prompts::Turn> turns = {}) const;
   /// Answers and prints the answers while they are written, one after the other. After Ctrl-C the
   /// last one is FinishReason::kInterrupted, and those after it are missing.
-  std::vector<Answer> stream(std::vector<std::int32_t> prompt, const GenerateOptions& options);
+  std::vector<Answer> stream(const GenerateRequest& request);
   /// "Response 1: " with --numbered, else nothing.
   std::string numbering(std::size_t answer) const {
     return options_.numbered ? "Response " + std::to_string(answer + 1) + ": " : "";

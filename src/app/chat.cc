@@ -4,6 +4,7 @@
 #include <langinfo.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <clocale>
@@ -168,6 +169,10 @@ class Chat {
     if (!options_.quiet && ::isatty(STDERR_FILENO) == 1) {
       note(printable(answering_.model_name()) + "; /help lists the commands, Ctrl-D leaves.");
     }
+    if (options_.history && !options_.form && !options_.quiet &&
+        answering_.engine().prompts().has_markers()) {
+      note("this model was trained on single questions; with --history it may answer worse.");
+    }
     LineEditor editor;
     while (const std::optional<std::string> line = leaving_ ? std::nullopt : editor.read()) {
       if (line->find_first_not_of(kBlanks) == std::string::npos) continue;
@@ -222,15 +227,36 @@ class Chat {
     }
   }
 
+  /// The question after as many turns as leave room for the answer: all the tokens it may have, as
+  /// far as that is a quarter of the context at most.
+  GenerateRequest request(const std::string& question) {
+    const GenerateOptions options = in_use();
+    const std::int64_t context = answering_.engine().info().context;
+    const std::int64_t room = std::min(options.max_new_tokens, context / 4);
+    for (;;) {
+      GenerateRequest request = answering_.request(question, options, turns_);
+      if (turns_.empty() || std::ssize(request.prompt) + room <= context) return request;
+      turns_.erase(turns_.begin());
+      if (!std::exchange(dropped_, true) && !options_.quiet) {
+        note("the dialogue has grown longer than the model's context of " +
+             std::to_string(context) + " tokens: its oldest turns are left out from now on.");
+      }
+    }
+  }
+
   void ask(const std::string& question) {
-    const Prompts& prompts = answering_.engine().prompts();
-    const std::vector<Answer> answers = answering_.stream(
-        options_.history ? prompts.question(question, turns_) : answering_.prompt(question),
-        in_use());
+    const std::vector<Answer> answers = answering_.stream(request(question));
     if (answers.front().finish != FinishReason::kInterrupted && options_.history) {
-      turns_.emplace_back(question, answers.front().text);
+      turns_.emplace_back(question, answer_text(answers.front()));
     }
     if (answers.back().finish == FinishReason::kInterrupted) clear_interrupt();
+  }
+
+  /// In a --template with the white space before it, as the model said it.
+  std::string answer_text(const Answer& answer) {
+    const std::string said = answering_.engine().tokenizer().decode(answer.token_ids, true);
+    const std::size_t before = options_.form ? said.find(answer.text) : 0;
+    return before == std::string::npos ? answer.text : said.substr(0, before) + answer.text;
   }
 
   GenerateOptions in_use() { return request_.over(answering_.engine().defaults()); }
@@ -238,7 +264,8 @@ class Chat {
   const AskOptions& options_;
   Answering answering_;
   RequestChanges request_;  // the command line's, changed by /params
-  std::vector<std::pair<std::string, std::string>> turns_;
+  std::vector<Prompts::Turn> turns_;
+  bool dropped_ = false;  // turns were left out
   bool leaving_ = false;
 };
 

@@ -73,6 +73,7 @@ ordered_json describe(const CommonOptions& options) {
     info["tokens"] = tokenizer.size();
     info["special_tokens"] = special_tokens(tokenizer);
     info["question_markers"] = Prompts(tokenizer, {}, {}).has_markers();
+    info["chat_template"] = !tokenizer.chat_template().empty();
   });
   if (problem) info["tokenizer_problem"] = problem->what();
   const auto [defaults, said, file, notes] = read_generation_config(found.files, config, is_aira);

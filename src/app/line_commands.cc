@@ -1,26 +1,18 @@
-// The uses of a LineLoop: questions as plain lines or as JSON lines with options of their own,
-// score and tokenize.
+// The uses of a LineLoop: questions as plain lines or as JSON lines with options of their own, and
+// tokenize. (score: score.cc)
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <limits>
-#include <set>
 #include <sstream>
 #include <utility>
 
 #include "app/ask.h"
-#include "app/lines.h"
+#include "app/json_lines.h"
 #include "base/printable.h"
 
 namespace aira {
 
 using nlohmann::json;
 using nlohmann::ordered_json;
-
-// For nlohmann, which finds them by the type that they convert.
-
-static void to_json(ordered_json& to, const TokenLogProbability& token) {
-  to = {{"id", token.token}, {"logprob", token.log_probability}};
-}
 
 static void to_json(ordered_json& to, const Choice& choice) {
   to = choice.chosen;
@@ -29,35 +21,12 @@ static void to_json(ordered_json& to, const Choice& choice) {
 
 namespace {
 
-using Keys = std::set<std::string>;
-
-/// The keys of `line` that are not null, less "id". Throws Error when one is not among `known`.
-Keys keys_of(const json& line, const Keys& known) {
-  Keys keys;
-  for (const auto& [key, value] : line.items()) {
-    if (key == "id") continue;
-    if (!known.contains(key)) throw Error("The key " + quote(key) + " means nothing here.");
-    if (!value.is_null()) keys.insert(key);
-  }
-  return keys;
-}
-
-/// A list of token ids; empty when the key is missing. Throws Error when it is something else.
-std::vector<std::int32_t> token_ids(const JsonObject& line, const std::string& key) {
-  const json* value = line.find(key);
-  if (value != nullptr && !value->is_array()) line.fail(key, "a list of token ids", *value);
-  const std::vector<std::int64_t> ids =
-      line.integers(key, {.from = 0, .to = std::numeric_limits<std::int32_t>::max()});
-  return {ids.begin(), ids.end()};
-}
-
 using UseAnswer = std::function<void(std::size_t number, const Answer& answer)>;
 
 /// Calls `use` with each whole answer, on the printing thread.
-PrintAnswer submit(Answering& answering, LineLoop& loop, std::vector<std::int32_t> prompt,
-                   const GenerateOptions& options, UseAnswer use) {
+PrintAnswer submit(Answering& answering, LineLoop& loop, GenerateRequest request, UseAnswer use) {
   Listener listener;
-  listener.finished = [&answering, &loop, seed = options.seed, use = std::move(use)](
+  listener.finished = [&answering, &loop, seed = request.options.seed, use = std::move(use)](
                           std::size_t number, const Answer& answer) {
     if (answer.finish == FinishReason::kInterrupted) return;
     use(number, answer);
@@ -66,8 +35,7 @@ PrintAnswer submit(Answering& answering, LineLoop& loop, std::vector<std::int32_
     answering.print_stats(answer, seed);
   };
   listener.failed = [](const Error& error) { throw Error(error); };
-  const Ticket ticket =
-      answering.engine().submit(GenerateRequest{std::move(prompt), options}, std::move(listener));
+  const Ticket ticket = answering.engine().submit(std::move(request), std::move(listener));
   return [ticket] { ticket.wait(); };
 }
 
@@ -84,9 +52,12 @@ ordered_json to_json(const Answer& answer, bool choices) {
   return result;
 }
 
-/// The key of the prompt, and the prompt's ids.
-std::pair<std::string, std::vector<std::int32_t>> prompt_of(Answering& answering,
-                                                            const json& line) {
+/// Keys of a line that are no request options.
+const Keys kPromptKeys = {"id", "question", "prompt", "prompt_ids", "template", "plain", "echo"};
+
+/// The key of the prompt, and the request. Throws Error.
+std::pair<std::string, GenerateRequest> request_of(Answering& answering, const json& line,
+                                                   const GenerateOptions& options) {
   const JsonObject object(line, "The line");
   const std::optional<std::string> question = object.text("question");
   const std::optional<std::string> text = object.text("prompt");
@@ -95,68 +66,35 @@ std::pair<std::string, std::vector<std::int32_t>> prompt_of(Answering& answering
   if (question.has_value() + text.has_value() + by_ids != 1) {
     throw Error(R"(A line needs "question", "prompt" or "prompt_ids", one of them.)");
   }
-  if (question) return {"question", answering.prompt(*question)};
-  if (text) return {"prompt", answering.engine().prompts().raw(*text)};
+  const std::optional<std::string> form = object.text("template");
+  const std::optional<bool> plain = object.boolean("plain");
+  if (form && !question) throw Error(R"("template" is the form of a "question".)");
+  if (plain && !text) throw Error(R"("plain" is about a "prompt".)");
+  const Prompts& prompts = answering.engine().prompts();
+  if (form) return {"question", {prompts.question(*question, {}, *form), options}};
+  if (question) return {"question", answering.request(*question, options)};
+  if (text) {
+    const auto added = plain.value_or(answering.options().plain) ? Tokenizer::Added::kPlainText
+                                                                 : Tokenizer::Added::kRecognise;
+    return {"prompt", {prompts.raw(*text, added), options, true}};
+  }
   if (ids.empty()) throw Error(R"(The list of "prompt_ids" is empty.)");
-  return {"prompt_ids", std::move(ids)};
+  return {"prompt_ids", {std::move(ids), options, true}};
 }
 
 GenerateOptions options_of(Answering& answering, const json& line) {
   RequestChanges request = answering.options().request;
   for (const auto& [key, value] : line.items()) {
-    if (key != "id" && key != "question" && key != "prompt" && key != "prompt_ids") {
-      request.set_field(request_option(key), value);
-    }
+    if (!kPromptKeys.contains(key)) request.set_field(request_option(key), value);
   }
   GenerateOptions options = request.over(answering.engine().defaults());
   options.logprob = true;
   return options;
 }
 
-/// The ids to score, from texts or from ids.
-ScoreRequest request_of(const Prompts& prompts, const json& line) {
-  const Keys keys =
-      keys_of(line, {"context", "continuation", "text", "context_ids", "continuation_ids"});
-  const bool by_ids =
-      keys == Keys{"continuation_ids"} || keys == Keys{"context_ids", "continuation_ids"};
-  if (!by_ids && keys != Keys{"text"} && keys != Keys{"context", "continuation"}) {
-    throw Error(
-        "A line needs \"context\" and \"continuation\", or \"text\" alone, or \"context_ids\" and "
-        "\"continuation_ids\".");
-  }
-  const JsonObject object(line, "The line");
-  std::vector<std::int32_t> ids = by_ids ? token_ids(object, "context_ids")
-                                         : prompts.plain(object.text("context").value_or(""));
-  const bool rolling = ids.empty();
-  if (rolling) ids.push_back(prompts.text_start());
-  const auto first = std::ssize(ids);
-  const std::vector<std::int32_t> scored =
-      by_ids ? token_ids(object, "continuation_ids")
-             : prompts.plain(*object.text(keys.contains("text") ? "text" : "continuation"));
-  ids.insert(ids.end(), scored.begin(), scored.end());
-  return {.ids = std::move(ids), .first = first, .rolling = rolling};
-}
-
-int run_score(const CommonOptions& options) {
-  LineLoop loop(options);
-  Engine engine(engine_options(options, find_model(options), options.batch));
-  const auto begin = [&](const json& line, ordered_json& result) -> PrintAnswer {
-    Listener listener;
-    listener.scored = [&loop, &result](const Score& score) {
-      loop.progress().add_tokens(score.tokens.size());
-      result["logprob"] = score.logprob;
-      result["is_greedy"] = score.is_greedy;
-      result["tokens"] = score.tokens;
-    };
-    listener.failed = [](const Error& error) { throw Error(error); };
-    const Ticket ticket = engine.submit(request_of(engine.prompts(), line), std::move(listener));
-    return [ticket] { ticket.wait(); };
-  };
-  return loop.run_json(&engine, options.batch, begin);
-}
-
 struct TokenizeOptions : CommonOptions {
   bool plain = false;
+  bool with_template = false;
   bool decode = false;
 };
 
@@ -183,9 +121,13 @@ int run_tokenize(const TokenizeOptions& options) {
   const FoundModel found = find_model(options);
   const Tokenizer tokenizer = Tokenizer::load(found.files);
   const auto added = options.plain ? Tokenizer::Added::kPlainText : Tokenizer::Added::kRecognise;
+  const auto encode = [&](const std::string& text) {
+    return options.with_template ? tokenizer.encode_with_template(text, added)
+                                 : tokenizer.encode(text, added);
+  };
   const auto convert = [&](const std::string& line) -> PrintAnswer {
-    const std::string result = options.decode ? one_line(tokenizer.decode(parse_ids(line), false))
-                                              : joined(tokenizer.encode(line, added));
+    const std::string result =
+        options.decode ? one_line(tokenizer.decode(parse_ids(line), false)) : joined(encode(line));
     return [&loop, result] { loop.print_line(result); };
   };
   const auto convert_json = [&](const json& line, ordered_json& result) -> PrintAnswer {
@@ -198,11 +140,12 @@ int run_tokenize(const TokenizeOptions& options) {
     if (options.decode) {
       result["text"] = tokenizer.decode(token_ids(object, key), false);
     } else {
-      result["ids"] = tokenizer.encode(*object.text(key), added);
+      result["ids"] = encode(*object.text(key));
     }
     return [] {};
   };
-  return options.json ? loop.run_json(nullptr, 1, convert_json) : loop.run(nullptr, 1, 1, convert);
+  return options.json ? loop.run_json(found.name, nullptr, 1, convert_json)
+                      : loop.run(nullptr, 1, 1, convert);
 }
 
 }  // namespace
@@ -216,7 +159,7 @@ int run_pipe(const AskOptions& options) {
   };
   const auto begin = [&](const std::string& line) -> PrintAnswer {
     if (line.empty()) return [] {};
-    return submit(answering, loop, answering.prompt(line), request, use);
+    return submit(answering, loop, answering.request(line, request), use);
   };
   return loop.run(&answering.engine(), answering.max_sequences(), request.answers, begin);
 }
@@ -225,32 +168,31 @@ int run_json_lines(const AskOptions& options) {
   LineLoop loop(options);
   Answering answering(options, true);
   const auto begin = [&](const json& line, ordered_json& result) {
-    auto [key, prompt] = prompt_of(answering, line);
-    const GenerateOptions request = options_of(answering, line);
+    auto [key, request] = request_of(answering, line, options_of(answering, line));
     result[key] = line[key];
     result["answers"] = ordered_json::array();
-    const auto use = [&result, choices = request.logprobs >= 0](std::size_t, const Answer& answer) {
+    const bool choices = request.options.logprobs >= 0;
+    const auto use = [&result, choices](std::size_t, const Answer& answer) {
       result["answers"].push_back(to_json(answer, choices));
     };
-    return submit(answering, loop, std::move(prompt), request, use);
+    const bool echo = JsonObject(line, "The line").boolean("echo").value_or(false);
+    PrintAnswer prompt = [] {};
+    if (echo) {
+      result["prompt_tokens"] = ordered_json::array();
+      prompt = submit_score(answering.engine(), loop,
+                            {.ids = request.prompt, .logprobs = request.options.logprobs},
+                            [&result, first = request.prompt.front()](const Score& score) {
+                              result["prompt_tokens"] = tokens_of(score);
+                              result["prompt_tokens"].insert(
+                                  result["prompt_tokens"].begin(),
+                                  ordered_json::object({{"id", first}, {"logprob", nullptr}}));
+                            });
+    }
+    return
+        [prompt, answer = submit(answering, loop, std::move(request), use)] { prompt(), answer(); };
   };
-  return loop.run_json(&answering.engine(), answering.max_sequences(), begin);
-}
-
-Action set_up_score(CLI::App& app) {
-  const auto options = std::make_shared<CommonOptions>();
-  app.description(
-      R"(aira-cli score [options]          Compute the log-likelihood of given texts
-{"context", "continuation"}, {"text"} or {"context_ids", "continuation_ids"}
-  -> {"logprob", "is_greedy", "tokens": [{"id", "logprob"}]}
-A text without a context may be longer than the model's context: it is scored in windows.)");
-  app.footer(R"(Examples:
-  echo '{"context": "A capital de Portugal é", "continuation": " Lisboa"}' | aira-cli score)");
-  add_model_options(app, *options, true);
-  add_file(app, *options, "One JSON object per line; - is stdin");
-  add_batch(app, *options);
-  add_quiet(app, *options);
-  return [options] { return run_score(*options); };
+  return loop.run_json(answering.model_name(), &answering.engine(), answering.max_sequences(),
+                       begin);
 }
 
 Action set_up_tokenize(CLI::App& app) {
@@ -266,11 +208,14 @@ JSON lines: {"text"} -> {"ids"}; with --decode {"ids"} -> {"text"})");
   app.add_flag("--jsonl", options->json, "JSON lines in and out");
   app.option_defaults()->group("Tokens");
   app.add_flag("--plain", options->plain, "Treat special tokens in the text as plain text");
+  app.add_flag("--template", options->with_template,
+               "Add the ids that the tokenizer's own template puts around a text");
   app.add_flag("--decode", options->decode, "Convert ids to text");
   add_quiet(app, *options);
   app.final_callback([options] {
-    if (options->plain && options->decode) {
-      throw UsageError("--plain is about text and --decode about ids; use one of them.");
+    if ((options->plain || options->with_template) && options->decode) {
+      throw UsageError(std::string(options->plain ? "--plain" : "--template") +
+                       " is about text and --decode about ids; use one of them.");
     }
   });
   return [options] { return run_tokenize(*options); };

@@ -182,7 +182,8 @@ int LineLoop::run(Engine* engine, std::int64_t sequences, std::int64_t answers,
   return each_line(engine, sequences, begin_line) ? code : kInterrupted;
 }
 
-int LineLoop::run_json(Engine* engine, std::int64_t sequences, const BeginJson& begin) {
+int LineLoop::run_json(const std::string& model, Engine* engine, std::int64_t sequences,
+                       const BeginJson& begin) {
   std::int64_t failed = 0;
   const auto begin_line = [&](const std::string& text) -> PrintAnswer {
     const auto result = std::make_shared<ordered_json>(ordered_json::object());
@@ -192,6 +193,7 @@ int LineLoop::run_json(Engine* engine, std::int64_t sequences, const BeginJson& 
       const json line = parse_json(text, "The line");
       static_cast<void>(JsonObject(line, "The line"));  // throws when it is none
       if (line.contains("id")) (*result)["id"] = id = line["id"];
+      (*result)["model"] = model;
       answer = begin(line, *result);
     });
     return [&failed, id, result, answer, problem]() mutable {

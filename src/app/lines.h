@@ -64,9 +64,10 @@ class LineLoop {
   /// kInterrupted after Ctrl-C, when incomplete answers are dropped. If the input cannot be read to
   /// its end, answers what came before, then throws Error.
   int run(Engine* engine, std::int64_t sequences, std::int64_t answers, const Begin& begin);
-  /// The same for JSON lines. Prints the line's "id", if any, and what `begin` and the function
-  /// that it returned have added to `result`; or {"id", "error": {"message"}}.
-  int run_json(Engine* engine, std::int64_t sequences, const BeginJson& begin);
+  /// The same for JSON lines. Prints the line's "id", if any, the model's name, and what `begin`
+  /// and the function that it returned have added to `result`; or {"id", "error": {"message"}}.
+  int run_json(const std::string& model, Engine* engine, std::int64_t sequences,
+               const BeginJson& begin);
 
   // For the printing thread.
   void print_line(const std::string& text);

@@ -82,7 +82,8 @@ void AnswerTask::advance(Sequences& sequences) {
     } else {
       return;  // the prompt is still being computed
     }
-    branches_.push_back({begun_++, sequence, AnswerText(request_.options.stop)});
+    branches_.push_back(
+        {begun_++, sequence, AnswerText(request_.options.stop, request_.keep_space)});
     branches_.back().answer.prompt_tokens = prompt_;
   }
 }

@@ -17,13 +17,14 @@ std::size_t overlap(std::string_view text, std::string_view stop) {
 
 }  // namespace
 
-/// Returns the first `length` bytes held, less white space at either end of the answer.
+/// Returns the first `length` bytes held, less white space to be trimmed.
 std::string AnswerText::release(std::size_t length) {
   std::string_view part = std::string_view(held_).substr(0, length);
   const std::size_t last = part.find_last_not_of(kWhiteSpace);
-  part = part.substr(0, last == std::string_view::npos ? 0 : last + 1);
+  if (!keep_space_) part = part.substr(0, last == std::string_view::npos ? 0 : last + 1);
   const std::size_t taken = part.size();
-  if (text_.empty()) part.remove_prefix(std::min(part.find_first_not_of(kWhiteSpace), taken));
+  if (text_.empty() && !keep_space_)
+    part.remove_prefix(std::min(part.find_first_not_of(kWhiteSpace), taken));
   std::string released(part);
   held_.erase(0, taken);
   text_ += released;

@@ -1,6 +1,6 @@
-// The text of a growing answer: whole characters only, surrounding white space trimmed, cut at stop
-// texts. Text that has been returned is final: what may turn out to be part of a stop text or of
-// trailing white space is held back.
+// The text of a growing answer: whole characters only, surrounding white space trimmed (unless it
+// is to be kept), cut at stop texts. Text that has been returned is final: what may turn out to be
+// part of a stop text or of trailing white space is held back.
 #pragma once
 
 #include <functional>
@@ -12,7 +12,8 @@ namespace aira {
 class AnswerText {
  public:
   /// Stop texts are not empty.
-  explicit AnswerText(std::vector<std::string> stops) : stops_(std::move(stops)) {}
+  explicit AnswerText(std::vector<std::string> stops, bool keep_space = false)
+      : stops_(std::move(stops)), keep_space_(keep_space) {}
 
   /// Takes a token's bytes; returns the text that has become final. Empty after a stop text.
   std::string push(std::string_view bytes);
@@ -27,6 +28,7 @@ class AnswerText {
   std::string release(std::size_t length);
 
   std::vector<std::string> stops_;
+  bool keep_space_;
   Utf8Stream letters_;
   std::string held_;
   std::string text_;

@@ -209,7 +209,7 @@ void BeamTask::deliver() {
     answer.prompt_tokens = static_cast<std::int64_t>(request_.prompt.size());
     answer.first_token_seconds = first_token_seconds_;
     answer.decode_seconds = seconds_since(started_) - first_token_seconds_;
-    AnswerText text(request_.options.stop);
+    AnswerText text(request_.options.stop, request_.keep_space);
     for (const std::int32_t id : answer.token_ids) {
       if (!context_.tokenizer.is_special(id)) text.push(context_.tokenizer.bytes(id));
     }

@@ -103,6 +103,7 @@ Engine::Impl::Impl(EngineOptions given)
     if (options.notice) options.notice(sentence);
   }
   info.backend = backend->description();
+  info.context = model.config.context;
   info.cache_file = cache.path();
   info.cached = cache.hit();
   if (!cache.path().empty() && !cache.hit()) cache_writer = std::jthread([this] { write_cache(); });

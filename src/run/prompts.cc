@@ -1,6 +1,9 @@
 #include "aira/prompts.h"
 
 #include "aira/error.h"
+#include "base/printable.h"
+#include "base/utf8.h"
+#include "text/jinja.h"
 
 namespace aira {
 
@@ -10,15 +13,21 @@ Prompts::Prompts(const Tokenizer& tokenizer, std::vector<std::int32_t> config_en
   const Tokenizer::Roles& roles = tokenizer.roles();
   const std::optional<std::int32_t> start = tokenizer.find(kStartMarker);
   const std::optional<std::int32_t> end = tokenizer.find(kEndMarker);
+  // RoBERTa's <s> and </s>, BERT's [CLS] and [SEP] and the like mark texts, not questions.
+  const auto is_marker = [&](std::int32_t id) { return content(id).starts_with("<|"); };
   if (start && end) {
     markers_ = {*start, *end};
-  } else if (roles.bos && roles.sep && roles.bos != roles.sep) {
+  } else if (roles.bos && roles.sep && roles.bos != roles.sep && roles.bos != roles.eos &&
+             roles.sep != roles.eos && is_marker(*roles.bos) && is_marker(*roles.sep) &&
+             tokenizer.chat_template().empty()) {
     markers_ = {*roles.bos, *roles.sep};
   }
   if (!generation_ends.empty()) end_ids_.assign(generation_ends.begin(), generation_ends.end());
   if (end_ids_.empty() && roles.eos) end_ids_.push_back(*roles.eos);
   if (const auto id = tokenizer.find(kCompletionEnd)) end_ids_.push_back(*id);
 }
+
+std::string Prompts::content(std::int32_t id) const { return tokenizer_.decode({&id, 1}, false); }
 
 std::int32_t Prompts::text_start() const {
   const Tokenizer::Roles& roles = tokenizer_.roles();
@@ -29,16 +38,22 @@ std::int32_t Prompts::text_start() const {
   throw Error("The model has no end-of-text token, so an empty text has nothing to start from.");
 }
 
-std::vector<std::int32_t> Prompts::question(
-    std::string_view question, std::span<const std::pair<std::string, std::string>> turns) const {
-  if (!has_markers()) {
-    throw Error(std::string("This model knows no questions and answers (its tokenizer has no ") +
-                kStartMarker + " and " + kEndMarker +
-                "); use --raw to have a text completed as it stands.");
-  }
+std::vector<std::int32_t> Prompts::question(std::string_view question, std::span<const Turn> turns,
+                                            const std::string& form) const {
+  if (!form.empty()) return formed(question, turns, form);
+  if (has_markers()) return marked(question, turns);
+  if (!tokenizer_.chat_template().empty()) return chat(question, turns);
+  throw Error(std::string("This model knows no questions and answers (its tokenizer has no ") +
+              kStartMarker + " and " + kEndMarker +
+              " and no chat template); use --template to put a question into a text of your own, "
+              "or --raw to have a text completed as it stands.");
+}
+
+std::vector<std::int32_t> Prompts::marked(std::string_view question,
+                                          std::span<const Turn> turns) const {
   std::vector<std::int32_t> ids;
   const auto add = [&](std::string_view text) {
-    const std::vector<std::int32_t> part = plain(text);
+    const auto part = tokenizer_.encode(text, Tokenizer::Added::kPlainText);
     ids.insert(ids.end(), part.begin(), part.end());
   };
   const auto ask = [&](std::string_view text) {
@@ -55,14 +70,73 @@ std::vector<std::int32_t> Prompts::question(
   return ids;
 }
 
-std::vector<std::int32_t> Prompts::raw(std::string_view text) const {
-  std::vector<std::int32_t> ids = plain(text);
-  if (ids.empty()) ids.push_back(text_start());
-  return ids;
+void Prompts::check_form(const std::string& form) {
+  if (form.find("{question}") != std::string::npos || form.find("{}") != std::string::npos) return;
+  throw UsageError(option("template") +
+                   " must have {question} or {} where the question goes, but is " + quote(form) +
+                   ".");
 }
 
-std::vector<std::int32_t> Prompts::plain(std::string_view text) const {
-  return tokenizer_.encode(text, Tokenizer::Added::kPlainText);
+std::vector<std::int32_t> Prompts::formed(std::string_view question, std::span<const Turn> turns,
+                                          const std::string& form) const {
+  check_form(form);
+  const std::string_view place = form.find("{question}") != std::string::npos ? "{question}" : "{}";
+  std::vector<Tokenizer::Part> parts;
+  const auto ask = [&](std::string_view text) {
+    std::size_t from = 0;
+    for (std::size_t at = 0; (at = form.find(place, from)) != std::string::npos;) {
+      parts.push_back({form.substr(from, at - from), false});
+      parts.push_back({std::string(text), true});
+      from = at + place.size();
+    }
+    parts.push_back({form.substr(from), false});
+  };
+  for (const auto& [earlier_question, answer] : turns) {
+    ask(earlier_question);
+    parts.push_back({answer, true});
+    parts.push_back({end_ids_.empty() ? "\n" : content(end_ids_.back()), false});
+  }
+  ask(question);
+  return tokenizer_.encode_with_template(parts);
+}
+
+std::vector<std::int32_t> Prompts::chat(std::string_view question,
+                                        std::span<const Turn> turns) const {
+  using namespace jinja;
+  List messages;
+  const auto add = [&](const char32_t* role, std::string_view content) {
+    messages.push_back(new_dict({{U"role", {Text(role)}}, {U"content", {text_of(content, true)}}}));
+  };
+  for (const auto& [earlier_question, answer] : turns) {
+    add(U"user", earlier_question);
+    add(U"assistant", answer);
+  }
+  add(U"user", question);
+  Dict variables = {{U"messages", new_list(std::move(messages))},
+                    {U"add_generation_prompt", {true}},
+                    {U"tools", {None{}}},
+                    {U"documents", {None{}}}};
+  const Tokenizer::Roles& roles = tokenizer_.roles();
+  for (const auto& [name, id] : {std::pair(U"bos_token", roles.bos),
+                                 {U"eos_token", roles.eos},
+                                 {U"sep_token", roles.sep},
+                                 {U"pad_token", roles.pad},
+                                 {U"unk_token", roles.unk}}) {
+    if (id) variables.emplace_back(name, Value{text_of(content(*id))});
+  }
+  std::vector<Tokenizer::Part> parts;
+  for (const char32_t unit : render(parse(tokenizer_.chat_template()), std::move(variables))) {
+    const bool typed = (unit & kTyped) != 0;
+    if (parts.empty() || parts.back().typed != typed) parts.push_back({"", typed});
+    append_utf8(letter(unit), parts.back().text);
+  }
+  return tokenizer_.encode(parts);
+}
+
+std::vector<std::int32_t> Prompts::raw(std::string_view text, Tokenizer::Added added) const {
+  std::vector<std::int32_t> ids = tokenizer_.encode_with_template(text, added);
+  if (ids.empty()) ids.push_back(text_start());
+  return ids;
 }
 
 }  // namespace aira

@@ -20,6 +20,7 @@ class ScoreTask final : public Task {
         window_first_(request_.first) {
     const auto size = static_cast<std::int64_t>(request_.ids.size());
     score_.tokens.resize(static_cast<std::size_t>(std::max<std::int64_t>(0, size - window_first_)));
+    if (request_.logprobs >= 0) score_.top.resize(score_.tokens.size());
   }
 
   void advance(Sequences& sequences) override;
@@ -71,7 +72,9 @@ void ScoreTask::evaluate(const Sequence& /*sequence*/, std::int64_t position,
   const std::int32_t id = request_.ids[next];
   const LogSoftmax distribution(logits);
   if (std::isnan(distribution[id])) throw_not_a_number();
-  score_.tokens[next - static_cast<std::size_t>(request_.first)] = {id, distribution[id]};
+  const std::size_t place = next - static_cast<std::size_t>(request_.first);
+  score_.tokens[place] = {id, distribution[id]};
+  if (request_.logprobs >= 0) score_.top[place] = distribution.top(request_.logprobs);
   if (logits[static_cast<std::size_t>(id)] < distribution.highest()) is_greedy_ = false;
 }
 

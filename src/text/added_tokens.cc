@@ -28,6 +28,13 @@ bool touches_word(std::string_view text, std::size_t begin, std::size_t end) {
   return end < text.size() && is_word_char(next_code_point(text, end));
 }
 
+/// Whether `token` and one of `typed`, parts of the same text, overlap.
+bool touches(AddedTokens::Typed typed, std::string_view token) {
+  return std::any_of(typed.begin(), typed.end(), [&](std::string_view one) {
+    return one.data() < token.data() + token.size() && token.data() < one.data() + one.size();
+  });
+}
+
 }  // namespace
 
 AddedTokens::AddedTokens(const std::vector<AddedToken>& tokens) {
@@ -44,22 +51,22 @@ AddedTokens::AddedTokens(const std::vector<AddedToken>& tokens) {
   }
 }
 
-std::vector<Segment> AddedTokens::split(std::string_view valid, bool plain) const {
+std::vector<Segment> AddedTokens::split(std::string_view valid, Typed typed) const {
   std::vector<Segment> segments;
-  split(raw_, valid, plain, segments);
+  split(raw_, valid, typed, segments);
   if (!any_normalized_) return segments;
   std::vector<Segment> finer;
   for (const Segment& segment : segments) {
     if (segment.id >= 0) {
       finer.push_back(segment);
     } else {
-      split(normalized_, segment.text, plain, finer);
+      split(normalized_, segment.text, typed, finer);
     }
   }
   return finer;
 }
 
-void AddedTokens::split(const Index& index, std::string_view text, bool plain,
+void AddedTokens::split(const Index& index, std::string_view text, Typed typed,
                         std::vector<Segment>& out) {
   std::size_t done = 0;                    // what precedes it is in `out`
   std::size_t run_begin = 0, run_end = 0;  // white space that an rstrip token took last
@@ -75,7 +82,7 @@ void AddedTokens::split(const Index& index, std::string_view text, bool plain,
     }
     std::size_t begin = at;
     std::size_t end = at += token->content.size();
-    if (plain && token->special) continue;
+    if (token->special && touches(typed, text.substr(begin, end - begin))) continue;
     if (token->single_word && touches_word(text, begin, end)) continue;
     if (token->lstrip) begin = std::max(done, space_begin(text, begin, done));
     if (token->rstrip) {

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,17 +29,20 @@ struct Segment {
 
 class AddedTokens {
  public:
+  using Typed = std::span<const std::string_view>;
+
   explicit AddedTokens(const std::vector<AddedToken>& tokens);
 
-  /// Cuts valid UTF-8 into segments, none of them empty text. With `plain`, special tokens are
-  /// found and then left as text (`tokenizers` with encode_special_tokens).
-  std::vector<Segment> split(std::string_view valid, bool plain) const;
+  /// Cuts valid UTF-8 into segments, none of them empty text. Special tokens of which a part is in
+  /// one of `typed` (parts of `valid`) are found and then left as text (`tokenizers` with
+  /// encode_special_tokens).
+  std::vector<Segment> split(std::string_view valid, Typed typed) const;
 
  private:
   /// Tokens by their first byte, the longest first.
   using Index = std::array<std::vector<AddedToken>, 256>;
 
-  static void split(const Index& index, std::string_view text, bool plain,
+  static void split(const Index& index, std::string_view text, Typed typed,
                     std::vector<Segment>& out);
 
   Index raw_, normalized_;

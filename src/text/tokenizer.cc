@@ -71,21 +71,49 @@ Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
 Tokenizer::~Tokenizer() = default;
 
 std::vector<std::int32_t> Tokenizer::encode(std::string_view text, Added added) const {
+  const Part part = {std::string(text), added == Added::kPlainText};
+  return encode({&part, 1});
+}
+
+std::vector<std::int32_t> Tokenizer::encode(std::span<const Part> parts) const {
+  std::string valid;
+  std::vector<std::size_t> ends;  // of the parts
+  for (const Part& part : parts) {
+    valid += valid_utf8(part.text);
+    ends.push_back(valid.size());
+  }
   constexpr std::size_t kMostBytes = std::size_t{1} << 29;  // BPE counts the bytes in 32 bits
-  if (text.size() > kMostBytes) {
-    throw Error("The text has " + std::to_string(text.size()) + " bytes; at most " +
+  if (valid.size() > kMostBytes) {
+    throw Error("The text has " + std::to_string(valid.size()) + " bytes; at most " +
                 std::to_string(kMostBytes) + " can be tokenised at once.");
   }
-  const std::string valid = valid_utf8(text);
-  const bool plain = added == Added::kPlainText;
+  std::vector<std::string_view> typed;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const std::size_t begin = i == 0 ? 0 : ends[i - 1];
+    const auto part = std::string_view(valid).substr(begin, ends[i] - begin);
+    if (parts[i].typed) typed.push_back(part);
+  }
   std::vector<std::int32_t> ids;
-  for (const Segment& segment : impl_->splitter.split(valid, plain)) {
+  for (const Segment& segment : impl_->splitter.split(valid, typed)) {
     if (segment.id >= 0) {
       ids.push_back(segment.id);
     } else {
-      impl_->encode_text(segment.text, plain, ids);
+      impl_->encode_text(segment.text, !typed.empty(), ids);
     }
   }
+  return ids;
+}
+
+std::vector<std::int32_t> Tokenizer::encode_with_template(std::string_view text,
+                                                          Added added) const {
+  const Part part = {std::string(text), added == Added::kPlainText};
+  return encode_with_template({&part, 1});
+}
+
+std::vector<std::int32_t> Tokenizer::encode_with_template(std::span<const Part> parts) const {
+  std::vector<std::int32_t> ids = encode(parts);
+  ids.insert(ids.begin(), impl_->prefix.begin(), impl_->prefix.end());
+  ids.insert(ids.end(), impl_->suffix.begin(), impl_->suffix.end());
   return ids;
 }
 
@@ -109,6 +137,8 @@ std::optional<std::int32_t> Tokenizer::find(std::string_view content) const {
 }
 
 const Tokenizer::Roles& Tokenizer::roles() const { return impl_->roles; }
+
+const std::string& Tokenizer::chat_template() const { return impl_->chat_template; }
 
 std::int64_t Tokenizer::size() const { return impl_->vocabulary.size(); }
 

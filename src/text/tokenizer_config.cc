@@ -66,6 +66,18 @@ void read_decoder(const json& value, const std::string& file, TokenizerConfig& c
   config.added_file = file;
 }
 
+/// "chat_template": a text, or a list of {"name", "template"} of which "default" counts.
+std::string read_chat_template(const JsonObject& object, const std::string& file) {
+  const json* value = object.find("chat_template");
+  if (value == nullptr || !value->is_array()) return object.text("chat_template").value_or("");
+  std::string source;
+  for (const json& entry : *value) {
+    const JsonObject named(entry, file + ": each of \"chat_template\"");
+    if (named.text("name") == "default") source = named.text("template").value_or("");
+  }
+  return source;
+}
+
 /// added_tokens.json: {"content": id}. It has no flags: a token with a role is special.
 void read_added_file(const File& file, TokenizerConfig& config) {
   config.added_file = printable(file.path);
@@ -112,9 +124,11 @@ TokenizerConfig read_tokenizer_config(const ModelFiles& files) {
     read_roles(object, where, config);
     if (name != std::string_view("tokenizer_config.json")) continue;
     config.add_prefix_space = object.boolean("add_prefix_space").value_or(false);
+    config.chat_template = read_chat_template(object, where);
     if (const json* value = object.find("added_tokens_decoder"))
       read_decoder(*value, where, config);
   }
+  if (const auto file = files.find("chat_template.jinja")) config.chat_template = file->text();
   if (config.added_file.empty()) {
     if (const auto file = files.find("added_tokens.json")) read_added_file(*file, config);
   }

@@ -129,6 +129,7 @@ TokenizerParts read_tokenizer_files(const ModelFiles& files) {
                 " has no tokenizer: expected tokenizer.json, or vocab.json with merges.txt.");
   }
   set_roles(config, parts);
+  parts.chat_template = config.chat_template;
   return parts;
 }
 

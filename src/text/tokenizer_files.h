@@ -28,6 +28,7 @@ struct TokenizerConfig {
   std::vector<AddedToken> added;            // added_tokens_decoder, else added_tokens.json; by id
   std::string added_file;
   bool add_prefix_space = false;
+  std::string chat_template;
 };
 
 struct TokenizerParts {
@@ -39,6 +40,8 @@ struct TokenizerParts {
   bool use_regex = true;
   bool ignore_merges = false;
   Tokenizer::Roles roles;
+  std::vector<std::int32_t> prefix, suffix;  // what the tokenizer's own template puts around a text
+  std::string chat_template;
 };
 
 /// Throws Error that names the file and what is wrong with it, or what it asks for that this

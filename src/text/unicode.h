@@ -18,6 +18,11 @@ CharClass char_class(char32_t code);
 
 inline bool is_space(char32_t code) { return char_class(code) == CharClass::kSpace; }
 
+/// Python's str.isspace.
+inline bool is_python_space(char32_t code) {
+  return is_space(code) || (code >= 0x1C && code <= 0x1F);
+}
+
 /// \w: Alphabetic, marks, decimal digits, connector punctuation, joiners (Unicode TS 18, annex C).
 bool is_word_char(char32_t code);
 

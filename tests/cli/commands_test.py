@@ -1,7 +1,9 @@
 """tokenize, score, info and bench."""
 
 import json
+import math
 import os
+import re
 import shutil
 
 from harness import CliTest, main, model, scratch
@@ -29,9 +31,9 @@ class Tokenize(CliTest):
     def test_json_lines(self):
         args = ("tokenize", "-m", model(), "--jsonl")
         self.assertEqual(self.json_lines(*args, stdin='{"text": "a\\n<|endoftext|>"}\n'),
-                         [{"ids": [97, 10, END_OF_TEXT]}])
+                         [{"model": model(), "ids": [97, 10, END_OF_TEXT]}])
         self.assertEqual(self.json_lines(*args, "--decode", stdin='{"ids": [97, 10], "id": 5}\n'),
-                         [{"id": 5, "text": "a\n"}])
+                         [{"id": 5, "model": model(), "text": "a\n"}])
 
     def test_bad_json_lines(self):
         args = ("tokenize", "-m", model(), "--jsonl")
@@ -67,7 +69,7 @@ class Score(CliTest):
 
     def test_a_continuation(self):
         [result] = self.score({"context": "ab", "continuation": "cd"})
-        self.assertEqual(list(result), ["logprob", "is_greedy", "tokens"])
+        self.assertEqual(list(result), ["model", "logprob", "is_greedy", "tokens"])
         self.assertEqual([token["id"] for token in result["tokens"]], [99, 100])
         self.assertAlmostEqual(result["logprob"],
                                sum(token["logprob"] for token in result["tokens"]), places=6)
@@ -93,9 +95,74 @@ class Score(CliTest):
         best = max(result["logprob"] for result in results)
         self.assertGreaterEqual(answered["answers"][0]["logprob"], best - 1e-5)
 
+    def test_pairs_are_encoded_as_the_harness_does(self):
+        """Blanks at the end of the context belong to the continuation; special tokens count."""
+        def ids(context, continuation):
+            [result] = self.score({"context": context, "continuation": continuation})
+            return [token["id"] for token in result["tokens"]]
+
+        self.assertEqual(ids("a \u00a0\n", "b"), [32, 0xC2, 0xA0, 10, 98])
+        self.assertEqual(ids("a", " b "), [32, 98, 32])
+        self.assertEqual(ids(" \n", "b"), [32, 10, 98])
+        self.assertEqual(ids("<|endofinstruction|>", "é<|endoftext|>"), [0xC3, 0xA9, END_OF_TEXT])
+        self.assertEqual(ids("", "<|endoftext|>a"), [97])
+        spaced, moved = self.score({"context": "um ", "continuation": "x"},
+                                   {"context": "um", "continuation": " x"})
+        self.assertEqual(spaced, moved)
+
+    def test_several_continuations(self):
+        texts = [" dois", " três", ""]
+        line = {"context": "um", "logprobs": 3, "id": 4}
+        [several] = self.score({**line, "continuations": texts})
+        self.assertEqual(list(several), ["id", "model", "scores"])
+        alone = self.score(*({**line, "continuation": text} for text in texts))
+        for one, score in zip(alone, several["scores"], strict=True):
+            self.assertEqual(one, {"id": 4, "model": model(), **score})
+        [none] = self.score({"context": "um", "continuations": []})
+        self.assertEqual(none["scores"], [])
+        for bad in ("a", [1], ["a", None], {}):
+            [error] = self.score({"context": "um", "continuations": bad}, code=1)
+            self.assertIn('"continuations" must be a list of texts', error["error"]["message"])
+
+    def test_the_most_probable_tokens(self):
+        line = {"text": "aé" * 60}
+        plain, none, three = self.score(line, {**line, "logprobs": 0}, {**line, "logprobs": 3})
+        self.assertEqual(plain["tokens"], [{k: token[k] for k in ("id", "logprob")}
+                                           for token in three["tokens"]])
+        self.assertTrue(all(token["top"] == [] for token in none["tokens"]))
+        for token in three["tokens"]:
+            chances = [one["logprob"] for one in token["top"]]
+            self.assertEqual(chances, sorted(chances, reverse=True))
+            self.assertEqual(len(chances), 3)
+            self.assertGreaterEqual(chances[0], token["logprob"])
+        for bad in (-1, 1001, "3"):
+            [error] = self.score({**line, "logprobs": bad}, code=1)
+            self.assertIn('"logprobs" must be', error["error"]["message"])
+
+    def test_perplexity_of_a_text(self):
+        text = "São  João\n\nnão dorme.\n" * 9
+        path = scratch("text.txt")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        [result] = self.json_lines("score", "--perplexity", "-m", model(), "-f", path, stdin="")
+        [piped] = self.json_lines("score", "--perplexity", "-m", model(), stdin=text)
+        self.assertEqual(result, piped)
+        [scored] = self.score({"text": text})
+        total = scored["logprob"]
+        counts = {"tokens": len(scored["tokens"]), "words": len(re.split(r"\s+", text)),
+                  "bytes": len(text.encode())}
+        self.assertEqual({name: result[name] for name in counts}, counts)
+        self.assertAlmostEqual(result["logprob"], total)
+        for name, count in (("perplexity", "tokens"), ("word_perplexity", "words"),
+                            ("byte_perplexity", "bytes")):
+            self.assertAlmostEqual(math.log(result[name]), -total / counts[count])
+        self.assertAlmostEqual(result["bits_per_byte"], -total / counts["bytes"] / math.log(2))
+        self.assertIn("empty", self.fail_with(1, "score", "--perplexity", "-m", model()))
+        self.assertIn("/none", self.fail_with(1, "score", "--perplexity", "-m", model(), "-f", "/none"))
+
     def test_an_empty_continuation(self):
         [result] = self.score({"context": "ab", "continuation": ""})
-        self.assertEqual(result, {"logprob": 0, "is_greedy": True, "tokens": []})
+        self.assertEqual(result, {"model": model(), "logprob": 0, "is_greedy": True, "tokens": []})
 
     def test_bad_lines_keep_their_place(self):
         good = {"text": "a", "id": 1}

@@ -56,6 +56,15 @@ class EvalClient(CliTest):
         self.assertEqual(engine.special("bos"), {"id": 256, "text": "<|endoftext|>"})
         self.assertIsNone(engine.special("sep"))
 
+    def test_pairs_of_texts(self):
+        engine = self.engine()
+        pairs = [("um ", "dois"), ("São", " João")]
+        by_text = engine.score_pairs(pairs)
+        self.assertEqual(engine.encode(["São"], template=True), [list("São".encode())])
+        ids = [(list(b"um"), list(b" dois")), (list("São".encode()), list(" João".encode()))]
+        for one, other in zip(by_text, engine.score_ids(ids)):
+            self.assertEqual(one["tokens"], other["tokens"])
+
     def test_more_requests_than_pipes_hold_keep_their_order(self):
         engine = self.engine()
         pairs = [([97, number % 251], [number % 13, number % 7, 98]) for number in range(5000)]

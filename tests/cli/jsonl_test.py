@@ -29,7 +29,7 @@ class JsonLines(CliTest):
 
     def test_a_question(self):
         [line] = self.ask({"question": "um"})
-        self.assertEqual(list(line), ["question", "answers"])
+        self.assertEqual(list(line), ["model", "question", "answers"])
         self.assertEqual(line["question"], "um")
         [answer] = line["answers"]
         self.assertEqual(list(answer), ["text", "token_ids", "finish_reason", "logprob"])
@@ -46,7 +46,7 @@ class JsonLines(CliTest):
     def test_a_prompt_is_raw(self):
         question, prompt, raw = self.ask({"question": "um"}, {"prompt": "um"},
                                          {"prompt": "um", "greedy": True})
-        self.assertEqual(list(prompt), ["prompt", "answers"])
+        self.assertEqual(list(prompt), ["model", "prompt", "answers"])
         self.assertNotEqual(question["answers"], prompt["answers"])
         out = self.succeed("-m", model(), "--raw", "--greedy", "--max-new-tokens", "8", "um")
         self.assertEqual(raw["answers"][0]["text"], out.decode()[:-1])
@@ -56,7 +56,7 @@ class JsonLines(CliTest):
         lines = self.ask({"question": "um"}, {"prompt_ids": marked},
                          {"prompt": "um", "greedy": True},
                          {"prompt_ids": list(b"um"), "greedy": True})
-        self.assertEqual(list(lines[1]), ["prompt_ids", "answers"])
+        self.assertEqual(list(lines[1]), ["model", "prompt_ids", "answers"])
         self.assertEqual(lines[1]["prompt_ids"], marked)
         self.assertEqual(lines[0]["answers"], lines[1]["answers"])
         self.assertEqual(lines[2]["answers"], lines[3]["answers"])
@@ -79,7 +79,7 @@ class JsonLines(CliTest):
         ids = [1, "a", None, [1, {"b": 2}], {"z": 1, "a": [True]}, 1.5, -3, "\u00e9\u2028\U0001f600"]
         lines = self.ask(*({"id": value, "question": "um"} for value in ids))
         self.assertEqual([line["id"] for line in lines], ids)
-        self.assertEqual(list(lines[0]), ["id", "question", "answers"])
+        self.assertEqual(list(lines[0]), ["id", "model", "question", "answers"])
 
     def test_options_of_a_line(self):
         def texts(**options):

@@ -17,7 +17,8 @@ class Usage(CliTest):
                              self.succeed("help", "options").decode(), re.MULTILINE)
         self.assertIn("--top-k", request)
         own = ["--model", "--adapter", "--device", "--dtype", "--threads", "--file", "--jsonl", "--raw",
-               "--history", "--numbered", "--batch", "--stats", "--quiet", "--version", "--help"]
+               "--plain", "--template", "--history", "--numbered", "--batch", "--stats", "--quiet",
+               "--version", "--help"]
         listed = re.findall(r"^  (?:-\w,|   ) (--[a-z-]+)", out, re.MULTILINE)
         self.assertEqual(sorted(listed), sorted(request + own))
         self.assertIn("--top-k K ", out)

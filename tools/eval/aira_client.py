@@ -134,6 +134,7 @@ class AiraScore:
             raise AiraError(self.info["tokenizer_problem"])
         self.context: int = self.info["context"]
         self._encoder = JsonProcess(program, "tokenize", "--jsonl", *chosen)
+        self._template_encoder = JsonProcess(program, "tokenize", "--jsonl", "--template", *chosen)
         self._decoder = JsonProcess(program, "tokenize", "--jsonl", "--decode", *chosen)
         self._scorer = JsonProcess(program, "score", *chosen, *runs)
         self._writer = JsonProcess(program, "--jsonl", *chosen, *runs)
@@ -163,9 +164,10 @@ class AiraScore:
         file = Path(self.info["place"]) / "generation_config.json"
         return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
-    def encode(self, texts: Sequence[str]) -> list[Ids]:
-        """Special tokens in a text are recognised."""
-        return [answer["ids"] for answer in self._encoder.ask([{"text": text} for text in texts])]
+    def encode(self, texts: Sequence[str], template: bool = False) -> list[Ids]:
+        """Special tokens in a text are recognised. With `template`, the tokenizer's own template is applied."""
+        encoder = self._template_encoder if template else self._encoder
+        return [answer["ids"] for answer in encoder.ask([{"text": text} for text in texts])]
 
     def decode(self, lists: Sequence[Ids]) -> list[str]:
         return [answer["text"] for answer in self._decoder.ask([{"ids": ids} for ids in lists])]
@@ -181,6 +183,10 @@ class AiraScore:
             requests.append({"context_ids": kept, "continuation_ids": after})
         return self._scorer.ask(requests, on_answer)
 
+    def score_pairs(self, pairs: Sequence[tuple[str, str]]) -> list[dict]:
+        """Of each (context, continuation), texts that the program itself encodes as the harness does."""
+        return self._scorer.ask([{"context": before, "continuation": after} for before, after in pairs])
+
     def score_text(self, texts: Sequence[str]) -> list[dict]:
         """The program's own way with whole texts: after its end-of-text token, in windows when they are long."""
         return self._scorer.ask([{"text": text} for text in texts])
@@ -190,5 +196,5 @@ class AiraScore:
         return [answer["answers"][0]["token_ids"] for answer in self._writer.ask(requests, on_answer)]
 
     def close(self) -> None:
-        for process in (self._encoder, self._decoder, self._scorer, self._writer):
+        for process in (self._encoder, self._template_encoder, self._decoder, self._scorer, self._writer):
             process.close()

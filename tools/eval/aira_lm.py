@@ -75,7 +75,11 @@ class AiraLM(TemplateLM):
         return start["id"]
 
     def tok_encode(self, string: str, add_special_tokens: bool | None = None, **kwargs) -> Ids:
-        return self.engine.encode([string])[0]
+        """As "hf": with the tokenizer's own template unless the text begins with its begin token already."""
+        if add_special_tokens is None:
+            start = self.engine.special("bos") or self.engine.special("eos")
+            add_special_tokens = start is None or not string.startswith(start["text"])
+        return self.engine.encode([string], template=add_special_tokens)[0]
 
     def _score(self, pairs: list[tuple[Ids, Ids]], disable_tqdm: bool) -> list[dict]:
         for _, after in pairs:
@@ -126,7 +130,7 @@ class AiraLM(TemplateLM):
         return request, until
 
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
-        contexts = self.engine.encode([request.args[0] for request in requests])
+        contexts = self.engine.encode([request.args[0] for request in requests], template=True)
         lines = [self._generation(context, request.args[1]) for context, request in zip(contexts, requests)]
         with tqdm(total=len(lines), disable=disable_tqdm, desc="Answering with aira-cli") as bar:
             ids = self.engine.generate([request for request, _ in lines], bar.update)

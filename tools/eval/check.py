@@ -10,6 +10,7 @@ import contextlib
 import io
 import json
 import logging
+import random
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -129,6 +130,7 @@ class Comparison:
         scores = (lm._loglikelihood_tokens(requests, disable_tqdm=True) for lm in (self.aira, self.hf))
         for (_, after), ours, theirs in zip(pairs, *scores):
             self.compare_scores("pairs", after, ours, theirs)
+        self.compare_texts()
         self.compare_windows(letters)
         self.compare_generation(letters)
 
@@ -143,6 +145,22 @@ class Comparison:
         for (prompt, _), ours, theirs in zip(requests, *texts):
             if ours != theirs:
                 self.problems.append(f"generation: after {prompt[:40]!r} come {ours!r}, with hf {theirs!r}")
+
+    def compare_texts(self) -> None:
+        """500 pairs with white space everywhere, encoded by aira-cli itself."""
+        draw = random.Random(14)
+        words = ["São", "João", "não", "dorme", "2", ";", "<|endoftext|>", "🙂", "é", "Lisboa", "'s", "a.", "ß"]
+        blanks = ["", " ", " ", " ", "  ", "\n", " \n", "\t", "\u00a0", "\u3000 "]
+
+        def text(most: int) -> str:
+            parts = [draw.choice(blanks) + draw.choice(words) for _ in range(draw.randint(1, most))]
+            return "".join(parts) + draw.choice(blanks)
+
+        pairs = [(text(9), text(4)) for _ in range(500)]
+        instances = [Instance("loglikelihood", {}, pair, 0) for pair in pairs]
+        theirs = self.hf.loglikelihood(instances, disable_tqdm=True)
+        for (before, after), score, other in zip(pairs, self.aira.engine.score_pairs(pairs), theirs):
+            self.compare_scores(f"text pairs after {before!r}", after, (score["logprob"], score["is_greedy"]), other)
 
     def encoded(self, before: str, after: str) -> tuple[list[int], list[int]]:
         ours, theirs = (
