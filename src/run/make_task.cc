@@ -85,11 +85,14 @@ std::shared_ptr<Task> Scheduler::make_task(Request request, Listener listener) c
   }
   // A model whose vocabulary lacks the end marker spells it out.
   if (!context_.tokenizer.find(kCompletionEnd)) options.stop.emplace_back(kCompletionEnd);
-  if (options.eos_token_id.empty()) {
-    options.eos_token_id = context_.end_ids;
+  std::vector<std::int32_t>& ends = options.eos_token_id;
+  if (ends.empty()) {
+    ends = context_.end_ids;
   } else if (const auto id = context_.tokenizer.find(kCompletionEnd)) {
-    options.eos_token_id.push_back(*id);  // whatever else ends an answer
+    ends.push_back(*id);  // whatever else ends an answer
   }
+  std::sort(ends.begin(), ends.end());
+  ends.erase(std::unique(ends.begin(), ends.end()), ends.end());
   const auto prompt = static_cast<std::int64_t>(question.prompt.size());
   if (options.max_length > 0) options.max_new_tokens = options.max_length - prompt;
   options.max_new_tokens = std::min(options.max_new_tokens, model.context - prompt);
