@@ -20,12 +20,20 @@ AddedToken token(const std::string& content, std::int32_t id) {
 /// Segments as text: "abc" for text, "<7>" for id 7.
 std::string cut(const std::vector<AddedToken>& tokens, std::string_view text, bool plain = false) {
   std::string out;
-  for (const Segment& segment : AddedTokens(tokens).split(text, plain)) {
+  const auto add = [&out](const Segment& segment) {
     if (!out.empty()) out += ",";
     if (segment.id < 0) {
       out += segment.text;
     } else {
       out.append("<").append(std::to_string(segment.id)).append(">");
+    }
+  };
+  const AddedTokens added(tokens);
+  for (const Segment& segment : added.split(text, false, plain)) {
+    if (segment.id >= 0) {
+      add(segment);
+    } else {
+      for (const Segment& finer : added.split(segment.text, true, plain)) add(finer);
     }
   }
   return out;
@@ -106,9 +114,9 @@ TEST(AddedTokens, LongTextsOfWhiteSpaceTokensStayLinear) {
   std::vector<AddedToken> tokens = {token(" ", 1)};
   tokens[0].rstrip = true;
   const std::string text(300'000, ' ');
-  EXPECT_EQ(AddedTokens(tokens).split(text, false).size(), text.size());
+  EXPECT_EQ(AddedTokens(tokens).split(text, false, false).size(), text.size());
   tokens[0].lstrip = true;
-  EXPECT_EQ(AddedTokens(tokens).split(text, false).size(), 1U);
+  EXPECT_EQ(AddedTokens(tokens).split(text, false, false).size(), 1U);
 }
 
 }  // namespace

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "text/normalizer.h"
+
 namespace aira {
 
 struct AddedToken {
@@ -16,7 +18,7 @@ struct AddedToken {
   bool single_word = false;  // only where no word character touches it
   bool lstrip = false;       // takes the white space before it along
   bool rstrip = false;       // takes the white space behind it along
-  bool normalized = false;   // searched after all the others, in what they left
+  bool normalized = false;   // searched after all the others, in what they left, normalized
   bool special = false;      // left out by decode(skip_special), never read from plain text
 };
 
@@ -28,21 +30,20 @@ struct Segment {
 
 class AddedTokens {
  public:
-  explicit AddedTokens(const std::vector<AddedToken>& tokens);
+  /// `normalizer` also acts on the content of tokens that are searched in normalized text.
+  explicit AddedTokens(const std::vector<AddedToken>& tokens, const Normalizer& normalizer = {});
 
-  /// Cuts valid UTF-8 into segments, none of them empty text. With `plain`, special tokens are
-  /// found and then left as text (`tokenizers` with encode_special_tokens).
-  std::vector<Segment> split(std::string_view valid, bool plain) const;
+  /// Cuts valid UTF-8 into segments, none of them empty text: at the tokens that are searched
+  /// before normalization, or at the others. With `plain`, special tokens are found and then left
+  /// as text (`tokenizers` with encode_special_tokens).
+  std::vector<Segment> split(std::string_view valid, bool normalized, bool plain) const;
 
  private:
   /// Tokens by their first byte, the longest first.
   using Index = std::array<std::vector<AddedToken>, 256>;
 
-  static void split(const Index& index, std::string_view text, bool plain,
-                    std::vector<Segment>& out);
-
   Index raw_, normalized_;
-  bool any_normalized_ = false;
+  bool any_raw_ = false, any_normalized_ = false;
 };
 
 }  // namespace aira
