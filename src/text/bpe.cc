@@ -129,7 +129,7 @@ std::uint32_t Bpe::read_letters(const Vocabulary& vocabulary, std::string_view p
     const std::string_view letter = piece.substr(start, at - start);
     const std::int32_t id = code < kLetters ? letter_ids_[code] : vocabulary.find_in_model(letter);
     if (id >= 0) {
-      add_pending();
+      if (pending) add_pending();
       add(id, letter, code);
       continue;
     }

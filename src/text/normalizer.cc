@@ -2,7 +2,9 @@
 
 #include <utf8proc.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <iterator>
 #include <memory>
 #include <new>
 #include <utility>
@@ -20,8 +22,22 @@ namespace {
 
 using Step = std::function<std::string(std::string_view)>;
 
+struct Range {
+  char32_t first, last;
+};
+constexpr Range kLate[] = {
+#include "text/unicode_late.inc"
+};
+
+/// Whether the normalizers of `tokenizers` know nothing of `code`.
+bool is_late(char32_t code) {
+  const auto* at = std::lower_bound(std::begin(kLate), std::end(kLate), code,
+                                    [](const Range& one, char32_t c) { return one.last < c; });
+  return at != std::end(kLate) && at->first <= code;
+}
+
 /// `text` in a normalization form: utf8proc's `options`.
-std::string to_form(std::string_view text, int options) {
+std::string map_to_form(std::string_view text, int options) {
   utf8proc_uint8_t* mapped = nullptr;
   const auto size = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
                                  static_cast<utf8proc_ssize_t>(text.size()), &mapped,
@@ -29,6 +45,20 @@ std::string to_form(std::string_view text, int options) {
   const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owner(mapped, &std::free);
   if (size < 0) throw std::bad_alloc();  // valid UTF-8 has no other way to fail
   return {reinterpret_cast<const char*>(mapped), static_cast<std::size_t>(size)};
+}
+
+/// The same as `tokenizers` does it: a late letter stays, and nothing combines across it.
+std::string to_form(std::string_view text, int options) {
+  std::string out;
+  std::size_t done = 0;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t begin = at;
+    if (!is_late(next_code_point(text, at))) continue;
+    out += map_to_form(text.substr(done, begin - done), options);
+    out += text.substr(begin, at - begin);
+    done = at;
+  }
+  return out += map_to_form(text.substr(done), options);
 }
 
 /// Calls visit(code point, its bytes) for each letter.
@@ -57,9 +87,9 @@ std::string lowercase(std::string_view text) {
 std::string without_marks(std::string_view text) {
   std::string out;
   each_letter(text, [&](char32_t code, std::string_view bytes) {
-    const int category = general_category(code);
+    const int category = utf8proc_category(static_cast<utf8proc_int32_t>(code));
     const bool mark = category >= UTF8PROC_CATEGORY_MN && category <= UTF8PROC_CATEGORY_ME;
-    if (!mark) out += bytes;
+    if (!mark || is_late(code)) out += bytes;
   });
   return out;
 }

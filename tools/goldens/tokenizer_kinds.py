@@ -22,7 +22,8 @@ TEXTS = [
     "it's we'll IT'S they'VE 'ſ", "1 12 123 1234 12345 ٣٤٥ ½", "a1b22c333", "a  b   c\n\n d\t\te \n", "\n\n", "x\r\ny",
     "日本語 テスト", "русский текст", "👩‍👩‍👧 🇧🇷 ❤️", "a_b-c.d;e:f(g)[h]", "¿Qué? «sí» — …", "<x><y>a<x> <X> <pad>",
     "<|pad|><|sep|> <mask> [a] [b]", "the rio O rio O RIO", "e\u0301\u0301 \u0301", "\u00a0a\u2003b\u200bc\u200dd",
-    "não NÃO Não", "aaa aaaa aaaaaaaa", "\u1112\u1161\u11ab 한", "zqj zqjzqj", "é\u00e9", "A" * 70, "rio " * 12,
+    "não NÃO Não", "aaa aaaa aaaaaaaa", "\u1112\u1161\u11ab 한", "zqj zqjzqj", "a\u0898\u0301e\u1abf\u0301 \U00011935\U00011930 ㋿ \ua7f2",
+    "é\u00e9", "A" * 70, "rio " * 12,
 ]
 GPT2_SPLIT = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 LLAMA3_SPLIT = (
