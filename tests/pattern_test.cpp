@@ -46,6 +46,8 @@ TEST(Pattern, Letters) {
   EXPECT_EQ(marked("\\P{L}|\\p{^L}", "a1\xCC\x81"), "a[1][\xCC\x81]");
   EXPECT_EQ(marked("\\d+\\.\\D", "12.a 3.4"), "[12.a] 3.4");
   EXPECT_EQ(marked("\\w+", "a_1 \xE2\x80\x8D\xC2\xBD"), "[a_1] \xE2\x80\x8D[\xC2\xBD]");
+  EXPECT_EQ(marked("\\W|[\\w]", "-\xC2\xBDz"), "[-]\xC2\xBD[z]");
+  EXPECT_EQ(marked("[^\\W\\d]+", "a\xC2\xBDz1"), "[a]\xC2\xBD[z]1");
   EXPECT_EQ(marked("(?i:s\xC3\x89)s", "S\xC3\xA9s s\xC3\x89S \xC5\xBF\xC3\xA9s"),
             "[S\xC3\xA9s] s\xC3\x89S [\xC5\xBF\xC3\xA9s]");
 }

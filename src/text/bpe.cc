@@ -104,6 +104,15 @@ std::uint32_t Bpe::read_letters(const Vocabulary& vocabulary, std::string_view p
                                 Symbol* symbols, std::string& replaced) const {
   std::uint32_t count = 0;
   std::size_t begin = 0;
+  while (begin < piece.size()) {  // the alphabet's letters, which most pieces have alone
+    std::size_t at = begin;
+    const char32_t code = next_letter(piece, at);
+    if (code >= kLetters || letter_ids_[code] < 0) break;
+    symbols[count] = {letter_ids_[code], static_cast<std::uint32_t>(begin), count - 1, count + 1,
+                      code};
+    ++count;
+    begin = at;
+  }
   bool any_unknown = false;
   bool pending = false;  // an unknown letter, which the next may join
   const auto add = [&](std::int32_t id, std::string_view token, char32_t letter) {
@@ -123,7 +132,7 @@ std::uint32_t Bpe::read_letters(const Vocabulary& vocabulary, std::string_view p
     }
     add_token(id);
   };
-  for (std::size_t at = 0; at < piece.size();) {
+  for (std::size_t at = begin; at < piece.size();) {
     const std::size_t start = at;
     const char32_t code = next_letter(piece, at);
     const std::string_view letter = piece.substr(start, at - start);

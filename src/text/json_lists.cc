@@ -37,7 +37,9 @@ class Reader {
     // them.
     const std::string_view text = text_;
     std::size_t at = at_;
-    while (at < text.size() && text[at] <= ' ' && is_space(text[at])) ++at;
+    while (at < text.size() && text[at] <= ' ' && is_space(text[at])) {
+      at += text.substr(at).starts_with("        ") ? 8 : 1;  // of an indented line
+    }
     at_ = at;
     if (at == text.size()) fail();
     return text[at];

@@ -5,6 +5,7 @@
 #include <utf8proc.h>
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "aira/error.h"
 #include "base/printable.h"
@@ -19,11 +20,7 @@ constexpr int kDeepest = 50;               // nested groups
 constexpr int kNoLimit = std::numeric_limits<int>::max();
 
 /// Oniguruma's \w, which differs from the one that added tokens use.
-bool is_regex_word(char32_t code) {
-  if (code == 0x200C || code == 0x200D) return false;
-  return is_word_char(code) || code == 0xB2 || code == 0xB3 || code == 0xB9 ||
-         (code >= 0xBC && code <= 0xBE);
-}
+bool is_regex_word(char32_t code) { return is_word_char(code) && code != 0x200C && code != 0x200D; }
 
 char32_t lower(char32_t code) {
   return static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(code)));
@@ -169,6 +166,11 @@ PatternParser::Part PatternParser::atom(int depth) {
   std::optional<char32_t> code;
   if (next_is("\\")) {
     code = escape(set);
+    if (set.word || set.not_word) {  // outside a class it takes these for word letters as well
+      set.spans = {{0xB2, 0xB3}, {0xB9, 0xB9}, {0xBC, 0xBE}};
+      set.negated = std::exchange(set.not_word, false);
+      set.word = true;
+    }
   } else {
     code = next_code_point(text_, at_);
   }
