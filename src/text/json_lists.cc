@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <utility>
 
@@ -37,9 +38,10 @@ class Reader {
     // them.
     const std::string_view text = text_;
     std::size_t at = at_;
-    while (at < text.size() && text[at] <= ' ' && is_space(text[at])) {
-      at += text.substr(at).starts_with("        ") ? 8 : 1;  // of an indented line
+    if (at < text.size() && text[at] == '\n') {  // an indented line
+      for (++at; text.size() - at >= 8 && std::memcmp(&text[at], "        ", 8) == 0;) at += 8;
     }
+    while (at < text.size() && text[at] <= ' ' && is_space(text[at])) ++at;
     at_ = at;
     if (at == text.size()) fail();
     return text[at];
