@@ -20,13 +20,21 @@ AddedToken token(const std::string& content, std::int32_t id) {
 /// Segments as text: "abc" for text, "<7>" for id 7.
 std::string cut(const std::vector<AddedToken>& tokens, std::string_view text, bool plain = false) {
   std::string out;
-  const std::vector<std::string_view> typed(plain ? 1 : 0, text);
-  for (const Segment& segment : AddedTokens(tokens).split(text, typed)) {
+  const auto add = [&out](const Segment& segment) {
     if (!out.empty()) out += ",";
     if (segment.id < 0) {
       out += segment.text;
     } else {
       out.append("<").append(std::to_string(segment.id)).append(">");
+    }
+  };
+  const AddedTokens added(tokens);
+  const std::vector<std::string_view> typed(plain ? 1 : 0, text);
+  for (const Segment& segment : added.split(text, false, typed)) {
+    if (segment.id >= 0) {
+      add(segment);
+    } else {
+      for (const Segment& finer : added.split(segment.text, true, typed)) add(finer);
     }
   }
   return out;
@@ -107,9 +115,9 @@ TEST(AddedTokens, LongTextsOfWhiteSpaceTokensStayLinear) {
   std::vector<AddedToken> tokens = {token(" ", 1)};
   tokens[0].rstrip = true;
   const std::string text(300'000, ' ');
-  EXPECT_EQ(AddedTokens(tokens).split(text, {}).size(), text.size());
+  EXPECT_EQ(AddedTokens(tokens).split(text, false, {}).size(), text.size());
   tokens[0].lstrip = true;
-  EXPECT_EQ(AddedTokens(tokens).split(text, {}).size(), 1U);
+  EXPECT_EQ(AddedTokens(tokens).split(text, false, {}).size(), 1U);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "aira/error.h"
+#include "text/tokenizer_files.h"
 #include "text/vocabulary.h"
 
 namespace aira {
@@ -42,7 +43,7 @@ struct RandomModel {
       both.add(left);
       both.add(right);
     }
-    bpe = Bpe(vocabulary, both, "vocab.json", "merges.txt");
+    bpe = Bpe(vocabulary, both, "merges.txt");
   }
 
   /// The last place of a pair in the list counts.
@@ -96,19 +97,43 @@ TEST(Bpe, EqualsTheDefinition) {
   }
 }
 
-// Letters outside the alphabet stand for no bytes, even where they look like some.
-TEST(Bpe, MergesOfOtherLettersNeverApply) {
-  RandomModel model(0, 0);
-  const std::int32_t space = model.vocabulary.append(" ");
-  model.vocabulary.append(" a");
-  Texts merges;
-  merges.add(" ");
-  merges.add("a");
-  const Bpe bpe(model.vocabulary, merges, "vocab.json", "merges.txt");
+/// A vocabulary of `tokens`, whose ids are their places.
+Vocabulary vocabulary_of(const std::vector<std::string>& tokens) {
+  TokenList list;
+  for (const std::string& token : tokens) {
+    list.ids.push_back(static_cast<std::int64_t>(list.ids.size()));
+    list.tokens.add(token);
+  }
+  return {list, "vocab.json"};
+}
+
+std::vector<std::int32_t> encode(const std::vector<std::string>& tokens, const Texts& merges,
+                                 const UnknownLetters& unknown, std::string_view piece) {
+  const Vocabulary vocabulary = vocabulary_of(tokens);
   std::vector<std::int32_t> ids;
-  bpe.encode(model.vocabulary, " a", ids);
-  EXPECT_EQ(ids, (std::vector<std::int32_t>{' ', 'a'}));
-  EXPECT_EQ(space, 256);
+  Bpe(vocabulary, merges, "merges.txt", unknown).encode(vocabulary, piece, ids);
+  return ids;
+}
+
+using Ids = std::vector<std::int32_t>;
+
+TEST(Bpe, UnknownLettersAreDroppedAndTheirNeighboursMeet) {
+  Texts merges;
+  ASSERT_TRUE(add_merge("a \xC3\xA9", merges));
+  const std::vector<std::string> tokens = {"a", "\xC3\xA9", "a\xC3\xA9"};
+  EXPECT_EQ(encode(tokens, merges, {}, "xa\xE6\x97\xA5\xC3\xA9y"), Ids{2});
+  EXPECT_EQ(encode(tokens, merges, {}, "xyz"), Ids{});
+}
+
+TEST(Bpe, UnknownLettersHaveAToken) {
+  const std::vector<std::string> tokens = {"a", "?", "<0xC3>", "<0xA9>", "?a"};
+  Texts merges;
+  ASSERT_TRUE(add_merge("? a", merges));
+  EXPECT_EQ(encode(tokens, merges, {"?"}, "axya"), (Ids{0, 1, 4}));
+  EXPECT_EQ(encode(tokens, merges, {"?", true}, "axya"), (Ids{0, 4}));
+  EXPECT_EQ(encode(tokens, merges, {"?", false, true}, "a\xC3\xA9\xC3\xA8"), (Ids{0, 2, 3, 1}));
+  EXPECT_THROW(encode(tokens, merges, {"nowhere"}, "x"), Error);
+  EXPECT_EQ(encode(tokens, merges, {"nowhere"}, "a"), Ids{0});
 }
 
 TEST(Bpe, LongPiecesKeepEveryByte) {

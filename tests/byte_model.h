@@ -24,7 +24,7 @@ inline std::string byte_vocabulary(bool markers) {
   for (int byte = 0; byte < 256; ++byte) {
     vocab[letters_of(std::string(1, static_cast<char>(byte)))] = kByteModelFirstByte + byte;
   }
-  // Ids must be gapless: the rest stands for letters that no text here has.
+  // The rest stands for letters that no text here has.
   for (std::int32_t id = 0; id < kByteModelStart; ++id) {
     if (id < kByteModelFirstByte || id >= kByteModelFirstByte + 256) {
       vocab["Ā" + std::to_string(id)] = id;
@@ -42,6 +42,9 @@ inline ModelFiles byte_model(bool markers) {
   const ModelFiles model = ModelFiles::from_folder(byte_model_folder());
   return ModelFiles::from_memory("test", [=](const std::string& name) -> std::optional<File> {
     if (name == "vocab.json") return memory_file(name, byte_vocabulary(markers));
+    if (name == "tokenizer_config.json") {  // else each would be <|endoftext|>
+      return memory_file(name, R"({"bos_token": null, "eos_token": null, "unk_token": null})");
+    }
     if (name == "merges.txt") return memory_file(name, "#version: 0.2\n");
     if (name == "added_tokens.json") {
       return memory_file(name, markers ? R"({"<|startofinstruction|>": 500,

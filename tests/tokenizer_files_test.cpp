@@ -110,8 +110,8 @@ const Broken kOldFiles[] = {
     {"vocab_bytes",
      {"merges.txt"},
      {{"vocab.json", "{\"a\": 0}"}},
-     "memory/vocab.json",
-     "no token for byte 0"},
+     "memory/merges.txt",
+     "needs token"},
     {"merges_words",
      {"vocab.json"},
      {{"merges.txt", "#version: 0.2\na\n"}},
@@ -171,6 +171,11 @@ const Broken kOldFiles[] = {
      {{"special_tokens_map.json", R"({"additional_special_tokens": [1]})"}},
      "memory/special_tokens_map.json",
      "must be a string"},
+    {"other_class",
+     {"vocab.json", "merges.txt"},
+     {{"tokenizer_config.json", R"({"tokenizer_class": "BertTokenizerFast"})"}},
+     "memory/tokenizer_config.json",
+     "the class \"BertTokenizer\""},
     {"decoder_list",
      {"vocab.json", "merges.txt"},
      {{"tokenizer_config.json", R"({"added_tokens_decoder": []})"}},
@@ -216,12 +221,6 @@ INSTANTIATE_TEST_SUITE_P(OldFiles, BrokenFiles, testing::ValuesIn(kOldFiles), kB
 TEST(TokenizerFiles, DeepValuesAreRefused) {
   expect_sentence({{"tokenizer.json", "{\"x\":" + nested("[") + nested("]") + "}"}},
                   "memory/tokenizer.json", "nested deeper");
-}
-
-TEST(TokenizerFiles, AnUnknownEosIsRefused) {
-  FileMap files = small_files({"tokenizer.json"});
-  files["tokenizer_config.json"] = R"({"eos_token": "</s>"})";
-  expect_sentence(files, "memory/tokenizer_config.json", "\"eos_token\" is \"</s>\"");
 }
 
 TEST(TokenizerFiles, WindowsLineEndsInMerges) {

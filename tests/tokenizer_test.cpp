@@ -29,40 +29,36 @@ TEST(Tokenizer, RolesComeFromTheConfiguration) {
   EXPECT_EQ(tokenizer.find("<|start|"), std::nullopt);
 }
 
-TEST(Tokenizer, RolesComeFromSpecialTokensMap) {
+TEST(Tokenizer, SpecialTokensMapWinsUnlessThereIsAnAddedTokensDecoder) {
   FileMap files = small_files({"tokenizer.json"});
-  EXPECT_EQ(load_files(files).roles().eos, std::nullopt);
+  EXPECT_EQ(load_files(files).roles().eos, load_files(files).find("<|endoftext|>"));
   files["special_tokens_map.json"] =
       R"({"eos_token": {"content": "[R]", "lstrip": false}, "bos_token": "the", "pad_token": null})";
-  EXPECT_EQ(load_files(files).roles().eos, load_files(files).find("[R]"));
-  EXPECT_EQ(load_files(files).roles().pad, std::nullopt);
-  files["tokenizer_config.json"] = R"({"bos_token": "<|start|>"})";  // has the first word
-  const Tokenizer tokenizer = load_files(files);
-  EXPECT_EQ(tokenizer.roles().bos, tokenizer.find("<|start|>"));
+  files["tokenizer_config.json"] =
+      R"({"bos_token": "<|start|>", "sep_token": "ab", "pad_token": "é"})";
+  Tokenizer tokenizer = load_files(files);
   EXPECT_EQ(tokenizer.roles().eos, tokenizer.find("[R]"));
-}
-
-TEST(Tokenizer, UnknownPadAndUnkAreLeftOut) {
-  FileMap files = small_files({"tokenizer.json"});
-  files["tokenizer_config.json"] = R"({"pad_token": "[PAD]", "unk_token": "[UNK]"})";
-  const Tokenizer tokenizer = load_files(files);
+  EXPECT_EQ(tokenizer.roles().bos, tokenizer.find("the"));
+  EXPECT_EQ(tokenizer.roles().sep, tokenizer.find("ab"));
   EXPECT_EQ(tokenizer.roles().pad, std::nullopt);
-  EXPECT_EQ(tokenizer.roles().unk, std::nullopt);
+  files["tokenizer_config.json"] = R"({"bos_token": "<|start|>", "added_tokens_decoder": {}})";
+  tokenizer = load_files(files);
+  EXPECT_EQ(tokenizer.roles().bos, tokenizer.find("<|start|>"));
+  EXPECT_EQ(tokenizer.roles().eos, tokenizer.find("<|endoftext|>"));
 }
 
-// Without tokenizer.json a token with a role that vocab.json lacks follows the vocabulary.
-TEST(Tokenizer, RolesExtendAPlainVocabulary) {
-  FileMap files;
-  files["vocab.json"] = read_data("small-files/vocab.json");
-  files["merges.txt"] = read_data("small-files/merges.txt");
+// A token with a role that no file lists follows the vocabulary, in the order of the roles.
+TEST(Tokenizer, RolesExtendTheVocabulary) {
+  FileMap files = small_files({"tokenizer.json"});
   const std::int64_t size = load_files(files).size();
-  files["special_tokens_map.json"] = R"({"eos_token": "<e>", "bos_token": "<b>"})";
+  files["tokenizer_config.json"] = R"({"pad_token": "[PAD]", "eos_token": "</é>"})";
   const Tokenizer tokenizer = load_files(files);
   EXPECT_EQ(tokenizer.size(), size + 2);
-  EXPECT_EQ(tokenizer.roles().bos, size);
-  EXPECT_EQ(tokenizer.roles().eos, size + 1);
-  EXPECT_EQ(tokenizer.encode("<e><b>", Added::kRecognise),
-            (Ids{*tokenizer.roles().eos, *tokenizer.roles().bos}));
+  EXPECT_EQ(tokenizer.roles().eos, size);
+  EXPECT_EQ(tokenizer.roles().pad, size + 1);
+  EXPECT_EQ(tokenizer.encode("</é>[PAD]", Added::kRecognise),
+            (Ids{*tokenizer.roles().eos, *tokenizer.roles().pad}));
+  EXPECT_TRUE(tokenizer.is_special(*tokenizer.roles().eos));
 }
 
 TEST(Tokenizer, ChatTemplateIsFoundInBothPlaces) {
@@ -103,7 +99,8 @@ TEST(Tokenizer, IgnoreMergesKeepsMarkersOut) {
   FileMap files = small_files({"tokenizer.json"});
   std::string& json = files["tokenizer.json"];
   json.replace(json.find("\"ignore_merges\":false"), 21, "\"ignore_merges\":true");
-  files["tokenizer_config.json"] = R"({"sep_token": "the"})";
+  files["tokenizer_config.json"] =
+      R"({"sep_token": "the", "tokenizer_class": "PreTrainedTokenizerFast"})";
   const Tokenizer tokenizer = load_files(files);
   const std::int32_t the = *tokenizer.find("the");
   EXPECT_THAT(tokenizer.encode("the", Added::kRecognise), testing::ElementsAre(the));

@@ -36,9 +36,11 @@ class Tokenizer {
     std::optional<std::int32_t> bos, sep, eos, pad, unk;
   };
 
-  /// Reads tokenizer.json, else vocab.json + merges.txt + added_tokens.json; roles from
-  /// tokenizer_config.json and special_tokens_map.json. Throws Error.
-  static Tokenizer load(const ModelFiles& files);
+  /// Reads tokenizer.json, else vocab.json + merges.txt, with tokenizer_config.json,
+  /// special_tokens_map.json, added_tokens.json and chat_template.jinja beside them, as the class
+  /// of transformers does that tokenizer_config.json names, or else config.json: `class_name`.
+  /// Throws Error.
+  static Tokenizer load(const ModelFiles& files, const std::string& class_name = "");
 
   Tokenizer(Tokenizer&&) noexcept;
   Tokenizer& operator=(Tokenizer&&) noexcept;
@@ -56,7 +58,8 @@ class Tokenizer {
   /// skipped, special tokens if asked for.
   std::string decode(std::span<const std::int32_t> ids, bool skip_special) const;
 
-  /// The bytes that `id` decodes to; empty for an id outside the vocabulary.
+  /// The bytes that `id` decodes to; empty for an id outside the vocabulary. They begin with the
+  /// space between tokens where the tokenizer has no decoder.
   std::string bytes(std::int32_t id) const;
   /// Whether `id` is flagged as special, has a role, or is one of the markers above.
   bool is_special(std::int32_t id) const;

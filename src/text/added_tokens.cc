@@ -1,6 +1,7 @@
 #include "text/added_tokens.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/utf8.h"
 #include "text/unicode.h"
@@ -8,40 +9,20 @@
 namespace aira {
 namespace {
 
-/// Where the white space that ends at `at` begins, not before `limit`.
-std::size_t space_begin(std::string_view text, std::size_t at, std::size_t limit) {
-  for (std::size_t before = at; at > limit; at = before) {
-    if (!is_space(previous_code_point(text, before))) break;
-  }
-  return at;
-}
-
-std::size_t space_end(std::string_view text, std::size_t at) {
-  for (std::size_t next = at; at < text.size(); at = next) {
-    if (!is_space(next_code_point(text, next))) break;
-  }
-  return at;
-}
-
 bool touches_word(std::string_view text, std::size_t begin, std::size_t end) {
   if (begin > 0 && is_word_char(previous_code_point(text, begin))) return true;
   return end < text.size() && is_word_char(next_code_point(text, end));
 }
 
-/// Whether `token` and one of `typed`, parts of the same text, overlap.
-bool touches(AddedTokens::Typed typed, std::string_view token) {
-  return std::any_of(typed.begin(), typed.end(), [&](std::string_view one) {
-    return one.data() < token.data() + token.size() && token.data() < one.data() + one.size();
-  });
-}
-
 }  // namespace
 
-AddedTokens::AddedTokens(const std::vector<AddedToken>& tokens) {
-  for (const AddedToken& token : tokens) {
+AddedTokens::AddedTokens(const std::vector<AddedToken>& tokens, const Normalizer& normalizer) {
+  for (AddedToken token : tokens) {
+    if (token.normalized && !normalizer.empty()) token.content = normalizer(token.content);
+    if (token.content.empty()) continue;
     Index& index = token.normalized ? normalized_ : raw_;
-    index[static_cast<unsigned char>(token.content.front())].push_back(token);
-    any_normalized_ |= token.normalized;
+    (token.normalized ? any_normalized_ : any_raw_) = true;
+    index[static_cast<unsigned char>(token.content.front())].push_back(std::move(token));
   }
   const auto longer = [](const AddedToken& a, const AddedToken& b) {
     return a.content.size() > b.content.size();
@@ -51,23 +32,17 @@ AddedTokens::AddedTokens(const std::vector<AddedToken>& tokens) {
   }
 }
 
-std::vector<Segment> AddedTokens::split(std::string_view valid, Typed typed) const {
-  std::vector<Segment> segments;
-  split(raw_, valid, typed, segments);
-  if (!any_normalized_) return segments;
-  std::vector<Segment> finer;
-  for (const Segment& segment : segments) {
-    if (segment.id >= 0) {
-      finer.push_back(segment);
-    } else {
-      split(normalized_, segment.text, typed, finer);
-    }
-  }
-  return finer;
+bool AddedTokens::touches(Typed typed, std::string_view part) {
+  return std::any_of(typed.begin(), typed.end(), [&](std::string_view one) {
+    return one.data() < part.data() + part.size() && part.data() < one.data() + one.size();
+  });
 }
 
-void AddedTokens::split(const Index& index, std::string_view text, Typed typed,
-                        std::vector<Segment>& out) {
+std::vector<Segment> AddedTokens::split(std::string_view text, bool normalized, Typed typed) const {
+  const Index& index = normalized ? normalized_ : raw_;
+  std::vector<Segment> out;
+  if (!text.empty() && !(normalized ? any_normalized_ : any_raw_)) out.push_back({text, -1});
+  if (!out.empty()) return out;
   std::size_t done = 0;                    // what precedes it is in `out`
   std::size_t run_begin = 0, run_end = 0;  // white space that an rstrip token took last
   for (std::size_t at = 0; at < text.size();) {
@@ -101,6 +76,7 @@ void AddedTokens::split(const Index& index, std::string_view text, Typed typed,
     done = end;
   }
   if (done < text.size()) out.push_back({text.substr(done), -1});
+  return out;
 }
 
 }  // namespace aira

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "text/normalizer.h"
+
 namespace aira {
 
 struct AddedToken {
@@ -17,7 +19,7 @@ struct AddedToken {
   bool single_word = false;  // only where no word character touches it
   bool lstrip = false;       // takes the white space before it along
   bool rstrip = false;       // takes the white space behind it along
-  bool normalized = false;   // searched after all the others, in what they left
+  bool normalized = false;   // searched after all the others, in what they left, normalized
   bool special = false;      // left out by decode(skip_special), never read from plain text
 };
 
@@ -31,22 +33,22 @@ class AddedTokens {
  public:
   using Typed = std::span<const std::string_view>;
 
-  explicit AddedTokens(const std::vector<AddedToken>& tokens);
+  /// `normalizer` also acts on the content of tokens that are searched in normalized text.
+  explicit AddedTokens(const std::vector<AddedToken>& tokens, const Normalizer& normalizer = {});
 
-  /// Cuts valid UTF-8 into segments, none of them empty text. Special tokens of which a part is in
-  /// one of `typed` (parts of `valid`) are found and then left as text (`tokenizers` with
-  /// encode_special_tokens).
-  std::vector<Segment> split(std::string_view valid, Typed typed) const;
+  /// Cuts valid UTF-8 into segments, none of them empty text: at the tokens that are searched
+  /// before normalization, or at the others. Special tokens of which a part is in one of `typed`
+  /// (parts of `text`) are found and then left as text (`tokenizers` with encode_special_tokens).
+  std::vector<Segment> split(std::string_view text, bool normalized, Typed typed) const;
+  /// Whether `part` and one of `typed`, parts of the same text, overlap.
+  static bool touches(Typed typed, std::string_view part);
 
  private:
   /// Tokens by their first byte, the longest first.
   using Index = std::array<std::vector<AddedToken>, 256>;
 
-  static void split(const Index& index, std::string_view text, Typed typed,
-                    std::vector<Segment>& out);
-
   Index raw_, normalized_;
-  bool any_normalized_ = false;
+  bool any_raw_ = false, any_normalized_ = false;
 };
 
 }  // namespace aira

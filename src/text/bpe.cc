@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <functional>
 #include <limits>
+#include <optional>
 #include <queue>
 #include <span>
 #include <utility>
 
 #include "aira/error.h"
 #include "base/printable.h"
+#include "base/utf8.h"
 
 namespace aira {
 namespace {
@@ -20,35 +22,35 @@ constexpr std::uint32_t kShort = 32;
 
 constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
 
-/// A token of a piece, linked to its neighbours.
-struct Symbol {
-  std::int32_t id;
-  std::uint32_t begin;   // of its letters
-  std::uint32_t before;  // index of the neighbour; kNone at the beginning
-  std::uint32_t after;   // the last one's is a symbol without letters
-  std::uint32_t rank;    // of the merge with `after`
-};
+/// next_code_point(), quick for the letters that stand for bytes.
+char32_t next_letter(std::string_view valid, std::size_t& at) {
+  const auto byte = static_cast<unsigned char>(valid[at]);
+  if (byte >= 0xE0) return next_code_point(valid, at);
+  ++at;
+  if (byte < 0x80) return byte;
+  return (byte & 0x1FU) << 6U | (static_cast<unsigned char>(valid[at++]) & 0x3FU);
+}
 
-std::size_t index_of(std::string_view two_bytes) {
-  return std::size_t{static_cast<unsigned char>(two_bytes[0])} << 8 |
-         static_cast<unsigned char>(two_bytes[1]);
+/// The letter that `token` is; nothing when it is more or less than one.
+std::optional<char32_t> only_letter(std::string_view token) {
+  if (token.empty()) return std::nullopt;
+  const Utf8Step step = utf8_step(token);
+  const bool whole = step.kind == Utf8Kind::kLetter && step.length == token.size();
+  return whole ? std::optional(step.code) : std::nullopt;
 }
 
 }  // namespace
 
-Bpe::Bpe(const Vocabulary& vocabulary, const Texts& merges, const std::string& vocabulary_file,
-         const std::string& merges_file) {
-  for (std::size_t byte = 0; byte < byte_ids_.size(); ++byte) {
-    const std::string letter = letters_of(std::string(1, static_cast<char>(byte)));
-    byte_ids_[byte] = vocabulary.find(letter);
-    if (byte_ids_[byte] < 0) {
-      throw Error(vocabulary_file + ": the vocabulary has no token for byte " +
-                  std::to_string(byte) + " (" + quote(letter) +
-                  "); expected a byte-level vocabulary with all 256.");
-    }
+Bpe::Bpe(const Vocabulary& vocabulary, const Texts& merges, const std::string& file,
+         UnknownLetters unknown)
+    : unknown_(std::move(unknown)) {
+  for (std::size_t letter = 0; letter < kLetters; ++letter) {
+    std::string token;
+    append_utf8(static_cast<char32_t>(letter), token);
+    letter_ids_[letter] = vocabulary.find(token);
   }
   newest_.assign(static_cast<std::size_t>(vocabulary.size()), kNoMerge);
-  of_bytes_.assign(std::size_t{256} * 256, kNoMerge);
+  of_letters_.assign(kLetters * kLetters, kNoMerge);
   merges_.reserve(merges.size() / 2);
   for (std::size_t i = 0; i < merges.size(); i += 2) {
     const std::string_view left = merges[i];
@@ -59,7 +61,7 @@ Bpe::Bpe(const Vocabulary& vocabulary, const Texts& merges, const std::string& v
       for (const std::string_view needed : {left, merges[i + 1], merged}) {
         token = vocabulary.find(needed);
         if (token >= 0) continue;
-        throw Error(merges_file + ": merge " + std::to_string(i / 2 + 1) + " needs token " +
+        throw Error(file + ": merge " + std::to_string(i / 2 + 1) + " needs token " +
                     quote(needed) + ", which the vocabulary does not have.");
       }
     }
@@ -67,50 +69,124 @@ Bpe::Bpe(const Vocabulary& vocabulary, const Texts& merges, const std::string& v
     const std::uint32_t older = std::exchange(newest, static_cast<std::uint32_t>(merges_.size()));
     merges_.push_back({token, static_cast<std::uint32_t>(left.size()), older});
     if (merged.size() > 4) continue;  // more than two letters
-    const std::string bytes = bytes_of(merged);
-    // Letters outside the alphabet may look like two bytes.
-    if (bytes.size() != 2 || letters_of(bytes) != merged) continue;
-    if (letters_of(bytes.substr(0, 1)) == left) of_bytes_[index_of(bytes)] = newest;
+    const auto first = only_letter(left);
+    const auto second = only_letter(merges[i + 1]);
+    if (first && second && *first < kLetters && *second < kLetters) {
+      of_letters_[*first * kLetters + *second] = newest;
+    }
   }
 }
 
 std::uint32_t Bpe::rank(const Vocabulary& vocabulary, std::string_view pair,
                         std::size_t left) const {
-  const auto token = static_cast<std::size_t>(vocabulary.find(pair));
-  if (token >= newest_.size()) return kNoMerge;  // none, or an added token
+  const auto token = static_cast<std::size_t>(vocabulary.find_in_model(pair));
+  if (token >= newest_.size()) return kNoMerge;
   std::uint32_t rank = newest_[token];
   while (rank != kNoMerge && merges_[rank].left != left) rank = merges_[rank].older;
   return rank;  // of a pair that is listed twice the later, as in `tokenizers`
 }
 
+std::vector<std::int32_t> Bpe::bytes_of_unknown(const Vocabulary& vocabulary,
+                                                std::string_view letter) const {
+  std::vector<std::int32_t> ids;
+  if (!unknown_.byte_fallback) return ids;
+  for (const char byte : letter) {
+    constexpr const char* kDigits = "0123456789ABCDEF";
+    const auto value = static_cast<unsigned char>(byte);
+    ids.push_back(vocabulary.find_in_model(std::string("<0x") + kDigits[value >> 4] +
+                                           kDigits[value & 0xF] + ">"));
+    if (ids.back() < 0) return {};
+  }
+  return ids;
+}
+
+std::uint32_t Bpe::read_letters(const Vocabulary& vocabulary, std::string_view piece,
+                                Symbol* symbols, std::string& replaced) const {
+  std::uint32_t count = 0;
+  std::size_t begin = 0;
+  while (begin < piece.size()) {  // the alphabet's letters, which most pieces have alone
+    std::size_t at = begin;
+    const char32_t code = next_letter(piece, at);
+    if (code >= kLetters || letter_ids_[code] < 0) break;
+    symbols[count] = {letter_ids_[code], static_cast<std::uint32_t>(begin), count - 1, count + 1,
+                      code};
+    ++count;
+    begin = at;
+  }
+  bool any_unknown = false;
+  bool pending = false;  // an unknown letter, which the next may join
+  const auto add = [&](std::int32_t id, std::string_view token, char32_t letter) {
+    symbols[count] = {id, static_cast<std::uint32_t>(begin), count - 1, count + 1, letter};
+    if (any_unknown) replaced += token;
+    begin += token.size();
+    ++count;
+  };
+  const auto add_token = [&](std::int32_t id) { add(id, vocabulary.token(id), kNone); };
+  const auto add_pending = [&] {
+    if (!std::exchange(pending, false)) return;
+    const std::int32_t id = vocabulary.find_in_model(unknown_.token);
+    if (id < 0) {
+      throw Error(
+          "The text has a letter that the vocabulary lacks, and so does its \"unk_token\", " +
+          quote(unknown_.token) + ".");
+    }
+    add_token(id);
+  };
+  for (std::size_t at = begin; at < piece.size();) {
+    const std::size_t start = at;
+    const char32_t code = next_letter(piece, at);
+    const std::string_view letter = piece.substr(start, at - start);
+    const std::int32_t id = code < kLetters ? letter_ids_[code] : vocabulary.find_in_model(letter);
+    if (id >= 0) {
+      if (pending) add_pending();
+      add(id, letter, code);
+      continue;
+    }
+    if (!std::exchange(any_unknown, true)) replaced = piece.substr(0, start);
+    const std::vector<std::int32_t> bytes = bytes_of_unknown(vocabulary, letter);
+    for (const std::int32_t byte : bytes) add_token(byte);  // before a pending one
+    if (!bytes.empty()) continue;
+    if (!unknown_.fuse) add_pending();
+    pending = !unknown_.token.empty();
+  }
+  add_pending();
+  if (begin >= kNone) throw Error("The text is too long for the letters that it has.");
+  symbols[count] = {-1, static_cast<std::uint32_t>(begin), count - 1, kNone, kNoMerge};
+  return count;
+}
+
 void Bpe::encode(const Vocabulary& vocabulary, std::string_view piece,
                  std::vector<std::int32_t>& ids) const {
-  const auto count = static_cast<std::uint32_t>(piece.size());
-  const std::string letters = letters_of(piece);
   std::array<Symbol, kShort + 1> few;
-  std::vector<Symbol> many(count > kShort ? count + 1 : 0);
-  const std::span<Symbol> symbols(many.empty() ? few.data() : many.data(), count + 1);
+  std::vector<Symbol> many(piece.size() > kShort ? piece.size() + 1 : 0);
+  Symbol* const all = many.empty() ? few.data() : many.data();
+  std::string replaced;
+  const std::uint32_t count = read_letters(vocabulary, piece, all, replaced);
+  const std::string_view letters = replaced.empty() ? piece : replaced;
+  const std::span<Symbol> symbols(all, count + 1);
   using Entry = std::pair<std::uint32_t, std::uint32_t>;  // rank and index: leftmost of equals
   std::priority_queue<Entry, std::vector<Entry>, std::greater<>> queue;  // of long pieces
   const auto set_rank = [&](std::uint32_t at, std::uint32_t rank) {
     symbols[at].rank = rank;
     if (count > kShort && rank != kNoMerge) queue.emplace(rank, at);
   };
-  std::uint32_t begin = 0;
-  for (std::uint32_t i = 0; i < count; ++i) {
-    symbols[i] = {byte_ids_[static_cast<unsigned char>(piece[i])], begin, i - 1, i + 1, kNoMerge};
-    if (i + 1 < count) set_rank(i, of_bytes_[index_of(piece.substr(i, 2))]);
-    begin += static_cast<unsigned char>(letters[begin]) < 0x80 ? 1 : 2;
-  }
-  symbols[count] = {-1, begin, count - 1, kNone, kNoMerge};
   const auto update = [&](std::uint32_t at) {
     const Symbol& symbol = symbols[at];
     const Symbol& right = symbols[symbol.after];
     if (right.after == kNone) return set_rank(at, kNoMerge);
     const std::size_t size = symbols[right.after].begin - symbol.begin;
-    const auto pair = std::string_view(letters).substr(symbol.begin, size);
+    const auto pair = letters.substr(symbol.begin, size);
     set_rank(at, rank(vocabulary, pair, right.begin - symbol.begin));
   };
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const std::size_t first = symbols[i].rank;
+    const std::size_t second = symbols[i + 1].rank;
+    if (first < kLetters && second < kLetters) {
+      set_rank(i, of_letters_[first * kLetters + second]);
+    } else {
+      update(i);
+    }
+  }
   const auto next = [&]() -> std::uint32_t {
     if (count <= kShort) {
       const auto less = [](const Symbol& a, const Symbol& b) { return a.rank < b.rank; };

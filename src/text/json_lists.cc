@@ -4,7 +4,9 @@
 #include <array>
 #include <charconv>
 #include <cstdint>
+#include <cstring>
 #include <optional>
+#include <utility>
 
 #include "aira/error.h"
 #include "base/json.h"
@@ -36,6 +38,9 @@ class Reader {
     // them.
     const std::string_view text = text_;
     std::size_t at = at_;
+    if (at < text.size() && text[at] == '\n') {  // an indented line
+      for (++at; text.size() - at >= 8 && std::memcmp(&text[at], "        ", 8) == 0;) at += 8;
+    }
     while (at < text.size() && text[at] <= ' ' && is_space(text[at])) ++at;
     at_ = at;
     if (at == text.size()) fail();
@@ -60,6 +65,7 @@ class Reader {
   [[noreturn]] void fail() const {
     throw Error(where_ + " is not valid JSON of its kind (" + position_in(text_, at_) + ").");
   }
+  std::size_t plain_end() const;
   std::size_t end_of_letter(std::size_t at);
   void unescape();
   char32_t hex4();
@@ -72,6 +78,10 @@ class Reader {
 
 std::string_view Reader::string() {
   expect('"');
+  if (const std::size_t end = plain_end(); end < text_.size() && text_[end] == '"') {
+    const std::size_t begin = std::exchange(at_, end + 1);
+    return text_.substr(begin, end - begin);
+  }
   for (string_.clear();; unescape()) {
     const std::string_view text = text_;
     std::size_t at = at_;
@@ -82,6 +92,22 @@ std::string_view Reader::string() {
     string_.append(text.substr(at_, at - at_));
     at_ = at + 1;
     if (text[at] == '"') return string_;
+  }
+}
+
+/// Behind the letters of one or two bytes that stand for themselves, which most tokens consist of.
+std::size_t Reader::plain_end() const {
+  const std::string_view text = text_;
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  for (std::size_t at = at_;;) {
+    if (at < text.size() && kPlain[byte(at)]) {
+      ++at;
+    } else if (at + 1 < text.size() && byte(at) >= 0xC2 && byte(at) < 0xE0 &&
+               (byte(at + 1) & 0xC0U) == 0x80U) {
+      at += 2;
+    } else {
+      return at;
+    }
   }
 }
 
@@ -159,6 +185,7 @@ bool add_merge(std::string_view line, Texts& merges) {
 
 TokenList read_tokens(std::string_view text, std::size_t& at, const std::string& where) {
   TokenList list;
+  list.tokens.reserve(text.size() - at);
   Reader reader(text, at, where);
   reader.elements('}', [&] {
     const std::string_view token = reader.string();
@@ -174,6 +201,7 @@ TokenList read_tokens(std::string_view text, std::size_t& at, const std::string&
 
 Texts read_merges(std::string_view text, std::size_t& at, const std::string& where) {
   Texts merges;
+  merges.reserve(text.size() - at);
   std::size_t number = 0;
   Reader reader(text, at, where);
   const auto fail = [&](const std::string& problem) {

@@ -1,6 +1,8 @@
-// The order of work is that of `tokenizers`: added tokens, add_prefix_space, pieces, BPE.
+// The order of work is that of `tokenizers`: added tokens, normalization, the other added tokens,
+// pieces, BPE.
 #include "aira/tokenizer.h"
 
+#include <map>
 #include <utility>
 
 #include "aira/error.h"
@@ -16,53 +18,67 @@ namespace aira {
 struct Tokenizer::Impl : TokenizerParts {
   explicit Impl(TokenizerParts parts);
 
-  void encode_text(std::string_view text, bool plain, std::vector<std::int32_t>& ids) const;
-  void encode_piece(std::string_view piece, bool plain, std::vector<std::int32_t>& ids) const;
+  void encode_text(std::string_view text, AddedTokens::Typed typed,
+                   std::vector<std::int32_t>& ids) const;
+  void encode_piece(std::string_view letters, bool plain, std::vector<std::int32_t>& ids) const;
   bool is_special(std::int32_t id) const {
     return vocabulary.has(id) && special[static_cast<std::size_t>(id)];
   }
 
   AddedTokens splitter;
-  std::vector<bool> special;  // by id
+  std::map<std::int32_t, std::string> normalized;  // added tokens as decoding writes them, by id
+  std::vector<bool> special;                       // by id
 };
 
 Tokenizer::Impl::Impl(TokenizerParts parts)
     : TokenizerParts(std::move(parts)),
-      splitter(added),
+      splitter(added, normalizer),
       special(static_cast<std::size_t>(vocabulary.size())) {
   for (const AddedToken& token : added) {
     if (token.special) special[static_cast<std::size_t>(token.id)] = true;
+    if (token.normalized && !normalizer.empty()) {
+      normalized[token.id] = normalizer(token.content);
+    }
   }
   for (const auto& role : {roles.bos, roles.sep, roles.eos, roles.pad, roles.unk}) {
     if (role) special[static_cast<std::size_t>(*role)] = true;
   }
 }
 
-void Tokenizer::Impl::encode_text(std::string_view text, bool plain,
+/// `text` holds none of the tokens that are searched before normalization. Which letters of the
+/// normalized text were typed is not known: all, if any.
+void Tokenizer::Impl::encode_text(std::string_view text, AddedTokens::Typed typed,
                                   std::vector<std::int32_t>& ids) const {
-  std::string with_space;
-  if (add_prefix_space && text.front() != ' ') text = with_space.append(" ").append(text);
-  while (!text.empty()) {
-    const std::size_t end = use_regex ? piece_length(text) : text.size();
-    encode_piece(text.substr(0, end), plain, ids);
-    text.remove_prefix(end);
+  const bool plain = AddedTokens::touches(typed, text);
+  std::string in_form;
+  if (!normalizer.empty()) {
+    text = in_form = normalizer(text);
+    typed = {&text, std::size_t{plain}};
+  }
+  for (const Segment& segment : splitter.split(text, true, typed)) {
+    if (segment.id >= 0) {
+      ids.push_back(segment.id);
+    } else {
+      pre_tokenizer.split(segment.text,
+                          [&](std::string_view letters) { encode_piece(letters, plain, ids); });
+    }
   }
 }
 
-void Tokenizer::Impl::encode_piece(std::string_view piece, bool plain,
+void Tokenizer::Impl::encode_piece(std::string_view letters, bool plain,
                                    std::vector<std::int32_t>& ids) const {
   if (ignore_merges) {
-    const std::int32_t id = vocabulary.find(letters_of(piece));
-    if (id >= 0 && id < model_tokens && !(plain && is_special(id))) {
+    const std::int32_t id = vocabulary.find_in_model(letters);
+    if (id >= 0 && !(plain && is_special(id))) {
       ids.push_back(id);
       return;
     }
   }
-  bpe.encode(vocabulary, piece, ids);
+  bpe.encode(vocabulary, letters, ids);
 }
 
-Tokenizer Tokenizer::load(const ModelFiles& files) {
-  return Tokenizer(std::make_unique<Impl>(read_tokenizer_files(files)));
+Tokenizer Tokenizer::load(const ModelFiles& files, const std::string& class_name) {
+  return Tokenizer(std::make_unique<Impl>(read_tokenizer_files(files, class_name)));
 }
 
 Tokenizer::Tokenizer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -94,11 +110,11 @@ std::vector<std::int32_t> Tokenizer::encode(std::span<const Part> parts) const {
     if (parts[i].typed) typed.push_back(part);
   }
   std::vector<std::int32_t> ids;
-  for (const Segment& segment : impl_->splitter.split(valid, typed)) {
+  for (const Segment& segment : impl_->splitter.split(valid, false, typed)) {
     if (segment.id >= 0) {
       ids.push_back(segment.id);
     } else {
-      impl_->encode_text(segment.text, !typed.empty(), ids);
+      impl_->encode_text(segment.text, typed, ids);
     }
   }
   return ids;
@@ -111,7 +127,9 @@ std::vector<std::int32_t> Tokenizer::encode_with_template(std::string_view text,
 }
 
 std::vector<std::int32_t> Tokenizer::encode_with_template(std::span<const Part> parts) const {
-  std::vector<std::int32_t> ids = encode(parts);
+  std::vector<Part> all(parts.begin(), parts.end());
+  for (Part& part : all) part.typed |= impl_->split_special;
+  std::vector<std::int32_t> ids = encode(all);
   ids.insert(ids.begin(), impl_->prefix.begin(), impl_->prefix.end());
   ids.insert(ids.end(), impl_->suffix.begin(), impl_->suffix.end());
   return ids;
@@ -122,11 +140,18 @@ std::string Tokenizer::decode(std::span<const std::int32_t> ids, bool skip_speci
   for (const std::int32_t id : ids) {
     if (!(skip_special && is_special(id))) text += bytes(id);
   }
+  if (impl_->decoder == Decoder::kSpaced && !text.empty()) text.erase(0, 1);
   return valid_utf8(text);
 }
 
 std::string Tokenizer::bytes(std::int32_t id) const {
-  return impl_->vocabulary.has(id) ? bytes_of(impl_->vocabulary.token(id)) : std::string();
+  if (!impl_->vocabulary.has(id)) return {};
+  const auto found = impl_->normalized.find(id);
+  const std::string_view token =
+      found == impl_->normalized.end() ? impl_->vocabulary.token(id) : found->second;
+  if (impl_->decoder == Decoder::kBytes) return bytes_of(token);
+  const bool spaced = impl_->decoder == Decoder::kSpaced && !token.empty();
+  return std::string(spaced ? 1 : 0, ' ').append(token);
 }
 
 bool Tokenizer::is_special(std::int32_t id) const { return impl_->is_special(id); }

@@ -24,6 +24,7 @@ AddedToken read_special(const json& value, const std::string& where) {
     token.content = value.get<std::string>();
   } else if (value.is_object()) {
     token = read_added_token(value, where);
+    token.normalized &= value.contains("normalized");
   } else {
     throw Error(where + " must be a string or an object with \"content\".");
   }
@@ -31,20 +32,29 @@ AddedToken read_special(const json& value, const std::string& where) {
   return token;
 }
 
-void read_roles(const JsonObject& object, const std::string& file, TokenizerConfig& config) {
-  for (const char* key : kRoleKeys) {
-    const json* value = object.find(key);
-    if (value == nullptr || config.roles.contains(key)) continue;
-    config.roles[key] = read_special(*value, file + ": " + quote(key));
-    if (config.file.empty()) config.file = file;
+/// Tokens with and without a role in one file; they take the place of those of a file before it.
+void read_special_tokens(const JsonObject& object, const json& root, const std::string& file,
+                         TokenizerConfig& config) {
+  for (const auto& [key, value] : root.items()) {
+    const bool is_role = std::find(kRoleKeys.begin(), kRoleKeys.end(), key) != kRoleKeys.end();
+    if (is_role) {
+      config.roles[key] = value.is_null()
+                              ? std::nullopt
+                              : std::optional(read_special(value, file + ": " + quote(key)));
+      config.file = file;
+    } else if (key.ends_with("_token") && (value.is_string() || value.is_object())) {
+      config.named.push_back(read_special(value, file + ": " + quote(key)));
+    }
   }
-  for (const char* key : {"additional_special_tokens", "extra_special_tokens"}) {
+  for (const char* key : {"extra_special_tokens", "additional_special_tokens"}) {
     const json* value = object.find(key);
-    // extra_special_tokens may also be an object that names further roles; none of them is used.
-    if (value == nullptr || value->is_object()) continue;
-    if (!value->is_array()) object.fail(key, "a list of tokens", *value);
+    const bool is_old = key == std::string_view("additional_special_tokens");
+    if (value == nullptr || (is_old && !config.extra.empty())) continue;
+    if (!value->is_array() && !value->is_object()) object.fail(key, "a list of tokens", *value);
+    // The values of an object: their keys are names of further roles.
+    std::vector<AddedToken>& tokens = value->is_object() ? config.named : config.extra;
     for (const json& token : *value) {
-      config.extra.push_back(read_special(token, file + ": each of " + quote(key)));
+      tokens.push_back(read_special(token, file + ": each of " + quote(key)));
     }
   }
 }
@@ -64,6 +74,7 @@ void read_decoder(const json& value, const std::string& file, TokenizerConfig& c
     config.added.back().id = id;
   }
   config.added_file = file;
+  config.has_decoder = true;
 }
 
 /// "chat_template": a text, or a list of {"name", "template"} of which "default" counts.
@@ -81,7 +92,7 @@ std::string read_chat_template(const JsonObject& object, const std::string& file
 /// added_tokens.json: {"content": id}. It has no flags: a token with a role is special.
 void read_added_file(const File& file, TokenizerConfig& config) {
   config.added_file = printable(file.path);
-  const json root = parse_json(file.text(), config.added_file);
+  const json root = parse_python_json(file.text(), config.added_file);
   const JsonObject object(root, config.added_file);
   for (const auto& [content, value] : root.items()) {
     const auto id = object.integer(content, kIds);
@@ -91,10 +102,33 @@ void read_added_file(const File& file, TokenizerConfig& config) {
     token.id = static_cast<std::int32_t>(*id);
     const auto is_it = [&](const AddedToken& other) { return other.content == content; };
     token.special = std::any_of(config.extra.begin(), config.extra.end(), is_it);
-    for (const auto& [key, role] : config.roles) token.special |= is_it(role);
+    for (const auto& [key, role] : config.roles) token.special |= role && is_it(*role);
     token.normalized = !token.special;
     config.added.push_back(std::move(token));
   }
+}
+
+/// What config.json says in place of tokenizer_config.json; empty: nothing. Where config.json is
+/// damaged the model's own reader says so.
+std::string class_of_model(const ModelFiles& files) {
+  const auto file = files.find("config.json");
+  if (!file) return "";
+  try {
+    const json root = parse_python_json(file->text(), printable(file->path));
+    return JsonObject(root, printable(file->path)).text("tokenizer_class").value_or("");
+  } catch (const Error&) {
+    return "";
+  }
+}
+
+/// Whether `name` is GPT-2's class of transformers, or the one that follows tokenizer.json.
+bool is_gpt2_class(std::string name, const std::string& where) {
+  if (name.ends_with("Fast")) name.resize(name.size() - 4);
+  if (name.empty() || name == "GPT2Tokenizer") return true;
+  if (name == "PreTrainedTokenizer" || name == "TokenizersBackend") return false;
+  throw Error(where + ": the class " + quote(name) +
+              " of \"tokenizer_class\" is not supported; expected \"GPT2Tokenizer\", or "
+              "\"PreTrainedTokenizerFast\", which follows tokenizer.json.");
 }
 
 }  // namespace
@@ -115,21 +149,34 @@ AddedToken read_added_token(const json& value, const std::string& where) {
 
 TokenizerConfig read_tokenizer_config(const ModelFiles& files) {
   TokenizerConfig config;
-  for (const char* name : {"tokenizer_config.json", "special_tokens_map.json"}) {
-    const auto file = files.find(name);
-    if (!file) continue;
+  std::string class_place = printable(files.place());
+  std::optional<std::string> class_here;
+  if (const auto file = files.find("tokenizer_config.json")) {
     const std::string where = printable(file->path);
-    const json root = parse_json(file->text(), where);
+    const json root = parse_python_json(file->text(), where);
     const JsonObject object(root, where);
-    read_roles(object, where, config);
-    if (name != std::string_view("tokenizer_config.json")) continue;
-    config.add_prefix_space = object.boolean("add_prefix_space").value_or(false);
+    read_special_tokens(object, root, where, config);
+    class_here = object.text("tokenizer_class");
+    if (class_here) class_place = where;
+    const auto flag = [&](const char* key) { return object.boolean(key).value_or(false); };
+    config.add_prefix_space = flag("add_prefix_space");
+    config.add_bos = flag("add_bos_token");
+    config.add_eos = flag("add_eos_token");
+    config.split_special = flag("split_special_tokens");
     config.chat_template = read_chat_template(object, where);
-    if (const json* value = object.find("added_tokens_decoder"))
+    if (const json* value = object.find("added_tokens_decoder")) {
       read_decoder(*value, where, config);
+    }
   }
+  if (!class_here) class_here = class_of_model(files);
+  config.is_gpt2 = is_gpt2_class(*class_here, class_place);
   if (const auto file = files.find("chat_template.jinja")) config.chat_template = file->text();
-  if (config.added_file.empty()) {
+  if (!config.has_decoder) {
+    if (const auto file = files.find("special_tokens_map.json")) {
+      const std::string where = printable(file->path);
+      const json root = parse_python_json(file->text(), where);
+      read_special_tokens(JsonObject(root, where), root, where, config);
+    }
     if (const auto file = files.find("added_tokens.json")) read_added_file(*file, config);
   }
   std::stable_sort(config.added.begin(), config.added.end(),

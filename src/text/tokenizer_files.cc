@@ -39,7 +39,8 @@ Texts read_merges_txt(const File& file) {
 }
 
 /// Puts `tokens` into the vocabulary as `tokenizers` does: one that the vocabulary has keeps its
-/// id, the others follow it in order. Then the ids must be those that `file` gives.
+/// id, the others follow it in order, and the last flags count. The ids must be those that `file`
+/// gives.
 void add_tokens(std::vector<AddedToken> tokens, const std::string& file, TokenizerParts& parts) {
   parts.added.clear();
   std::map<std::int32_t, std::size_t> places;  // in parts.added, by id
@@ -59,48 +60,41 @@ void add_tokens(std::vector<AddedToken> tokens, const std::string& file, Tokeniz
   }
 }
 
-/// Folders without tokenizer.json: what has a role becomes an added token, as in transformers.
-std::vector<AddedToken> all_added(const TokenizerConfig& config) {
-  std::vector<AddedToken> all = config.added;
+/// What transformers adds to the tokens that tokenizer.json has: those of `config`, then what has a
+/// role or is special and is not among them.
+std::vector<AddedToken> all_added(const TokenizerConfig& config, std::vector<AddedToken> all) {
+  all.insert(all.end(), config.added.begin(), config.added.end());
   const auto add = [&all](const AddedToken& token) {
     const auto same = std::find_if(all.begin(), all.end(), [&](const AddedToken& other) {
       return other.content == token.content;
     });
-    if (same == all.end()) {
-      all.push_back(token);
-    } else {
-      same->special = true;
-    }
+    if (same == all.end()) all.push_back(token);
   };
   for (const char* key : kRoleKeys) {
-    if (const auto role = config.roles.find(key); role != config.roles.end()) add(role->second);
+    const auto role = config.roles.find(key);
+    if (role != config.roles.end() && role->second) add(*role->second);
   }
+  for (const AddedToken& token : config.named) add(token);
   for (const AddedToken& token : config.extra) add(token);
   return all;
 }
 
-std::optional<std::int32_t> id_of(const std::string& key, const TokenizerConfig& config,
-                                  const Vocabulary& vocabulary) {
-  const auto role = config.roles.find(key);
-  if (role == config.roles.end()) return std::nullopt;
-  const std::string& content = role->second.content;
-  const std::int32_t id = vocabulary.find(content);
-  if (id >= 0) return id;
-  // Generation needs neither padding nor an unknown token.
-  if (key == "pad_token" || key == "unk_token") return std::nullopt;
-  throw Error(config.file + ": " + quote(key) + " is " + quote(content) +
-              ", which the vocabulary does not have.");
-}
-
 void set_roles(const TokenizerConfig& config, TokenizerParts& parts) {
-  const auto id = [&](const char* key) { return id_of(key, config, parts.vocabulary); };
+  const auto id = [&](const char* key) -> std::optional<std::int32_t> {
+    const auto role = config.roles.find(key);
+    if (role == config.roles.end() || !role->second) return std::nullopt;
+    const std::int32_t found = parts.vocabulary.find(role->second->content);
+    return found >= 0 ? std::optional(found) : std::nullopt;  // an empty text has none
+  };
   parts.roles = {.bos = id("bos_token"),
                  .sep = id("sep_token"),
                  .eos = id("eos_token"),
                  .pad = id("pad_token"),
                  .unk = id("unk_token")};
   for (AddedToken& token : parts.added) {
-    for (const auto& [key, role] : config.roles) token.special |= role.content == token.content;
+    for (const auto& [key, role] : config.roles) {
+      token.special |= role && role->content == token.content;
+    }
     // Some exports declare the dialogue's markers without a role and without the flag.
     for (const char* marker : {kStartMarker, kEndMarker, kCompletionEnd}) {
       token.special |= token.content == marker;
@@ -108,28 +102,43 @@ void set_roles(const TokenizerConfig& config, TokenizerParts& parts) {
   }
 }
 
+/// vocab.json and merges.txt, and the template that tokenizer_config.json describes.
+TokenizerParts read_old_files(const ModelFiles& files, const File& vocabulary) {
+  const File merges = files.require("merges.txt");
+  TokenizerParts parts;
+  parts.vocabulary = Vocabulary(read_vocab_json(vocabulary), printable(vocabulary.path));
+  parts.bpe = Bpe(parts.vocabulary, read_merges_txt(merges), printable(merges.path));
+  return parts;
+}
+
 }  // namespace
 
 TokenizerParts read_tokenizer_files(const ModelFiles& files) {
-  const TokenizerConfig config = read_tokenizer_config(files);
-  TokenizerParts parts;
-  if (const auto file = files.find("tokenizer.json")) {
-    parts = read_tokenizer_json(*file);
-    add_tokens(std::move(parts.added), printable(file->path), parts);
-  } else if (const auto vocabulary = files.find("vocab.json")) {
-    const File merges = files.require("merges.txt");
-    const std::string where = printable(vocabulary->path);
-    parts.vocabulary = Vocabulary(read_vocab_json(*vocabulary), where);
-    parts.model_tokens = parts.vocabulary.size();
-    parts.bpe = Bpe(parts.vocabulary, read_merges_txt(merges), where, printable(merges.path));
-    parts.add_prefix_space = config.add_prefix_space;
-    add_tokens(all_added(config), config.added_file, parts);
-  } else {
+  TokenizerConfig config = read_tokenizer_config(files);
+  const auto file = files.find("tokenizer.json");
+  const auto vocabulary = file ? std::nullopt : files.find("vocab.json");
+  if (!file && !vocabulary) {
     throw Error(printable(files.place()) +
                 " has no tokenizer: expected tokenizer.json, or vocab.json with merges.txt.");
   }
+  config.is_gpt2 |= !file;
+  if (config.is_gpt2) {
+    for (const char* key : {"bos_token", "eos_token", "unk_token"}) {
+      config.roles.try_emplace(key, AddedToken{.content = "<|endoftext|>", .special = true});
+    }
+  }
+  TokenizerParts parts =
+      file ? read_tokenizer_json(*file, config.is_gpt2) : read_old_files(files, *vocabulary);
+  if (config.is_gpt2) parts.pre_tokenizer = PreTokenizer(config.add_prefix_space);
+  if (config.is_gpt2 && config.has_decoder) parts.added.clear();
+  const std::string& declared =
+      config.added.empty() && file ? printable(file->path) : config.added_file;
+  add_tokens(all_added(config, std::move(parts.added)), declared, parts);
   set_roles(config, parts);
-  parts.chat_template = config.chat_template;
+  if (!file && config.add_bos && parts.roles.bos) parts.prefix = {*parts.roles.bos};
+  if (!file && config.add_eos && parts.roles.eos) parts.suffix = {*parts.roles.eos};
+  parts.split_special = config.split_special;
+  parts.chat_template = std::move(config.chat_template);
   return parts;
 }
 

@@ -3,16 +3,22 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "aira/model_files.h"
 #include "aira/tokenizer.h"
+#include "base/json.h"
 #include "text/added_tokens.h"
 #include "text/bpe.h"
+#include "text/normalizer.h"
+#include "text/pattern.h"
+#include "text/pretokenizer.h"
 #include "text/vocabulary.h"
 
 namespace aira {
@@ -21,24 +27,38 @@ namespace aira {
 inline constexpr std::array kRoleKeys = {"bos_token", "eos_token", "unk_token", "sep_token",
                                          "pad_token", "cls_token", "mask_token"};
 
+/// tokenizer_config.json and its companions, as transformers reads them.
 struct TokenizerConfig {
-  std::map<std::string, AddedToken> roles;  // by key
-  std::string file;                         // of the roles, for messages
-  std::vector<AddedToken> extra;            // additional_special_tokens, extra_special_tokens
-  std::vector<AddedToken> added;            // added_tokens_decoder, else added_tokens.json; by id
+  /// Whether the class is GPT-2's, which builds its own pipeline: of a tokenizer.json it takes
+  /// vocabulary, merges and post-processor alone.
+  bool is_gpt2 = true;
+  std::string file;                                        // of the roles, for messages
+  std::map<std::string, std::optional<AddedToken>> roles;  // by key; nothing: null
+  std::vector<AddedToken> named;                           // tokens under other keys than kRoleKeys
+  std::vector<AddedToken> extra;  // additional_special_tokens, extra_special_tokens
+  std::vector<AddedToken> added;  // added_tokens_decoder, else added_tokens.json; by id
   std::string added_file;
-  bool add_prefix_space = false;
+  bool has_decoder = false;  // then special_tokens_map.json and added_tokens.json are not read,
+                             // nor, by GPT-2's class, "added_tokens" of tokenizer.json
+  bool add_prefix_space = false, add_bos = false, add_eos = false, split_special = false;
   std::string chat_template;
 };
 
+enum class Decoder : std::uint8_t {
+  kBytes,   // letters stand for bytes
+  kJoined,  // tokens are text
+  kSpaced,  // the same with a space between any two: a tokenizer.json without decoder
+};
+
 struct TokenizerParts {
-  Vocabulary vocabulary;          // the model's tokens, then the added ones
-  std::int32_t model_tokens = 0;  // how many of them are the model's
+  Vocabulary vocabulary;  // the model's tokens, then the added ones
   Bpe bpe;
   std::vector<AddedToken> added;
-  bool add_prefix_space = false;
-  bool use_regex = true;
+  Normalizer normalizer;
+  PreTokenizer pre_tokenizer{false};
+  Decoder decoder = Decoder::kBytes;
   bool ignore_merges = false;
+  bool split_special = false;  // `tokenizer(text)` takes special tokens as text
   Tokenizer::Roles roles;
   std::vector<std::int32_t> prefix, suffix;  // what the tokenizer's own template puts around a text
   std::string chat_template;
@@ -48,9 +68,12 @@ struct TokenizerParts {
 /// program does not support.
 TokenizerParts read_tokenizer_files(const ModelFiles& files);
 
-/// What tokenizer.json says; its `added` tokens have the ids that the file gives them, and are not
-/// in the vocabulary yet.
-TokenizerParts read_tokenizer_json(const File& file);
+/// What tokenizer.json says to the class that `is_gpt2` says; its `added` tokens have the ids that
+/// the file gives them, and are not in the vocabulary yet.
+TokenizerParts read_tokenizer_json(const File& file, bool is_gpt2);
+
+/// "pattern" of a component of a tokenizer.json. Throws Error that begins with `where`.
+Pattern read_pattern(const JsonObject& component, const std::string& where);
 
 /// Reads "TOKEN": ID, ... behind an opening brace at byte `at` of `text`, and moves `at` to the
 /// closing one. Throws Error that begins with `where`.

@@ -1,7 +1,6 @@
-// tokenizer.json, https://huggingface.co/docs/tokenizers: accepted is what byte-level BPE models
-// use; whatever else would change ids is refused by name. "truncation" and "padding" are ignored
-// (this program cuts nothing silently), and so is "post_processor" (it only acts with
-// add_special_tokens=True).
+// tokenizer.json, https://huggingface.co/docs/tokenizers: accepted is what BPE models use; whatever
+// else would change ids is refused by name. "truncation" and "padding" are ignored: this program
+// cuts nothing silently.
 #include <limits>
 #include <optional>
 #include <utility>
@@ -16,20 +15,29 @@ namespace {
 
 using nlohmann::json;
 
-/// The "type" of a component such as the decoder; empty when there is none.
-std::string type_of(const JsonObject& settings, const std::string& key, const std::string& where) {
-  const json* value = settings.find(key);
-  if (value == nullptr) return "";
-  const auto type = JsonObject(*value, where + ": " + quote(key)).text("type");
-  if (!type) throw Error(where + ": " + quote(key) + " has no \"type\".");
-  return *type;
+/// The components that `value`, one of them or none, consists of: a "Sequence" is taken apart. Each
+/// has a "type".
+void flatten(const json* value, const std::string& where, std::vector<const json*>& components) {
+  if (value == nullptr || value->is_null()) return;
+  const auto type = JsonObject(*value, where).text("type");
+  if (!type) throw Error(where + " has no \"type\".");
+  if (*type != "Sequence") return components.push_back(value);
+  for (const char* key : {"normalizers", "pretokenizers", "decoders", "processors"}) {
+    const auto list = value->find(key);
+    if (list == value->end()) continue;
+    if (!list->is_array()) throw Error(where + ": " + quote(key) + " must be a list.");
+    for (const json& component : *list) flatten(&component, where, components);
+  }
+}
+
+std::vector<const json*> components_of(const JsonObject& settings, const std::string& key,
+                                       const std::string& where) {
+  std::vector<const json*> components;
+  flatten(settings.find(key), where + ": " + quote(key), components);
+  return components;
 }
 
 void check_model(const JsonObject& model, const std::string& where) {
-  const std::string type = model.text("type").value_or("BPE");
-  if (type != "BPE") {
-    throw Error(where + " holds a " + quote(type) + " model; only \"BPE\" is supported.");
-  }
   for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
     const std::string value = model.text(key).value_or("");
     if (!value.empty()) {
@@ -42,15 +50,77 @@ void check_model(const JsonObject& model, const std::string& where) {
   }
 }
 
-void check_components(const JsonObject& settings, const std::string& where) {
-  if (const std::string type = type_of(settings, "normalizer", where); !type.empty()) {
-    throw Error(where + ": the normalizer " + quote(type) + " is not supported; expected none.");
+Decoder read_decoder(const JsonObject& settings, const std::string& where) {
+  if (settings.find("decoder") == nullptr) return Decoder::kSpaced;
+  Decoder decoder = Decoder::kJoined;
+  for (const json* component : components_of(settings, "decoder", where)) {
+    const std::string type = component->at("type").get<std::string>();
+    if (type == "ByteLevel") {
+      decoder = Decoder::kBytes;
+    } else if (type != "Fuse") {
+      throw Error(where + ": the decoder " + quote(type) +
+                  " is not supported; expected \"ByteLevel\".");
+    }
   }
-  for (const char* key : {"pre_tokenizer", "decoder"}) {
-    const std::string type = type_of(settings, key, where);
-    if (type == "ByteLevel") continue;
-    throw Error(where + ": " + quote(key) + " is " + (type.empty() ? "not set" : quote(type)) +
-                ", which is not supported; expected \"ByteLevel\".");
+  return decoder;
+}
+
+constexpr IntegerRange kIds{0, std::numeric_limits<std::int32_t>::max()};
+
+/// The ids around "A" in "single", a list of {"SpecialToken": {"id"}} and {"Sequence": {"id"}}.
+void read_template(const JsonObject& processor, const std::string& where, TokenizerParts& parts) {
+  const json* single = processor.find("single");
+  const json* tokens = processor.find("special_tokens");
+  if (single == nullptr || !single->is_array() || (tokens != nullptr && !tokens->is_object())) {
+    throw Error(where + " must have \"single\", a list, and \"special_tokens\", an object.");
+  }
+  int texts = 0;
+  for (const json& piece : *single) {
+    const JsonObject object(piece, where + ": \"single\"");
+    if (const json* text = object.find("Sequence")) {
+      texts += JsonObject(*text, where).text("id") == "A" ? 1 : 2;
+      continue;
+    }
+    const json* token = object.find("SpecialToken");
+    const std::string id =
+        token == nullptr ? "" : JsonObject(*token, where).text("id").value_or("");
+    if (tokens == nullptr || !tokens->contains(id)) {
+      throw Error(where + ": \"special_tokens\" lacks " + quote(id) + ".");
+    }
+    for (const std::int64_t one : JsonObject(tokens->at(id), where).integers("ids", kIds)) {
+      (texts == 0 ? parts.prefix : parts.suffix).push_back(static_cast<std::int32_t>(one));
+    }
+  }
+  if (texts != 1) throw Error(where + ": \"single\" must have the sequence \"A\" once.");
+}
+
+void read_post_processor(const JsonObject& settings, const std::string& file,
+                         TokenizerParts& parts) {
+  const std::string where = file + ": \"post_processor\"";
+  for (const json* component : components_of(settings, "post_processor", file)) {
+    const JsonObject processor(*component, where);
+    const std::string type = component->at("type").get<std::string>();
+    if (type == "ByteLevel") continue;  // moves offsets alone
+    if (!parts.prefix.empty() || !parts.suffix.empty()) {
+      throw Error(where + " has more than one template, which is not supported.");
+    }
+    if (type == "TemplateProcessing") {
+      read_template(processor, where, parts);
+    } else if (type == "RobertaProcessing" || type == "BertProcessing") {
+      const auto id = [&](const char* key) {  // ["TOKEN", ID]
+        const json* pair = processor.find(key);
+        if (pair == nullptr || !pair->is_array() || pair->size() != 2) {
+          throw Error(where + ": " + quote(key) + " must be a token and its id.");
+        }
+        const json value = {{"id", pair->back()}};
+        return static_cast<std::int32_t>(
+            JsonObject(value, where + ": " + quote(key)).integer("id", kIds).value_or(0));
+      };
+      parts.prefix = {id("cls")};
+      parts.suffix = {id("sep")};
+    } else {
+      throw Error(where + " is " + quote(type) + ", which is not supported.");
+    }
   }
 }
 
@@ -59,7 +129,6 @@ std::vector<AddedToken> read_added(const JsonObject& settings, const std::string
   const json* list = settings.find("added_tokens");
   if (list == nullptr) return tokens;
   if (!list->is_array()) settings.fail("added_tokens", "a list", *list);
-  constexpr IntegerRange kIds{0, std::numeric_limits<std::int32_t>::max()};
   for (const json& value : *list) {
     const std::string place = where + ": added token " + std::to_string(tokens.size() + 1);
     const auto id = JsonObject(value, place).integer("id", kIds);
@@ -72,7 +141,19 @@ std::vector<AddedToken> read_added(const JsonObject& settings, const std::string
 
 }  // namespace
 
-TokenizerParts read_tokenizer_json(const File& file) {
+Pattern read_pattern(const JsonObject& component, const std::string& where) {
+  const json* pattern = component.find("pattern");
+  if (pattern == nullptr) throw Error(where + ": a component lacks \"pattern\".");
+  const JsonObject object(*pattern, where + ": \"pattern\"");
+  if (const auto regex = object.text("Regex")) return {*regex, where};
+  const auto text = object.text("String");
+  if (!text || text->empty()) {
+    throw Error(where + ": \"pattern\" must have a \"Regex\" or a \"String\" that is not empty.");
+  }
+  return Pattern::literal(*text);
+}
+
+TokenizerParts read_tokenizer_json(const File& file, bool is_gpt2) {
   const std::string where = printable(file.path);
   const std::string_view text = file.text();
   std::optional<TokenList> tokens;
@@ -89,20 +170,28 @@ TokenizerParts read_tokenizer_json(const File& file) {
     throw Error(where + ": \"model\" is missing or not an object.");
   }
   const JsonObject model(*found, where + ": \"model\"");
-  check_model(model, where);
+  const std::string type = model.text("type").value_or("BPE");
+  if (type != "BPE") {
+    throw Error(where + " holds a " + quote(type) + " model; only \"BPE\" is supported.");
+  }
   if (!tokens) throw Error(where + ": \"vocab\" is missing or not an object.");
   if (!merges) throw Error(where + ": \"merges\" is missing or not a list.");
-  check_components(settings, where);
 
   TokenizerParts parts;
   parts.added = read_added(settings, where);
-  const JsonObject pre_tokenizer(*settings.find("pre_tokenizer"), where + ": \"pre_tokenizer\"");
-  parts.add_prefix_space = pre_tokenizer.boolean("add_prefix_space").value_or(true);
-  parts.use_regex = pre_tokenizer.boolean("use_regex").value_or(true);
-  parts.ignore_merges = model.boolean("ignore_merges").value_or(false);
-  parts.vocabulary = Vocabulary(*tokens, where);
-  parts.model_tokens = parts.vocabulary.size();
-  parts.bpe = Bpe(parts.vocabulary, *merges, where, where);
+  read_post_processor(settings, where, parts);
+  UnknownLetters unknown;
+  if (!is_gpt2) {
+    check_model(model, where);
+    parts.normalizer = Normalizer(components_of(settings, "normalizer", where), where);
+    parts.pre_tokenizer = PreTokenizer(components_of(settings, "pre_tokenizer", where), where);
+    parts.decoder = read_decoder(settings, where);
+    parts.ignore_merges = model.boolean("ignore_merges").value_or(false);
+    unknown = {model.text("unk_token").value_or(""), model.boolean("fuse_unk").value_or(false),
+               model.boolean("byte_fallback").value_or(false)};
+  }
+  parts.vocabulary = Vocabulary(std::move(*tokens), where);
+  parts.bpe = Bpe(parts.vocabulary, *merges, where, std::move(unknown));
   return parts;
 }
 

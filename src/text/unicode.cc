@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include "base/utf8.h"
+
 namespace aira {
 namespace {
 
@@ -54,12 +56,34 @@ CharClass char_class(char32_t code) {
   return number ? CharClass::kNumber : CharClass::kOther;
 }
 
+int general_category(char32_t code) {
+  const int category = utf8proc_category(static_cast<utf8proc_int32_t>(code));
+  const Addition* addition = category == UTF8PROC_CATEGORY_CN ? find_addition(code) : nullptr;
+  if (addition == nullptr) return category;
+  if (addition->kind == CharClass::kLetter) return UTF8PROC_CATEGORY_LO;
+  return addition->kind == CharClass::kNumber ? UTF8PROC_CATEGORY_ND : UTF8PROC_CATEGORY_MN;
+}
+
 bool is_word_char(char32_t code) {
   const int category = utf8proc_category(static_cast<utf8proc_int32_t>(code));
   if (category == UTF8PROC_CATEGORY_CN) return find_addition(code) != nullptr;
   // Letters, marks, decimal digits and numbers written as letters come first.
   return category <= UTF8PROC_CATEGORY_NL || category == UTF8PROC_CATEGORY_PC || code == 0x200C ||
          code == 0x200D || is_alphabetic_symbol(code);
+}
+
+std::size_t space_begin(std::string_view text, std::size_t at, std::size_t limit) {
+  for (std::size_t before = at; at > limit; at = before) {
+    if (!is_space(previous_code_point(text, before))) break;
+  }
+  return at;
+}
+
+std::size_t space_end(std::string_view text, std::size_t at) {
+  for (std::size_t next = at; at < text.size(); at = next) {
+    if (!is_space(next_code_point(text, next))) break;
+  }
+  return at;
 }
 
 }  // namespace aira

@@ -2,9 +2,11 @@
 // loading a tokenizer.
 #include "text/vocabulary.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <functional>
+#include <utility>
 
 #include "aira/error.h"
 #include "base/printable.h"
@@ -40,16 +42,18 @@ std::uint32_t tag_of(std::size_t hash) { return static_cast<std::uint32_t>(hash 
 }  // namespace
 
 std::string letters_of(std::string_view bytes) {
-  std::string out;
+  std::string out(2 * bytes.size(), '\0');
+  char* end = out.data();
   for (const char byte : bytes) {
     const char16_t letter = kAlphabet.letters[static_cast<unsigned char>(byte)];
     if (letter < 0x80) {
-      out.push_back(static_cast<char>(letter));
+      *end++ = static_cast<char>(letter);
     } else {
-      out.push_back(static_cast<char>(0xC0 | letter >> 6));
-      out.push_back(static_cast<char>(0x80 | (letter & 0x3F)));
+      *end++ = static_cast<char>(0xC0 | letter >> 6);
+      *end++ = static_cast<char>(0x80 | (letter & 0x3F));
     }
   }
+  out.resize(static_cast<std::size_t>(end - out.data()));
   return out;
 }
 
@@ -63,41 +67,65 @@ std::string bytes_of(std::string_view token) {
   return bytes;
 }
 
-Vocabulary::Vocabulary(const TokenList& list, const std::string& file) {
-  const auto count = static_cast<std::int64_t>(list.ids.size());
-  std::vector<std::size_t> places(list.ids.size(), list.ids.size());  // by id: index in the list
+Vocabulary::Vocabulary(TokenList list, const std::string& file) {
+  constexpr std::int64_t kHighestId = (1 << 22) - 1;
+  constexpr std::uint32_t kNowhere = 0;
+  std::vector<std::uint32_t> places(list.ids.size() + 1);  // by id: index in the list + 1
   for (std::size_t i = 0; i < list.ids.size(); ++i) {
     const std::int64_t id = list.ids[i];
-    const bool in_range = id >= 0 && id < count;
-    if (!in_range || places[static_cast<std::size_t>(id)] < list.ids.size()) {
+    const auto index = static_cast<std::size_t>(id);
+    const bool in_range = id >= 0 && id <= kHighestId;
+    if (in_range && index >= places.size()) places.resize(index + 1);
+    if (!in_range || places[index] != kNowhere) {
       throw Error(file + ": the vocabulary gives token " + quote(list.tokens[i]) + " the id " +
                   std::to_string(id) +
-                  (in_range
-                       ? ", which another token has already."
-                       : "; expected the ids 0 to " + std::to_string(count - 1) + ", each once."));
+                  (in_range ? ", which another token has already."
+                            : "; expected ids from 0 to " + std::to_string(kHighestId) + "."));
     }
-    places[static_cast<std::size_t>(id)] = i;
+    places[index] = static_cast<std::uint32_t>(i + 1);
   }
-  for (const std::size_t place : places) tokens_.add(list.tokens[place]);
+  while (!places.empty() && places.back() == kNowhere) places.pop_back();
+  places_ = static_cast<std::int32_t>(places.size());
+  first_added_ = static_cast<std::int32_t>(list.ids.size());
   slots_.resize(std::bit_ceil(2 * places.size() + 2));
-  for (std::int32_t id = 0; id < size(); ++id) {
-    if (!enter(id))
-      throw Error(file + ": the vocabulary has token " + quote(token(id)) + " twice.");
+  if (std::is_sorted(list.ids.begin(), list.ids.end()) && places_ == first_added_) {
+    tokens_ = std::move(list.tokens);
+  } else {
+    for (const std::uint32_t place : places) {
+      tokens_.add(place == kNowhere ? std::string_view() : list.tokens[place - 1]);
+    }
+  }
+  for (std::int32_t id = 0; id < places_; ++id) {
+    if (enter(id)) continue;
+    throw Error(file + ": the vocabulary has token " + quote(token(id)) + " twice.");
   }
 }
 
 std::int32_t Vocabulary::append(std::string_view token) {
   tokens_.add(token);
+  const auto last = static_cast<std::int32_t>(tokens_.size()) - 1;
   if (2 * tokens_.size() > slots_.size()) {
     slots_.assign(2 * slots_.size(), 0);
-    for (std::int32_t id = 0; id + 1 < size(); ++id) enter(id);
+    for (std::int32_t place = 0; place < last; ++place) enter(place);
   }
-  enter(size() - 1);
-  return size() - 1;
+  enter(last);
+  return first_added_ + added() - 1;
+}
+
+std::string_view Vocabulary::token(std::int32_t id) const {
+  const std::int32_t number = id - first_added_;
+  const std::int32_t place = number >= 0 && number < added() ? places_ + number : id;
+  return tokens_[static_cast<std::size_t>(place)];
 }
 
 std::int32_t Vocabulary::find(std::string_view token) const {
-  return id_in(slots_[slot_of(token, hash_of(token))]);
+  const std::int32_t place = place_in(slots_[slot_of(token, hash_of(token))]);
+  return place < places_ ? place : first_added_ + (place - places_);
+}
+
+std::int32_t Vocabulary::find_in_model(std::string_view token) const {
+  const std::int32_t place = place_in(slots_[slot_of(token, hash_of(token))]);
+  return place < places_ ? place : -1;
 }
 
 std::size_t Vocabulary::slot_of(std::string_view token, std::size_t hash) const {
@@ -106,15 +134,18 @@ std::size_t Vocabulary::slot_of(std::string_view token, std::size_t hash) const 
   for (std::size_t at = hash & mask;; at = (at + 1) & mask) {
     const std::uint32_t slot = slots_[at];
     if (slot == 0) return at;
-    if ((slot & ~mask) == tag && this->token(id_in(slot)) == token) return at;
+    const auto place = static_cast<std::size_t>(place_in(slot));
+    if ((slot & ~mask) == tag && tokens_[place] == token) return at;
   }
 }
 
-bool Vocabulary::enter(std::int32_t id) {
-  const std::size_t hash = hash_of(token(id));
-  std::uint32_t& slot = slots_[slot_of(token(id), hash)];
+bool Vocabulary::enter(std::int32_t place) {
+  const std::string_view token = tokens_[static_cast<std::size_t>(place)];
+  if (token.empty()) return true;
+  const std::size_t hash = hash_of(token);
+  std::uint32_t& slot = slots_[slot_of(token, hash)];
   if (slot != 0) return false;
-  slot = (tag_of(hash) & ~mask()) | static_cast<std::uint32_t>(id + 1);
+  slot = (tag_of(hash) & ~mask()) | static_cast<std::uint32_t>(place + 1);
   return true;
 }
 

@@ -2,6 +2,7 @@
 // bytes.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -22,6 +23,11 @@ std::string bytes_of(std::string_view token);
 class Texts {
  public:
   std::size_t size() const { return ends_.size(); }
+  /// Makes room for what `bytes` of JSON may hold. Memory that is never written to costs nothing.
+  void reserve(std::size_t bytes) {
+    all_.reserve(bytes);
+    ends_.reserve(bytes / 8);
+  }
   void add(std::string_view text) {
     all_.append(text);
     ends_.push_back(static_cast<std::uint32_t>(all_.size()));
@@ -47,32 +53,42 @@ struct TokenList {
 class Vocabulary {
  public:
   Vocabulary() = default;
-  /// Throws Error, naming `file`, unless the ids are 0, 1, 2, ..., each once, and the tokens
-  /// differ.
-  Vocabulary(const TokenList& list, const std::string& file);
+  /// Ids may be missing. Throws Error, naming `file`, unless the ids are whole numbers from 0 to
+  /// 4,194,303, each once, and the tokens differ.
+  Vocabulary(TokenList list, const std::string& file);
 
-  /// Appends `token`, which must be new, and returns its id.
+  /// Adds `token`, which must be new, and returns its id as `tokenizers` gives it: behind the last
+  /// one added, the first behind as many as the model has. Where ids are missing that may be an
+  /// id of the model's, which then stands for `token`.
   std::int32_t append(std::string_view token);
 
-  std::int32_t size() const { return static_cast<std::int32_t>(tokens_.size()); }
+  /// One more than the highest id.
+  std::int32_t size() const { return std::max(places_, first_added_ + added()); }
   bool has(std::int32_t id) const { return id >= 0 && id < size(); }
-  std::string_view token(std::int32_t id) const { return tokens_[static_cast<std::size_t>(id)]; }
+  /// The token of `id`; empty where there is none.
+  std::string_view token(std::int32_t id) const;
   /// The id of `token`, or -1.
   std::int32_t find(std::string_view token) const;
+  /// The same among the model's tokens, which append() has not added.
+  std::int32_t find_in_model(std::string_view token) const;
 
  private:
+  std::int32_t added() const { return static_cast<std::int32_t>(tokens_.size()) - places_; }
   std::uint32_t mask() const { return static_cast<std::uint32_t>(slots_.size() - 1); }
-  std::int32_t id_in(std::uint32_t slot) const {
+  std::int32_t place_in(std::uint32_t slot) const {
     return static_cast<std::int32_t>(slot & mask()) - 1;
   }
   /// The index of the slot that holds `token`, or else of the free one where it belongs.
   std::size_t slot_of(std::string_view token, std::size_t hash) const;
-  /// False when the same token is there already.
-  bool enter(std::int32_t id);
+  /// False when the same token is there already. Empty ones are not entered.
+  bool enter(std::int32_t place);
 
-  Texts tokens_;  // by id
-  // A hash table, at most half full. The low bits of a slot (as many as index it) hold id + 1, the
-  // others a part of the hash that is compared before the token; 0: free.
+  Texts tokens_;  // the model's at their ids, "" where there is none; then the added ones
+  std::int32_t places_ = 0;       // of the model's tokens
+  std::int32_t first_added_ = 0;  // the id of the first added token, equal to places_ unless ids
+                                  // are missing
+  // A hash table, at most half full. The low bits of a slot (as many as index it) hold the place in
+  // tokens_ + 1, the others a part of the hash that is compared before the token; 0: free.
   std::vector<std::uint32_t> slots_{0, 0};
 };
 

@@ -296,7 +296,7 @@ class Malformed(CliTest):
             path = os.path.join(folder, "tokenizer.json")
             with open(path, encoding="utf-8") as file:
                 tokenizer = json.load(file)
-            tokenizer["model"]["vocab"]["x"] = 100_000
+            tokenizer["model"]["type"] = "WordPiece"
             with open(path, "w", encoding="utf-8") as file:
                 json.dump(tokenizer, file)
         self.broken(change)

@@ -1,7 +1,7 @@
 """Writes tests/data/tokenizer: what the real `tokenizers` library does with adversarial texts.
 
     python tools/goldens/tokenizer.py                          the texts, the small tokenizer and its goldens
-    python tools/goldens/tokenizer.py gpt2=FOLDER mini=FOLDER  the goldens of other tokenizers
+    python tools/goldens/tokenizer.py gpt2=FOLDER mini=FOLDER  the goldens of other tokenizers of GPT-2's class
 
 texts.jsonl   a text a line: a JSON string, or {"bytes": base64} when it is not valid UTF-8
 ids-NAME.jsonl    its ids; "plain": with special tokens taken as text; "decoded": the ids as text, when that is
@@ -198,7 +198,8 @@ def main():
     for argument in sys.argv[1:]:
         name, _, folder = argument.partition("=")
         folder = pathlib.Path(folder)
-        oracle = Oracle(lambda: Tokenizer.from_file(str(folder / "tokenizer.json")), roles_of(folder))
+        load = lambda: transformers.GPT2Tokenizer.from_pretrained(str(folder)).backend_tokenizer
+        oracle = Oracle(load, roles_of(folder))
         write_goldens(name, oracle, data)
     if len(sys.argv) > 1:
         return
