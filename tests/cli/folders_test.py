@@ -2,7 +2,8 @@
 
 Each folder is put together from files.tar.xz in a folder of its own and asked what cases.json says:
 ids of texts, ids and texts of answers, or a sentence that refuses it. tools/goldens/folders.py
-made both.
+made both. The random generation configs are from generation_configs.py there, the scores from
+scores.py.
 """
 
 import json
@@ -103,6 +104,68 @@ class Folders(CliTest):
                     self.check_answers(case)
             shutil.rmtree(self.folder)
 
+    def check_config(self, record):
+        """One random generation config, in the file that it stands in."""
+        path = os.path.join(self.folder, "generation_config.json")
+        content = dict(record["config"])
+        if os.path.exists(path):
+            os.remove(path)
+        if "legacy" in record:
+            path = os.path.join(self.folder, "config.json")
+            os.remove(path)
+            content = {**self.config, **content}
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(content, file)
+        case = {"lines": [{"in": {"prompt": prompt}} for prompt, _ in record.get("answers", [])]}
+        code, lines, err = self.ask(case if case["lines"] else {"lines": [{"in": {"prompt": "e"}}]})
+        said = err + "".join(line["error"]["message"] for line in lines if "error" in line)
+        if "refused" in record:
+            self.assertEqual((code, [x for x in lines if "answers" in x]), (1, []), said)
+            self.assertTrue(any(name in said for name in record["refused"]), said)
+        else:
+            self.assertEqual(code, 0, said)
+            self.assertEqual([[a["token_ids"] for a in line["answers"]] for line in lines],
+                             [ids for _, ids in record["answers"]])
+
+    def check_configs(self, step):
+        [case] = [case for case in cases("generation") if case["name"] == "generation/greedy"]
+        archive = Archive()
+        with open(os.path.join(DATA, "generation_configs.json"), encoding="utf-8") as file:
+            records = json.load(file)
+        for number in range(0, len(records), step):
+            self.folder = archive.build(case)
+            with open(os.path.join(self.folder, "config.json"), encoding="utf-8") as file:
+                self.config = json.load(file)
+            with self.subTest(folder=f"random/{number}", config=json.dumps(records[number]["config"])):
+                self.check_config(records[number])
+            shutil.rmtree(self.folder)
+
+    def test_random_generation_configs(self):
+        self.check_configs(7)
+
+    def test_all_random_generation_configs_slow(self):
+        self.check_configs(1)
+
+    def test_scores(self):
+        archive = Archive()
+        with open(os.path.join(DATA, "scores.json"), encoding="utf-8") as file:
+            scores = json.load(file)
+        for case in cases("generation", "tokenizer"):
+            if case["name"] not in scores:
+                continue
+            self.folder = archive.build(case)
+            pairs = scores[case["name"]]
+            code, lines, err = self.in_folder(
+                case, "score", "--device", "cpu", "--dtype", "f32",
+                stdin=[{"context": pair[0], "continuation": pair[1]} for pair in pairs])
+            with self.subTest(folder=case["name"]):
+                self.assertEqual(code, 0, err)
+            for (context, continuation, logprob, greedy, ids), line in zip(pairs, lines):
+                with self.subTest(folder=f"score/{case['name']}", context=context, text=continuation):
+                    self.assertEqual([token["id"] for token in line.get("tokens", [])], ids, line)
+                    self.assertAlmostEqual(line["logprob"], logprob, delta=1e-4 * len(ids))
+                    self.assertEqual(line["is_greedy"], greedy)
+
     def test_weights(self):
         self.check("weights")
 
@@ -111,6 +174,9 @@ class Folders(CliTest):
 
     def test_generation_config(self):
         self.check("generation", "legacy", "noted")
+
+    def test_language_generation(self):
+        self.check("language")
 
     def test_tokenizer_files(self):
         self.check("tokenizer")

@@ -48,6 +48,7 @@ class Case:
     cut: list = ()  # stop texts, which are not printed
     clear: list = ()  # fields of the generation config that are not honoured
     why_different: str = ""  # the reason, where this program differs on purpose
+    rows: list = ()  # prompts of ids; transformers generates them as one batch with left padding
     context_ids: Callable = None  # of a question, where transformers has no template
 
 

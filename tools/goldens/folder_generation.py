@@ -84,6 +84,7 @@ def greedy_cases():
     yield greedy_case("encoder-fields", dict(encoder_repetition_penalty=1.0,
                                              encoder_no_repeat_ngram_size=0, decoder_start_token_id=5))
     yield greedy_case("encoder-penalty", dict(encoder_repetition_penalty=1.5))
+    yield greedy_case("encoder-no-repeat", dict(encoder_no_repeat_ngram_size=1, repetition_penalty=0.7))
     yield greedy_case("all-processors", dict(
         repetition_penalty=1.3, no_repeat_ngram_size=2, bad_words_ids=[[i] for i in LIKELY[::5]],
         min_length=9, min_new_tokens=4, forced_eos_token_id=2, suppress_tokens=LIKELY[1::5],
@@ -104,6 +105,8 @@ def greedy_cases():
     yield Case("generation/only-length", by_hand({"max_new_tokens": 9}))
     yield Case("generation/empty", by_hand({}), options=dict(max_new_tokens=9),
                generate=dict(max_new_tokens=9))
+    yield Case("generation/no-length", by_hand(without("max_new_tokens", eos_token_id=-1)),
+               why_different="the default is 200 new tokens, where transformers stops after 20")
     yield Case("generation/no-penalty", by_hand(without("repetition_penalty")))
     yield Case("generation/no-do-sample", by_hand(without("do_sample")))
     yield Case("generation/eos-of-config", by_hand(without("eos_token_id"),
@@ -169,7 +172,33 @@ def legacy_cases():
         task_specific_params={"text-generation": {"do_sample": True, "max_length": 50}})))
 
 
+def language_case(name, generation_config, seed, **config):
+    """After transformers' GPT2ModelLanguageGenerationTest: ids in, ids out, random weights."""
+    def write_folder(folder):
+        standard(folder, generation_config=generation(**generation_config), seed=seed, **config)
+    return Case(f"language/{name}", write_folder, prompts=[], count=0,
+                rows=[[46, 329], [46, 1, 87, 3, 260], [377]])
+
+
+def language_cases():
+    yield language_case("greedy", dict(max_new_tokens=18), 3)
+    yield language_case("greedy-upcast", dict(max_new_tokens=18), 4, reorder_and_upcast_attn=True)
+    yield language_case("greedy-inverse", dict(max_new_tokens=18), 5,
+                        scale_attn_by_inverse_layer_idx=True, n_layer=3)
+    yield language_case("greedy-both", dict(max_new_tokens=18), 6, reorder_and_upcast_attn=True,
+                        scale_attn_by_inverse_layer_idx=True)
+    yield language_case("penalty", dict(max_new_tokens=18, repetition_penalty=1.2), 7)
+    yield language_case("top-k-1", dict(do_sample=True, top_k=1), 8)
+    yield language_case("beams", dict(num_beams=2), 29)
+    yield language_case("beams-returned", dict(num_beams=3, num_return_sequences=3), 30)
+    yield language_case("beams-length", dict(num_beams=3, length_penalty=-1.0, eos_token_id=ENDS), 31)
+    yield language_case("no-repeat", dict(no_repeat_ngram_size=2, max_new_tokens=18), 12)
+    yield language_case("stop", dict(stop_strings=["e", "a"]), 19)
+    yield language_case("min-length", dict(min_length=12, eos_token_id=[377, 258]), 19)
+
+
 def generation_cases():
+    yield from language_cases()
     yield from greedy_cases()
     yield from beam_cases()
     yield from sampling_cases()

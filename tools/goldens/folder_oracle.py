@@ -88,6 +88,18 @@ def line(case, tokenizer, model, asked, ids):
             "answers": [{"ids": row, "text": shown(tokenizer, row, case.cut)} for row in found]}
 
 
+def batched(case, tokenizer, model):
+    """Rows of different lengths as one batch, padded on the left; each must equal the row alone."""
+    longest = max(map(len, case.rows))
+    ids = torch.tensor([[0] * (longest - len(row)) + row for row in case.rows])
+    mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in case.rows])
+    together = model.generate(ids, attention_mask=mask, tokenizer=tokenizer, **case.generate)
+    each = len(together) // len(case.rows)
+    for number, row in enumerate(case.rows):
+        for i, found in enumerate(answers(tokenizer, model, row, **case.generate)):
+            assert together[number * each + i, longest:longest + len(found)].tolist() == found, case.name
+
+
 def question_ids(case, tokenizer, question):
     if case.context_ids:
         return case.context_ids(tokenizer, question)
@@ -97,9 +109,12 @@ def question_ids(case, tokenizer, question):
 
 def lines(case, tokenizer, model):
     found, problems = [], []
+    if case.rows:
+        batched(case, tokenizer, model)
     asked = [({"question": q}, question_ids(case, tokenizer, q)) for q in case.questions]
+    asked += [({"prompt_ids": row}, row) for row in case.rows]
     asked += [({"prompt": p}, list(tokenizer(p).input_ids)) for p in case.prompts]
-    wanted = case.count + len(case.questions)
+    wanted = case.count + len(asked) - len(case.prompts)
     for line_in, ids in asked:
         if len(found) == wanted:
             break

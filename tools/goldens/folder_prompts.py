@@ -190,6 +190,12 @@ def other_type(name):
     return write_folder
 
 
+def with_bom(folder):
+    standard(folder)
+    path = folder / "config.json"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+
+
 def config_with(**changes):
     def write_folder(folder):
         standard(folder)
@@ -218,6 +224,7 @@ def refusal_cases():
     yield refused("adapter-alone", adapter_alone, "--adapter")
     yield refused("gpt-neo", other_type("gpt_neo"), "gpt_neo")
     yield refused("llama", other_type("llama"), "llama")
+    yield refused("bom", with_bom, "config.json")
     yield refused("activation", config_with(activation_function="nonsense"), "nonsense")
     yield refused("cross-attention", config_with(add_cross_attention=True), "add_cross_attention")
     yield refused("quantised", config_with(quantization_config={"quant_method": "gptq", "bits": 4}),
@@ -243,3 +250,5 @@ def note_cases():
     yield noted("penalty-alpha", "penalty_alpha", 0.6)
     yield noted("watermark", "watermarking_config", {"bias": 2.5, "greenlist_ratio": 0.25})
     yield noted("top-h", "top_h", 0.4)
+    yield Case("noted/beam-sample", by_hand({**GREEDY, "num_beams": 3, "do_sample": True}),
+               note="do_sample", count=1, clear=["do_sample"])

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 
 from folder_base import (END, PROMPTS, TEXTS, VOCAB, Case, edit, plain, read, standard, trained,
                          wrapped, write)
@@ -280,7 +282,41 @@ def old_merges(folder):
     write(folder / "tokenizer.json", content)
 
 
+# Saves FOLDER again with transformers 4: model, and the tokenizer with these arguments.
+RESAVE = """
+import json, sys
+from transformers import AutoModelForCausalLM, GPT2Tokenizer, GPT2TokenizerFast
+folder, cls, how, more = sys.argv[1:]
+model = AutoModelForCausalLM.from_pretrained(folder)
+tokenizer = {"slow": GPT2Tokenizer, "fast": GPT2TokenizerFast}[cls].from_pretrained(folder, **json.loads(how))
+tokenizer.add_tokens(json.loads(more))
+model.save_pretrained(folder)
+tokenizer.save_pretrained(folder)
+"""
+
+
+def of_version_4(cls, *more, **how):
+    """A folder that transformers 4 wrote: vocab.json and merges.txt, special_tokens_map.json, ..."""
+    def after(folder):
+        vocabulary(bos_token=END, eos_token=END, unk_token=END)(folder)
+        command = os.environ.get("FOLDERS_PYTHON4", sys.executable).split()
+        subprocess.run([*command, "-c", RESAVE, str(folder), cls, json.dumps(how), json.dumps(more)],
+                       check=True)
+    return after
+
+
+def version_4_cases():
+    for cls in ("fast", "slow"):
+        yield case(f"of-4-{cls}", wrapped, of_version_4(cls))
+        yield case(f"of-4-{cls}-prefix", wrapped, of_version_4(cls, add_prefix_space=True))
+        yield case(f"of-4-{cls}-bos", wrapped, of_version_4(cls, add_bos_token=True))
+        yield case(f"of-4-{cls}-added", wrapped, of_version_4(
+            cls, "oi", "<extra>", pad_token="<pad>", additional_special_tokens=["<p>"]),
+            prompts=["<p>oi", "oi e", "mar<extra>", "Bom dia"])
+
+
 def tokenizer_cases():
+    yield from version_4_cases()
     yield from prefix_cases()
     yield from declared_cases()
     yield from part_cases()

@@ -201,6 +201,9 @@ def weight_cases():
     yield Case("weights/mixed", changed(lambda t: {
         k: v.to((torch.float16, torch.float32, torch.bfloat16, torch.float64)[i % 4])
         for i, (k, v) in enumerate(sorted(t.items()))}))
+    for name in ("float8_e4m3fn", "float8_e5m2"):
+        yield Case("weights/" + name.replace("_", "-"), changed(lambda tensors, name=name: {
+            k: v.to(getattr(torch, name)) for k, v in tensors.items()}))
     yield Case("config/aliases", aliases)
     yield Case("config/minimal", minimal)
     yield Case("config/nulls", nulls)
