@@ -56,14 +56,20 @@ class Folders(CliTest):
     def check_answers(self, case):
         code, lines, err = self.ask(case)
         self.assertEqual(code, 0, err + "".join(json.dumps(x) for x in lines if "error" in x))
+        if case.get("differs") == "refused there":
+            return
         want = [line["answers"] for line in case["lines"]]
         got = [line["answers"] for line in lines]
         ids = [[a["token_ids"] for a in answers] for answers in got]
         want_ids = [[a["ids"] for a in answers] for answers in want]
-        if "why_different" in case:
+        if "why_different" in case and "differs" not in case:
             self.assertNotEqual(ids, want_ids, "no longer different: " + case["why_different"])
             return
         self.assertEqual(ids, want_ids)
+        if case.get("differs") == "text":
+            self.assertNotEqual([[a["text"] for a in answers] for answers in got],
+                                [[a["text"] for a in answers] for answers in want])
+            return
         questions = ["question" in line["in"] for line in case["lines"]]  # trimmed, unlike prompts
         self.assertEqual([[a["text"] for a in answers] for answers in got],
                          [[a["text"].strip() if question else a["text"] for a in answers]
@@ -165,6 +171,7 @@ class Folders(CliTest):
                     self.assertEqual([token["id"] for token in line.get("tokens", [])], ids, line)
                     self.assertAlmostEqual(line["logprob"], logprob, delta=1e-4 * len(ids))
                     self.assertEqual(line["is_greedy"], greedy)
+            shutil.rmtree(self.folder)
 
     def test_weights(self):
         self.check("weights")
@@ -186,6 +193,9 @@ class Folders(CliTest):
 
     def test_adapters(self):
         self.check("adapter")
+
+    def test_deliberate_differences(self):
+        self.check("different")
 
     def test_refusals(self):
         self.check("refused")

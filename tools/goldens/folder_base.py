@@ -45,9 +45,9 @@ class Case:
     adapter: str = ""  # of the adapter within the folder
     error: str = ""  # what the sentence that refuses the folder must say
     note: str = ""  # what a note on stderr must say; "*": anything or nothing
-    cut: list = ()  # stop texts, which are not printed
     clear: list = ()  # fields of the generation config that are not honoured
     why_different: str = ""  # the reason, where this program differs on purpose
+    differs: str = "ids"  # in what: "ids", "text", "refused here" or "refused there"
     rows: list = ()  # prompts of ids; transformers generates them as one batch with left padding
     context_ids: Callable = None  # of a question, where transformers has no template
 

@@ -160,6 +160,10 @@ def declared_cases():
                     "single_word": False, "special": True},
             "401": {"content": "oi", "lstrip": False, "rstrip": False, "normalized": True,
                     "single_word": True, "special": False}}), prompts=["<a>Bom dia", "diz oi", "oi<a>"])
+    yield case("decoder-gap", wrapped, tokenizer_config(
+        tokenizer_class="GPT2TokenizerFast", eos_token=END, added_tokens_decoder={
+            "405": {"content": "<a>", "lstrip": False, "rstrip": False, "normalized": False,
+                    "single_word": False, "special": True}}), prompts=["<a>Bom dia", "oi<a>", "mar"])
     yield case("added-tokens-file", wrapped, together(
         tokenizer_config(tokenizer_class="GPT2TokenizerFast", eos_token=END),
         file("added_tokens.json", {"<x>": 400, "<y>": 401})), prompts=["<x>Bom dia<y>", "a<y>"])
@@ -244,7 +248,6 @@ def vocabulary_cases():
     yield case("course", retrained(alphabet=False, size=300), prompts=["Bom dia", "mar", "Lisboa"])
     yield case("course-gpt2-class", lambda: GPT2TokenizerFast(tokenizer_object=trained(alphabet=False)))
     yield case("gaps", wrapped, gaps)
-    yield case("late-ids", wrapped, late_ids, prompts=["um <far> dois", "e", "mar"])
     yield case("special-last", lambda: special_last(), prompts=[f"a{END}b", "Bom dia", "mar"])
     yield case("vocab-merges", wrapped, vocabulary(
         bos_token=END, eos_token=END, unk_token=END, add_prefix_space=False))

@@ -68,7 +68,7 @@ class Draw:
         return config
 
     def ends(self):
-        return {"eos_token_id": self.of(0, 0, 377, -1, None, ENDS, [0, self.id()], self.ids(3)),
+        return {"eos_token_id": self.of(0, 0, 377, -1, ENDS, [0, self.id()], self.ids(3)),
                 "pad_token_id": self.of(0, 0, -1, None)}
 
     def processors(self):
@@ -127,8 +127,7 @@ class Draw:
     def mistake(self, config):
         name, value = self.of(
             ("early_stopping", "always"), ("max_new_tokens", 0), ("num_return_sequences", 9),
-            ("repetition_penalty", 0.0), ("no_repeat_ngram_size", "two"), ("bad_words_ids", []),
-            ("bad_words_ids", [[]]), ("sequence_bias", [[[1], "x"]]), ("num_beams", 0),
+            ("repetition_penalty", 0.0), ("no_repeat_ngram_size", "two"), ("sequence_bias", [[[1], "x"]]), ("num_beams", 0),
             ("suppress_tokens", [5000]), ("eos_token_id", "end"), ("stop_strings", [3]),
             ("exponential_decay_length_penalty", [1]))
         return {**config, name: value}
@@ -191,12 +190,18 @@ def record(tokenizer, model, folder, draw):
     return {**result, "answers": found} if found else None
 
 
+def config_beams(config):
+    return config.get("num_beams") or 1
+
+
 def refusal(result, problem):
     """With the field that the sentence names; None for what is no refusal of a value."""
     named = [name for name in result["config"] if f"`{name}`" in str(problem)]
     if "penalty` has" in str(problem):
         named = ["repetition_penalty"]
     if not isinstance(problem, ValueError) or not named or "positive integers" in str(problem):
+        return None
+    if "num_return_sequences" in named and config_beams(result["config"]) == 1:  # deliberate
         return None
     return {**result, "refused": named}
 
