@@ -47,7 +47,8 @@ class Case:
     note: str = ""  # what a note on stderr must say; "*": anything or nothing
     clear: list = ()  # fields of the generation config that are not honoured
     why_different: str = ""  # the reason, where this program differs on purpose
-    differs: str = "ids"  # in what: "ids", "text", "refused here" or "refused there"
+    differs: str = "ids"  # "ids", "text", "refused here", "refused there" or "loaded here"
+    as_if: Callable = None  # writes the folder that transformers is asked about instead
     rows: list = ()  # prompts of ids; transformers generates them as one batch with left padding
     context_ids: Callable = None  # of a question, where transformers has no template
 

@@ -1,9 +1,10 @@
 """Where this program differs from transformers on purpose, and why; each is checked to differ still."""
 
-from folder_base import Case, wrapped
+from folder_base import Case, standard, wrapped
 from folder_generation import ENDS, GREEDY, STOPS, by_hand, without
-from folder_prompts import QUESTIONS, TEMPLATES, in_config
+from folder_prompts import QUESTIONS, TEMPLATES, head_bias, in_config, no_head, prefixed
 from folder_tokenizers import folder_of, late_ids
+from folder_weights import changed, torch_saved
 
 MACRO = ("{% macro turn(role, text) %}<|{{ role }}|>{{ text }}</s>{% endmacro %}{% for m in messages %}"
          "{{ turn(m.role, m.content) }}{% endfor %}")
@@ -37,5 +38,15 @@ def difference_cases():
                     by_hand(dict(GREEDY, bad_words_ids=[])), differs="refused there")
     yield different("late-ids", "tokenizers would renumber a token whose id leaves a gap",
                     folder_of(wrapped, late_ids), error="<far>", differs="refused here")
+    yield different("torch-save-legacy", "the pickle of torch before 1.6 has no zip around it",
+                    torch_saved(_use_new_zipfile_serialization=False), error="torch.save",
+                    differs="refused here")
+    yield different("lm-head-bias", "transformers leaves the bias out with a warning",
+                    changed(head_bias), error="lm_head.bias", differs="refused here")
+    yield different("no-head", "transformers draws the missing head at random", no_head,
+                    error="lm_head.weight", differs="refused here")
+    for name, prefix in (("data-parallel", "module."), ("compiled", "_orig_mod.")):
+        yield different(name, "a wrapper's prefix is taken off; transformers draws all weights at random",
+                        prefixed(prefix), as_if=standard, differs="loaded here")
     yield different("macro", "macros are not supported in chat templates", in_config(MACRO),
                     questions=QUESTIONS, error="macro", differs="refused here")

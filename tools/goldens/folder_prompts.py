@@ -210,10 +210,6 @@ def bin_with_code(folder):
 
 
 def refusal_cases():
-    yield refused("lm-head-bias", changed(head_bias), "lm_head.bias")
-    yield refused("no-head", no_head, "lm_head.weight")
-    yield refused("data-parallel", prefixed("module."), "module.")
-    yield refused("compiled", prefixed("_orig_mod."), "_orig_mod.")
     yield refused("checkpoint-parent", checkpoint_parent, "checkpoint-1000")
     yield refused("adapter-alone", adapter_alone, "--adapter")
     yield refused("gpt-neo", other_type("gpt_neo"), "gpt_neo")

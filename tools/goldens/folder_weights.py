@@ -187,7 +187,6 @@ def weight_cases():
     yield Case("weights/bin-of-4-bf16", old_bin("bfloat16"))
     yield Case("weights/bin-of-4-sharded", old_bin(size="20KB"))
     yield Case("weights/torch-save", torch_saved())
-    yield Case("weights/torch-save-legacy", torch_saved(_use_new_zipfile_serialization=False))
     yield Case("weights/torch-save-f64",
                torch_saved(lambda tensors: {k: v.double() for k, v in tensors.items()}))
     yield Case("weights/torch-save-views",  # the head shares the embedding's storage

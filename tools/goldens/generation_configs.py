@@ -144,6 +144,8 @@ class Draw:
         elif self.chance(0.8):
             config["do_sample"] = self.of(False, False, None)
         config.update(self.cuts(kind == "sampling"))
+        if kind == "sampling" and isinstance(config.get("forced_eos_token_id"), list):
+            config["forced_eos_token_id"].pop()  # two forced ids are a tie
         if kind == "sampling" and self.chance(0.3):
             config["num_return_sequences"] = 2
         if self.chance(0.2):
