@@ -142,8 +142,9 @@ class Folders(CliTest):
             self.folder = archive.build(case)
             with open(os.path.join(self.folder, "config.json"), encoding="utf-8") as file:
                 self.config = json.load(file)
-            with self.subTest(folder=f"random/{number}", config=json.dumps(records[number]["config"])):
-                self.check_config(records[number])
+            record = records[number]
+            with self.subTest(folder=f"random/{number}", config=json.dumps(record["config"])):
+                self.check_config(record)
             shutil.rmtree(self.folder)
 
     def test_random_generation_configs(self):
@@ -167,7 +168,8 @@ class Folders(CliTest):
             with self.subTest(folder=case["name"]):
                 self.assertEqual(code, 0, err)
             for (context, continuation, logprob, greedy, ids), line in zip(pairs, lines):
-                with self.subTest(folder=f"score/{case['name']}", context=context, text=continuation):
+                with self.subTest(folder="score/" + case["name"], context=context,
+                                  text=continuation):
                     self.assertEqual([token["id"] for token in line.get("tokens", [])], ids, line)
                     self.assertAlmostEqual(line["logprob"], logprob, delta=1e-4 * len(ids))
                     self.assertEqual(line["is_greedy"], greedy)

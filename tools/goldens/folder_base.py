@@ -1,4 +1,4 @@
-"""What the folders of folders.py are made of: the case, the random model, the trained tokenizers."""
+"""What the folders of folders.py are made of: cases, random models, trained tokenizers."""
 
 import dataclasses
 import json
@@ -17,15 +17,45 @@ CONTEXT = 96
 
 # Prompts that cases choose from until enough of them have clear winners at every step.
 PROMPTS = [
-    "Bom dia", "A capital de Portugal é", "Olá, mundo!", f"Um{END}dois", " com espaço", "Não há 3,14",
-    "São João — 24 de junho", "ação", "Quem é você?", "\tlinha\n\nnova", "cafe\u0301 e café", "mar",
-    f"{END}Era uma vez", "Lisboa e Porto", "O rio é longo", "e", "😀 sim", "Duas  vezes", "x = 1;",
-]
+    "Bom dia",
+    "A capital de Portugal é",
+    "Olá, mundo!",
+    f"Um{END}dois",
+    " com espaço",
+    "Não há 3,14",
+    "São João — 24 de junho",
+    "ação",
+    "Quem é você?",
+    "\tlinha\n\nnova",
+    "cafe\u0301 e café",
+    "mar",
+    f"{END}Era uma vez",
+    "Lisboa e Porto",
+    "O rio é longo",
+    "e",
+    "😀 sim",
+    "Duas  vezes",
+    "x = 1;",
+     ]
 TEXTS = [
-    "Bom dia, mundo!", " Olá", "  dois espaços", "fim ", "ação, coração e AÇÃO", "cafe\u0301 ou café",
-    "123 e 45,6", "linha\nnova\r\n\tfim", f"a{END}b", f"a {END} b", f"{END}", "it's we're I'LL",
-    "😀 日本 \u00a0x", "ﬁm Å ① Ǆ", "<s>oi</s> <pad><unk>[MASK]", "x_y-z…“aspas”", "",
-]
+    "Bom dia, mundo!",
+    " Olá",
+    "  dois espaços",
+    "fim ",
+    "ação, coração e AÇÃO",
+    "cafe\u0301 ou café",
+    "123 e 45,6",
+    "linha\nnova\r\n\tfim",
+    f"a{END}b",
+    f"a {END} b",
+    f"{END}",
+    "it's we're I'LL",
+    "😀 日本 \u00a0x",
+    "ﬁm Å ① Ǆ",
+    "<s>oi</s> <pad><unk>[MASK]",
+    "x_y-z…“aspas”",
+    "",
+     ]
 
 
 @dataclasses.dataclass
@@ -57,7 +87,8 @@ def corpus():
     """Portuguese sentences to train tokenizers on."""
     for name in ("advice.tsv", "facts.tsv", "concepts.tsv", "smalltalk.tsv"):
         text = (MINI_DATA / name).read_text(encoding="utf-8")
-        yield from (part for line in text.splitlines() for part in line.replace("|", "\t").split("\t"))
+        for line in text.splitlines():
+            yield from line.replace("|", "\t").split("\t")
 
 
 def trained(size=400, special=(END,), alphabet=True, pre_tokenizer=None, normalizer=None):
@@ -79,7 +110,7 @@ _cache = {}
 
 
 def plain():
-    """The tokenizer of the cases that are not about tokenizers: special token first, as in the course."""
+    """The tokenizer of the cases that are not about tokenizers: the course's, with all bytes."""
     if "plain" not in _cache:
         _cache["plain"] = trained().to_str()
     return Tokenizer.from_str(_cache["plain"])

@@ -1,13 +1,14 @@
-"""Where this program differs from transformers on purpose, and why; each is checked to differ still."""
+"""Where this program differs from transformers on purpose, and why: checked to differ still."""
 
-from folder_base import Case, standard, wrapped
+from folder_base import END, Case, standard, wrapped
 from folder_generation import ENDS, GREEDY, STOPS, by_hand, without
 from folder_prompts import QUESTIONS, TEMPLATES, head_bias, in_config, no_head, prefixed
-from folder_tokenizers import folder_of, late_ids
+from folder_tokenizers import folder_of, late_ids, tokenizer_config
 from folder_weights import changed, torch_saved
 
-MACRO = ("{% macro turn(role, text) %}<|{{ role }}|>{{ text }}</s>{% endmacro %}{% for m in messages %}"
-         "{{ turn(m.role, m.content) }}{% endfor %}")
+MACRO = (
+    "{% macro turn(role, text) %}<|{{ role }}|>{{ text }}</s>{% endmacro %}{% for m in messages %}"
+    "{{ turn(m.role, m.content) }}{% endfor %}")
 
 
 def different(name, reason, write_folder, **how):
@@ -36,8 +37,15 @@ def difference_cases():
                     by_hand(dict(GREEDY, num_return_sequences=2)), differs="refused there")
     yield different("bad-words-empty", "an empty list is none",
                     by_hand(dict(GREEDY, bad_words_ids=[])), differs="refused there")
-    yield different("late-ids", "tokenizers would renumber a token whose id leaves a gap",
-                    folder_of(wrapped, late_ids), error="<far>", differs="refused here")
+    yield different("temperature-0", "temperature 0 is the best token",
+                    by_hand(dict(GREEDY, do_sample=True, temperature=0.0)), differs="refused there")
+    renumbered = "tokenizers would renumber a token whose id leaves a gap"
+    yield different("late-ids", renumbered, folder_of(wrapped, late_ids), error="<far>",
+                    differs="refused here")
+    yield different("decoder-gap", renumbered, folder_of(wrapped, tokenizer_config(
+        tokenizer_class="GPT2TokenizerFast", eos_token=END, added_tokens_decoder={
+            "405": {"content": "<a>", "lstrip": False, "rstrip": False, "normalized": False,
+                    "single_word": False, "special": True}})), error="<a>", differs="refused here")
     yield different("torch-save-legacy", "the pickle of torch before 1.6 has no zip around it",
                     torch_saved(_use_new_zipfile_serialization=False), error="torch.save",
                     differs="refused here")

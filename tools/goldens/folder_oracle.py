@@ -84,7 +84,8 @@ def shown(case, tokenizer, model, ids):
         return tokenizer.decode(ids, skip_special_tokens=True)
     ends = config.eos_token_id if isinstance(config.eos_token_id, list) else [config.eos_token_id]
     text = tokenizer.decode(ids[:-1] if ids[-1] in ends else ids, skip_special_tokens=True)
-    for stop in [config.stop_strings] if isinstance(config.stop_strings, str) else config.stop_strings or []:
+    for stop in [config.stop_strings] if isinstance(
+        config.stop_strings, str) else config.stop_strings or []:
         text = text.split(stop)[0]
     return text
 
@@ -105,7 +106,8 @@ def batched(case, tokenizer, model):
     each = len(together) // len(case.rows)
     for number, row in enumerate(case.rows):
         for i, found in enumerate(answers(tokenizer, model, row, **case.generate)):
-            assert together[number * each + i, longest:longest + len(found)].tolist() == found, case.name
+            assert together[number * each + i, longest:longest + \
+                len(found)].tolist() == found, case.name
 
 
 def question_ids(case, tokenizer, question):
@@ -142,7 +144,8 @@ def texts(case, tokenizer):
     for text in case.texts:
         whole = list(tokenizer(text).input_ids)
         plain = list(tokenizer(text, add_special_tokens=False).input_ids)
-        found.append({"text": text, "ids": plain, **({} if whole == plain else {"template": whole})})
+        found.append({"text": text, "ids": plain, **
+                     ({} if whole == plain else {"template": whole})})
     return found
 
 

@@ -1,18 +1,24 @@
 """Folders with chat templates and with LoRA adapters, and folders that must be refused."""
 
-import json
 import os
 import shutil
 
 import torch
-from folder_base import (END, Case, edit, fill, generation, random_model, read, standard, trained,
-                         wrapped, write)
+from folder_base import END, Case, edit, standard, trained, wrapped, write
 from folder_generation import GREEDY, by_hand
 from folder_weights import changed, state, stored
 from safetensors.torch import load_file, save_file
 
 QUESTIONS = ["Bom dia!", "Qual é a capital?", "  Olá, mundo \n"]
-MARKED = (END, "<|im_start|>", "<|im_end|>", "<|user|>", "<|assistant|>", "</s>", "[INST]", "[/INST]")
+MARKED = (
+    END,
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|user|>",
+    "<|assistant|>",
+    "</s>",
+    "[INST]",
+     "[/INST]")
 TEMPLATES = {
     "chatml": "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message"
               "['content'] + '<|im_end|>' + '\\n' }}{% endfor %}{% if add_generation_prompt %}"
@@ -220,7 +226,8 @@ def refusal_cases():
     yield refused("quantised", config_with(quantization_config={"quant_method": "gptq", "bits": 4}),
                   "quantization_config")
     yield refused("code", bin_with_code, "pytorch_model.bin")
-    yield refused("temperature-0", by_hand(dict(GREEDY, do_sample=True, temperature=0.0)), "temperature")
+    yield refused("forced-and-suppressed", by_hand(dict(
+        GREEDY, forced_eos_token_id=7, suppress_tokens=[7], eos_token_id=-1)), "suppress_tokens")
     yield refused("sequences-beams", by_hand(dict(GREEDY, num_beams=2, num_return_sequences=3)),
                   "num_return_sequences")
     yield refused("max-new-tokens-0", by_hand(dict(GREEDY, max_new_tokens=0)), "max_new_tokens")

@@ -1,14 +1,10 @@
 """Folders that differ in the tokenizer's files."""
 
-import json
 import os
-import subprocess
-import sys
 
-from folder_base import (END, PROMPTS, TEXTS, VOCAB, Case, edit, plain, read, standard, trained,
-                         wrapped, write)
+from folder_base import END, TEXTS, Case, plain, read, standard, trained, wrapped, write
 from tokenizers import AddedToken, Regex, decoders, normalizers, pre_tokenizers, processors
-from transformers import GPT2TokenizerFast, PreTrainedTokenizerFast
+from transformers import GPT2TokenizerFast
 
 GPT2_PATTERN = (r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+")
 MARKS = ["<s>", "</s>", "<pad>", "<unk>", "[MASK]"]
@@ -114,7 +110,8 @@ def gaps(folder):
     gone = {"".join(pair) if not isinstance(pair, str) else pair.replace(" ", "")
             for pair in model["merges"][-20:-10]}
     model["merges"] = model["merges"][:-20] + model["merges"][-10:]
-    used = {part for pair in model["merges"] for part in (pair if not isinstance(pair, str) else pair.split())}
+    used = {part for pair in model["merges"]
+        for part in (pair if not isinstance(pair, str) else pair.split())}
     model["vocab"] = {k: v for k, v in model["vocab"].items() if k not in gone - used}
     write(folder / "tokenizer.json", content)
 
@@ -138,7 +135,11 @@ def added(*contents, special=False, **how):
 
 
 def prefix_cases():
-    gpt2_class = dict(tokenizer_class="GPT2TokenizerFast", bos_token=END, eos_token=END, unk_token=END)
+    gpt2_class = dict(
+    tokenizer_class="GPT2TokenizerFast",
+    bos_token=END,
+    eos_token=END,
+     unk_token=END)
     for wanted in (False, True):
         in_file = edited("tokenizer.json", "pre_tokenizer", "add_prefix_space", to=not wanted)
         yield case(f"prefix-space-{wanted}".lower(), gpt2(), together(
@@ -160,10 +161,6 @@ def declared_cases():
                     "single_word": False, "special": True},
             "401": {"content": "oi", "lstrip": False, "rstrip": False, "normalized": True,
                     "single_word": True, "special": False}}), prompts=["<a>Bom dia", "diz oi", "oi<a>"])
-    yield case("decoder-gap", wrapped, tokenizer_config(
-        tokenizer_class="GPT2TokenizerFast", eos_token=END, added_tokens_decoder={
-            "405": {"content": "<a>", "lstrip": False, "rstrip": False, "normalized": False,
-                    "single_word": False, "special": True}}), prompts=["<a>Bom dia", "oi<a>", "mar"])
     yield case("added-tokens-file", wrapped, together(
         tokenizer_config(tokenizer_class="GPT2TokenizerFast", eos_token=END),
         file("added_tokens.json", {"<x>": 400, "<y>": 401})), prompts=["<x>Bom dia<y>", "a<y>"])
@@ -285,41 +282,7 @@ def old_merges(folder):
     write(folder / "tokenizer.json", content)
 
 
-# Saves FOLDER again with transformers 4: model, and the tokenizer with these arguments.
-RESAVE = """
-import json, sys
-from transformers import AutoModelForCausalLM, GPT2Tokenizer, GPT2TokenizerFast
-folder, cls, how, more = sys.argv[1:]
-model = AutoModelForCausalLM.from_pretrained(folder)
-tokenizer = {"slow": GPT2Tokenizer, "fast": GPT2TokenizerFast}[cls].from_pretrained(folder, **json.loads(how))
-tokenizer.add_tokens(json.loads(more))
-model.save_pretrained(folder)
-tokenizer.save_pretrained(folder)
-"""
-
-
-def of_version_4(cls, *more, **how):
-    """A folder that transformers 4 wrote: vocab.json and merges.txt, special_tokens_map.json, ..."""
-    def after(folder):
-        vocabulary(bos_token=END, eos_token=END, unk_token=END)(folder)
-        command = os.environ.get("FOLDERS_PYTHON4", sys.executable).split()
-        subprocess.run([*command, "-c", RESAVE, str(folder), cls, json.dumps(how), json.dumps(more)],
-                       check=True)
-    return after
-
-
-def version_4_cases():
-    for cls in ("fast", "slow"):
-        yield case(f"of-4-{cls}", wrapped, of_version_4(cls))
-        yield case(f"of-4-{cls}-prefix", wrapped, of_version_4(cls, add_prefix_space=True))
-        yield case(f"of-4-{cls}-bos", wrapped, of_version_4(cls, add_bos_token=True))
-        yield case(f"of-4-{cls}-added", wrapped, of_version_4(
-            cls, "oi", "<extra>", pad_token="<pad>", additional_special_tokens=["<p>"]),
-            prompts=["<p>oi", "oi e", "mar<extra>", "Bom dia"])
-
-
 def tokenizer_cases():
-    yield from version_4_cases()
     yield from prefix_cases()
     yield from declared_cases()
     yield from part_cases()

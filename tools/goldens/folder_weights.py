@@ -5,10 +5,10 @@ import subprocess
 import sys
 
 import torch
-from folder_base import (CONTEXT, Case, VOCAB, config, edit, fill, generation, random_model, read,
-                         standard, wrapped, write)
+from folder_base import (CONTEXT, Case, edit, fill, generation, random_model, read, standard,
+                         write)
 from safetensors.torch import load_file, save_file, save_model
-from transformers import GPT2DoubleHeadsModel, GPT2ForSequenceClassification, GPT2LMHeadModel, GPT2Model
+from transformers import GPT2DoubleHeadsModel, GPT2ForSequenceClassification, GPT2Model
 
 # Writes FOLDER/pytorch_model.bin from FOLDER, for versions of transformers that still do.
 SAVE_BIN = """
@@ -102,7 +102,7 @@ def both_files(folder):
 
 
 def value_head(tensors):
-    """As TRL's AutoModelForCausalLMWithValueHead.save_pretrained: the value head beside the rest."""
+    """As TRL's AutoModelForCausalLMWithValueHead saves it: the value head beside the rest."""
     generator = torch.Generator().manual_seed(3)
     return {**tensors, "v_head.summary.weight": torch.randn(1, 20, generator=generator),
             "v_head.summary.bias": torch.zeros(1)}
@@ -129,8 +129,11 @@ def activation(name):
 def aliases(folder):
     """config.json by hand, with the names that GPT2Config maps to its own."""
     standard(folder)
-    names = {"n_embd": "hidden_size", "n_head": "num_attention_heads", "n_layer": "num_hidden_layers",
-             "n_positions": "max_position_embeddings"}
+    names = {
+    "n_embd": "hidden_size",
+    "n_head": "num_attention_heads",
+    "n_layer": "num_hidden_layers",
+     "n_positions": "max_position_embeddings"}
     content = read(folder / "config.json")
     write(folder / "config.json", {names.get(k, k): v for k, v in content.items()})
 
@@ -146,7 +149,7 @@ def padded_rows(folder):
 
 
 def json_oddities(folder):
-    """Comments of a human hand: a BOM is not JSON, but duplicate keys, NaN and Infinity are read."""
+    """What Python's JSON reads and others do not: duplicate keys, NaN and Infinity."""
     standard(folder)
     path = folder / "config.json"
     text = path.read_text().rstrip()[:-1].rstrip()

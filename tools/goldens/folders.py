@@ -34,14 +34,15 @@ from folder_oracle import golden  # noqa: E402
 from folder_prompts import (adapter_cases, note_cases, refusal_cases,  # noqa: E402
                             template_cases)
 from folder_tokenizers import tokenizer_cases  # noqa: E402
+from folder_version_4 import version_4_cases  # noqa: E402
 from folder_weights import weight_cases  # noqa: E402
 
 OUT = pathlib.Path(__file__).resolve().parents[2] / "tests" / "data" / "folders"
 
 
 def all_cases():
-    for cases in (weight_cases, generation_cases, tokenizer_cases, template_cases, adapter_cases,
-                  refusal_cases, note_cases, difference_cases):
+    for cases in (weight_cases, generation_cases, version_4_cases, tokenizer_cases, template_cases,
+                  adapter_cases, refusal_cases, note_cases, difference_cases):
         yield from cases()
 
 

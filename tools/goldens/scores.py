@@ -25,12 +25,40 @@ from folder_oracle import load  # noqa: E402
 from folders import OUT, all_cases  # noqa: E402
 
 PAIRS = {"generation/greedy": 340, "tokenizer/template-bos": 80, "tokenizer/pre-prefixed": 80}
-BLANKS = ["", "", "", " ", " ", "  ", "   ", "\t", "\n", "\n\n", " \n", "\r\n", "\u00a0", " \u00a0 ",
-          "\u3000", "\u2028", "\v", "\x1c", "\x85", "\u200b"]
-CONTEXTS = ["A capital de Portugal é", "Lisboa", "Bom dia,", "Pergunta: quem?\nResposta:", "a", "1 +",
-            "São João e", "Não", "“fim”", "😀", f"{END}Era", "x = y;", ""]
-CONTINUATIONS = ["Lisboa", "o mar", "e", "3,14", "não sei", "ção", "é", "\u0301", "dia!", "nte", "😀",
-                 "Que", "Um", END, "'s", "a\tb", "fim."]
+BLANKS = ["", "", "", " ", " ", "  ", "   ", "\t", "\n", "\n\n", " \n", "\r\n",
+    "\u00a0", " \u00a0 ", "\u3000", "\u2028", "\v", "\x1c", "\x85", "\u200b"]
+CONTEXTS = [
+    "A capital de Portugal é",
+    "Lisboa",
+    "Bom dia,",
+    "Pergunta: quem?\nResposta:",
+    "a",
+    "1 +",
+    "São João e",
+    "Não",
+    "“fim”",
+    "😀",
+    f"{END}Era",
+    "x = y;",
+     ""]
+CONTINUATIONS = [
+    "Lisboa",
+    "o mar",
+    "e",
+    "3,14",
+    "não sei",
+    "ção",
+    "é",
+    "\u0301",
+    "dia!",
+    "nte",
+    "😀",
+    "Que",
+    "Um",
+    END,
+    "'s",
+    "a\tb",
+     "fim."]
 
 
 def tok_encode(tokenizer, text, **how):
