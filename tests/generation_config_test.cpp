@@ -146,11 +146,13 @@ TEST(GenerationConfig, NotesNameWhatIsNotSupported) {
   EXPECT_THAT(notes(R"({"guidance_scale": 1.5, "penalty_alpha": 0.6, "temprature": 2})"),
               AllOf(StartsWith("In mem/generation_config.json"),
                     EndsWith(": \"guidance_scale\", \"penalty_alpha\", \"temprature\".")));
+  EXPECT_THAT(notes(R"({"encoder_repetition_penalty": 1.5, "encoder_no_repeat_ngram_size": 2})"),
+              EndsWith("\"encoder_no_repeat_ngram_size\", \"encoder_repetition_penalty\"."));
   EXPECT_THAT(notes(R"({"num_beam_groups": 2})"), HasSubstr("\"num_beam_groups\""));
   EXPECT_THAT(notes(R"({"do_sample": true, "num_beams": 2})"), HasSubstr("not sampled"));
   EXPECT_THAT(notes(R"({"seed": 3})"), HasSubstr("\"seed\"")) << "transformers knows none";
   EXPECT_EQ(notes(R"({"guidance_scale": 1.0, "penalty_alpha": 0.0, "top_h": null,
-      "encoder_repetition_penalty": 1.5, "encoder_no_repeat_ngram_size": 2, "use_cache": false,
+      "encoder_repetition_penalty": 1.0, "encoder_no_repeat_ngram_size": 0, "use_cache": false,
       "cache_implementation": "static", "output_scores": true, "num_assistant_tokens": 5})"),
             "");
 }

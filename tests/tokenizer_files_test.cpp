@@ -206,11 +206,6 @@ const Broken kOldFiles[] = {
      {{"added_tokens.json", R"({"<x>": -1})"}},
      "memory/added_tokens.json",
      "must be a whole number"},
-    {"added_twice",
-     {"vocab.json", "merges.txt"},
-     {{"added_tokens.json", R"({"<x>": 600, "<x>": 600})"}},
-     "memory/added_tokens.json",
-     "twice"},
 };
 
 const auto kBrokenName = [](const auto& one) { return std::string(one.param.name); };

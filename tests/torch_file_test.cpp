@@ -135,7 +135,8 @@ TEST(TorchFiles, DamagedAnywhereTheyLoadOrThrowError) {
       bad[at] = static_cast<char>(i % 2 == 0 ? random() % 256 : kTelling[random() % 5]);
     }
     const std::string message = refusal(bad);
-    if (!message.empty()) ASSERT_THAT(message, AllOf(StartsWith("dir/"), EndsWith(".")));
+    if (message.empty()) continue;
+    ASSERT_THAT(message, AllOf(StartsWith("dir/"), EndsWith(".")));
   }
 }
 

@@ -38,9 +38,9 @@ class Tokenizer {
 
   /// Reads tokenizer.json, else vocab.json + merges.txt, with tokenizer_config.json,
   /// special_tokens_map.json, added_tokens.json and chat_template.jinja beside them, as the class
-  /// of transformers does that tokenizer_config.json names, or else config.json: `class_name`.
+  /// of transformers does that tokenizer_config.json names, or else config.json.
   /// Throws Error.
-  static Tokenizer load(const ModelFiles& files, const std::string& class_name = "");
+  static Tokenizer load(const ModelFiles& files);
 
   Tokenizer(Tokenizer&&) noexcept;
   Tokenizer& operator=(Tokenizer&&) noexcept;

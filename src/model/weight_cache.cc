@@ -57,7 +57,8 @@ fs::path place_of(const std::string& place) {
 std::string packed_path(const std::string& folder, const ModelFiles& files, DType dtype) {
   const fs::path source = place_of(files.place());
   std::string whole = source.string();
-  if (files.adapter() != nullptr) whole.append("\n").append(place_of(files.adapter()->place()).string());
+  if (files.adapter() != nullptr)
+    whole.append("\n").append(place_of(files.adapter()->place()).string());
   std::string name = source.filename().string().substr(0, 64);
   const auto odd = [](char c) {
     return !((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||

@@ -210,8 +210,10 @@ void BeamTask::deliver() {
     answer.first_token_seconds = first_token_seconds_;
     answer.decode_seconds = seconds_since(started_) - first_token_seconds_;
     AnswerText text(request_.options.stop, request_.keep_space);
+    const std::vector<std::int32_t>& ends = request_.options.eos_token_id;
     for (const std::int32_t id : answer.token_ids) {
-      if (!context_.tokenizer.is_special(id)) text.push(context_.tokenizer.bytes(id));
+      const bool is_end = std::find(ends.begin(), ends.end(), id) != ends.end();
+      if (!is_end && !context_.tokenizer.is_special(id)) text.push(context_.tokenizer.bytes(id));
     }
     text.finish();
     answer.text = text.text();

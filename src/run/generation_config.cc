@@ -27,6 +27,8 @@ constexpr auto kOtherKeys = std::to_array<OtherKey>({
     {"constraints", "null"},
     {"diversity_penalty", "0"},
     {"dola_layers", "null"},
+    {"encoder_no_repeat_ngram_size", "0"},  // transformers takes the prompt for the encoder's ids
+    {"encoder_repetition_penalty", "1"},
     {"force_words_ids", "null"},
     {"guidance_scale", "1"},
     {"low_memory", "false"},
@@ -48,8 +50,6 @@ constexpr auto kOtherKeys = std::to_array<OtherKey>({
     {"continuous_batching_config", nullptr},
     {"decoder_start_token_id", nullptr},
     {"disable_compile", nullptr},
-    {"encoder_no_repeat_ngram_size", nullptr},
-    {"encoder_repetition_penalty", nullptr},
     {"is_assistant", nullptr},
     {"max_cache_len", nullptr},
     {"max_matching_ngram_size", nullptr},

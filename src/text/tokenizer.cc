@@ -77,8 +77,8 @@ void Tokenizer::Impl::encode_piece(std::string_view letters, bool plain,
   bpe.encode(vocabulary, letters, ids);
 }
 
-Tokenizer Tokenizer::load(const ModelFiles& files, const std::string& class_name) {
-  return Tokenizer(std::make_unique<Impl>(read_tokenizer_files(files, class_name)));
+Tokenizer Tokenizer::load(const ModelFiles& files) {
+  return Tokenizer(std::make_unique<Impl>(read_tokenizer_files(files)));
 }
 
 Tokenizer::Tokenizer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -83,9 +83,6 @@ def greedy_cases():
     yield greedy_case("renormalize", dict(renormalize_logits=True, repetition_penalty=1.4))
     yield greedy_case("encoder-fields", dict(encoder_repetition_penalty=1.0,
                                              encoder_no_repeat_ngram_size=0, decoder_start_token_id=5))
-    yield greedy_case("encoder-penalty", dict(encoder_repetition_penalty=1.5))
-    yield greedy_case("encoder-no-repeat", dict(encoder_no_repeat_ngram_size=1,
-                                                repetition_penalty=0.4))
     yield greedy_case("all-processors", dict(
         repetition_penalty=1.3, no_repeat_ngram_size=2, bad_words_ids=[[i] for i in LIKELY[::5]],
         min_length=9, min_new_tokens=4, forced_eos_token_id=2, suppress_tokens=LIKELY[1::5],

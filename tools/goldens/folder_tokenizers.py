@@ -220,7 +220,6 @@ def part_cases():
             ("no-regex", p.ByteLevel(add_prefix_space=False, use_regex=False)),
             ("prefixed", p.ByteLevel(add_prefix_space=True))):
         yield case(f"pre-{name}", with_parts(pre_tokenizer=pre))
-    yield case("no-decoder", wrapped, edited("tokenizer.json", "decoder", to=None))
     yield case("decoder-sequence", with_parts(decoder=d.Sequence([d.ByteLevel()])))
     yield case("no-post-processor", wrapped, edited("tokenizer.json", "post_processor", to=None))
     yield case("template-bos", with_parts(post_processor=template(f"{END} $A")))
