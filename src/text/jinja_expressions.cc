@@ -5,17 +5,8 @@
 #include "text/jinja_parser.h"
 
 namespace aira::jinja {
-namespace {
 
-Value number_of(const Text& digits) { return {std::int64_t{std::stoll(utf8_of(digits))}}; }
-
-bool compares(std::string_view sign, const Value& a, const Value& b) {
-  if (sign == "==" || sign == "!=") return equal(a, b) == (sign == "==");
-  if (sign == "in" || sign == "not in") return contains(b, a) == (sign == "in");
-  return truth(operate(sign, a, b));
-}
-
-}  // namespace
+Value Parser::parse_number() { return {std::int64_t{std::stoll(utf8_of(tokens_[at_++].text))}}; }
 
 /// Values with commas between make a list.
 Expression Parser::parse_tuple() {
@@ -97,7 +88,7 @@ Expression Parser::parse_comparison() {
     Value left = first(scope);
     for (const auto& [sign, expression] : rest) {
       Value right = expression(scope);
-      if (!compares(sign, left, right)) return Value{false};
+      if (!truth(operate(sign, left, right))) return Value{false};
       left = std::move(right);
     }
     return Value{true};
@@ -137,7 +128,7 @@ Expression Parser::parse_primary() {
     return [text](Scope&) { return Value{text}; };
   }
   if (is(Kind::kNumber)) {
-    return [value = number_of(tokens_[at_++].text)](Scope&) { return value; };
+    return [value = parse_number()](Scope&) { return value; };
   }
   if (!is(Kind::kName)) return parse_brackets();
   const std::string word = name();
@@ -187,9 +178,7 @@ Expression Parser::parse_postfix(Expression value) {
   for (;;) {
     if (take_sign(".")) {
       if (is(Kind::kNumber)) {
-        value = [value, key = number_of(tokens_[at_++].text)](Scope& scope) {
-          return item(value(scope), key);
-        };
+        value = [value, key = parse_number()](Scope& scope) { return item(value(scope), key); };
         continue;
       }
       const std::string word = name();
@@ -218,8 +207,8 @@ Expression Parser::parse_postfix(Expression value) {
 
 /// Behind the opening bracket.
 Expression Parser::parse_index(Expression value) {
-  const Expression none = [](Scope&) { return Value{None{}}; };
-  std::array<Expression, 3> bounds = {none, none, none};
+  std::array<Expression, 3> bounds;
+  bounds.fill([](Scope&) { return Value{None{}}; });
   std::size_t colons = 0;
   while (!take_sign("]")) {
     if (take_sign(":")) {

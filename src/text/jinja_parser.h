@@ -96,6 +96,7 @@ class Parser {
   Expression parse_product() { return parse_chain({"*", "//", "%"}, &Parser::parse_sign); }
   Expression parse_sign();
   Expression parse_primary();
+  Value parse_number();
   Expression parse_postfix(Expression value);
   Expression parse_filters(Expression value);
   Expression parse_index(Expression value);

@@ -170,6 +170,8 @@ bool contains(const Value& outer, const Value& inner) {
 
 Value operate(std::string_view operation, const Value& a, const Value& b) {
   if (operation == "~") return {joined(print(a), print(b))};
+  if (operation == "==" || operation == "!=") return {equal(a, b) == (operation == "==")};
+  if (operation == "in" || operation == "not in") return {contains(b, a) == (operation == "in")};
   std::int64_t storage[2];
   const auto *x = number(a, storage[0]), *y = number(b, storage[1]);
   const auto *text = a.as<Text>(), *other = b.as<Text>();

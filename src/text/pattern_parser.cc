@@ -1,6 +1,5 @@
 // From a regular expression to steps.
 #include <algorithm>
-#include <limits>
 #include <optional>
 #include <string>
 #include <utility>
@@ -16,7 +15,7 @@ namespace {
 
 constexpr std::size_t kMostCode = 10'000;  // steps; {n} copies what it repeats
 constexpr int kDeepest = 50;               // nested groups
-constexpr int kNoLimit = std::numeric_limits<int>::max();
+constexpr int kNoLimit = 1'000'000;
 
 /// The bits of the general categories that begin with `name`, "L" or "Lu"; 0 for another name.
 std::uint32_t categories_of(std::string_view name) {
@@ -153,13 +152,10 @@ PatternParser::Part PatternParser::group(int depth) {
   const bool case_outside = any_case_;
   const bool look = take("?=");
   const bool look_not = !look && take("?!");
-  if (!look && !look_not && take("?")) {
-    if (take("i:")) {
-      any_case_ = true;
-    } else if (!take(":")) {
-      --at_;
-      refuse();
-    }
+  if (take("?i:")) {
+    any_case_ = true;
+  } else if (!look && !look_not && !take("?:") && next_is("?")) {
+    refuse();
   }
   Part inner = alternatives(depth + 1);
   if (!take(")")) refuse();
@@ -238,47 +234,27 @@ std::optional<char32_t> PatternParser::escape(Pattern::LetterSet& set) {
   if (done()) refuse();
   const char letter = text_[at_++];
   constexpr std::string_view kControls = "nrtfv";
-  if (const std::size_t which = kControls.find(letter); which != std::string_view::npos) {
+  if (const std::size_t which = kControls.find(letter); which != std::string_view::npos)
     return static_cast<char32_t>("\n\r\t\f\v"[which]);
-  }
-  const std::uint32_t digits = categories_of("Nd");
-  const auto add_categories = [&](std::uint32_t bits) { set.categories |= bits; };
-  switch (letter) {
-    case 's':
-      set.space = true;
-      return std::nullopt;
-    case 'S':
-      set.not_space = true;
-      return std::nullopt;
-    case 'w':
-      set.word = true;
-      return std::nullopt;
-    case 'W':
-      set.not_word = true;
-      return std::nullopt;
-    case 'd':
-      add_categories(digits);
-      return std::nullopt;
-    case 'D':
-      add_categories(~digits);
-      return std::nullopt;
-    default:
-      break;
-  }
+  if (letter == 's') set.space = true;
+  if (letter == 'S') set.not_space = true;
+  if (letter == 'w') set.word = true;
+  if (letter == 'W') set.not_word = true;
+  if (letter == 'd') set.categories |= categories_of("Nd");
+  if (letter == 'D') set.categories |= ~categories_of("Nd");
+  if (std::string_view("sSwWdD").find(letter) != std::string_view::npos) return std::nullopt;
   if ((letter == 'p' || letter == 'P') && take("{")) {
     const bool negated = take("^") != (letter == 'P');
     const std::size_t end = std::min(text_.find('}', at_), text_.size());
     const std::uint32_t bits = categories_of(text_.substr(at_, end - at_));
     if (bits != 0 && end < text_.size()) {
       at_ = end + 1;
-      add_categories(negated ? ~bits : bits);
+      set.categories |= negated ? ~bits : bits;
       return std::nullopt;
     }
   }
-  const bool is_ascii = static_cast<unsigned char>(letter) < 0x80;
-  const bool is_alnum =
-      is_ascii && char_class(static_cast<unsigned char>(letter)) != CharClass::kOther;
-  if (is_ascii && !is_alnum) return static_cast<char32_t>(letter);
+  const auto code = static_cast<unsigned char>(letter);
+  if (code < 0x80 && char_class(code) == CharClass::kOther) return code;
   at_ = begin;
   refuse();
 }
