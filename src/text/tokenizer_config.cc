@@ -2,7 +2,6 @@
 // and the added tokens of folders without tokenizer.json.
 #include <algorithm>
 #include <charconv>
-#include <limits>
 #include <utility>
 
 #include "aira/error.h"
@@ -14,8 +13,6 @@ namespace aira {
 namespace {
 
 using nlohmann::json;
-
-constexpr IntegerRange kIds{0, std::numeric_limits<std::int32_t>::max()};
 
 /// A token with a role: a string, or an object with flags. It is special either way.
 AddedToken read_special(const json& value, const std::string& where) {
@@ -95,7 +92,7 @@ void read_added_file(const File& file, TokenizerConfig& config) {
   const json root = parse_python_json(file.text(), config.added_file);
   const JsonObject object(root, config.added_file);
   for (const auto& [content, value] : root.items()) {
-    const auto id = object.integer(content, kIds);
+    const auto id = object.integer(content, kTokenIds);
     if (!id) object.fail(content, "a token id", value);
     AddedToken token;
     token.content = content;

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -22,6 +23,8 @@
 #include "text/vocabulary.h"
 
 namespace aira {
+
+inline constexpr IntegerRange kTokenIds{0, std::numeric_limits<std::int32_t>::max()};
 
 /// Keys of tokens with a role, in the order in which transformers adds them to a vocabulary.
 inline constexpr std::array kRoleKeys = {"bos_token", "eos_token", "unk_token", "sep_token",

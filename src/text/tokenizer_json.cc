@@ -1,7 +1,6 @@
 // tokenizer.json, https://huggingface.co/docs/tokenizers: accepted is what BPE models use; whatever
 // else would change ids is refused by name. "truncation" and "padding" are ignored: this program
 // cuts nothing silently.
-#include <limits>
 #include <optional>
 #include <utility>
 
@@ -65,8 +64,6 @@ Decoder read_decoder(const JsonObject& settings, const std::string& where) {
   return decoder;
 }
 
-constexpr IntegerRange kIds{0, std::numeric_limits<std::int32_t>::max()};
-
 /// The ids around "A" in "single", a list of {"SpecialToken": {"id"}} and {"Sequence": {"id"}}.
 void read_template(const JsonObject& processor, const std::string& where, TokenizerParts& parts) {
   const json* single = processor.find("single");
@@ -87,7 +84,7 @@ void read_template(const JsonObject& processor, const std::string& where, Tokeni
     if (tokens == nullptr || !tokens->contains(id)) {
       throw Error(where + ": \"special_tokens\" lacks " + quote(id) + ".");
     }
-    for (const std::int64_t one : JsonObject(tokens->at(id), where).integers("ids", kIds)) {
+    for (const std::int64_t one : JsonObject(tokens->at(id), where).integers("ids", kTokenIds)) {
       (texts == 0 ? parts.prefix : parts.suffix).push_back(static_cast<std::int32_t>(one));
     }
   }
@@ -114,7 +111,7 @@ void read_post_processor(const JsonObject& settings, const std::string& file,
         }
         const json value = {{"id", pair->back()}};
         return static_cast<std::int32_t>(
-            JsonObject(value, where + ": " + quote(key)).integer("id", kIds).value_or(0));
+            JsonObject(value, where + ": " + quote(key)).integer("id", kTokenIds).value_or(0));
       };
       parts.prefix = {id("cls")};
       parts.suffix = {id("sep")};
@@ -131,7 +128,7 @@ std::vector<AddedToken> read_added(const JsonObject& settings, const std::string
   if (!list->is_array()) settings.fail("added_tokens", "a list", *list);
   for (const json& value : *list) {
     const std::string place = where + ": added token " + std::to_string(tokens.size() + 1);
-    const auto id = JsonObject(value, place).integer("id", kIds);
+    const auto id = JsonObject(value, place).integer("id", kTokenIds);
     if (!id) throw Error(place + " has no \"id\".");
     tokens.push_back(read_added_token(value, place));
     tokens.back().id = static_cast<std::int32_t>(*id);

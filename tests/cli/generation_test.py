@@ -68,11 +68,12 @@ class Generation(CliTest):
 
     def test_what_is_not_supported_is_named_once(self):
         folder = model(generation={"guidance_scale": 1.5, "penalty_alpha": 0.6, "top_hat": 1,
-                                   "max_new_tokens": 2, "encoder_repetition_penalty": 2.0})
+                                   "max_new_tokens": 2, "encoder_repetition_penalty": 2.0,
+                                   "use_cache": False})
         code, _, err = run("-m", folder, stdin="a\nb\n")
         self.assertEqual(code, 0)
         self.assertRegex(err, r'\Aaira-cli: In [^\n]*generation_config.json, [^\n]*: '
-                              r'"guidance_scale", "penalty_alpha", "top_hat"\.\n\Z')
+                              r'"encoder_repetition_penalty", "guidance_scale", "penalty_alpha", "top_hat"\.\n\Z')
         self.assertEqual(run("-m", folder, "-q", stdin="a\n")[2], "")
 
     def test_a_wrong_value_is_named_with_its_file(self):
