@@ -24,13 +24,6 @@ ModelConfig read(const std::string& text) {
   return read_model_config(memory_files({{"config.json", text}}));
 }
 
-/// A small valid config, changed by the keys of `change`.
-std::string config(const std::string& change) {
-  json all = {{"model_type", "gpt2"}, {"n_layer", 2}, {"n_embd", 12}, {"n_head", 3}};
-  all.update(json::parse(change));
-  return all.dump();
-}
-
 TEST(ModelConfig, DefaultsAreThoseOfGpt2Config) {
   const ModelConfig c = read(R"({"model_type": "gpt2"})");
   EXPECT_EQ(c.layers, 12);
@@ -79,11 +72,12 @@ TEST(ModelConfig, AcceptsAliases) {
 }
 
 TEST(ModelConfig, SpecialTokens) {
-  EXPECT_THAT(read(config(R"({"eos_token_id": null})")).eos, IsEmpty());
-  EXPECT_THAT(read(config(R"({"eos_token_id": []})")).eos, IsEmpty());
-  EXPECT_THAT(read(config(R"({"eos_token_id": -1, "pad_token_id": -1})")).eos, ElementsAre(-1));
+  EXPECT_THAT(read(small_config(R"({"eos_token_id": null})")).eos, IsEmpty());
+  EXPECT_THAT(read(small_config(R"({"eos_token_id": []})")).eos, IsEmpty());
+  EXPECT_THAT(read(small_config(R"({"eos_token_id": -1, "pad_token_id": -1})")).eos,
+              ElementsAre(-1));
   // Beyond the vocabulary: cannot occur.
-  const ModelConfig c = read(config(R"({"vocab_size": 100, "eos_token_id": [7, 100, 99]})"));
+  const ModelConfig c = read(small_config(R"({"vocab_size": 100, "eos_token_id": [7, 100, 99]})"));
   EXPECT_THAT(c.eos, ElementsAre(7, 99));
 }
 
@@ -102,7 +96,8 @@ TEST(ModelConfig, Activations) {
   };
   // clang-format on
   for (const auto& [name, kind] : cases) {
-    EXPECT_EQ(read(config(json{{"activation_function", name}}.dump())).activation, kind) << name;
+    EXPECT_EQ(read(small_config(json{{"activation_function", name}}.dump())).activation, kind)
+        << name;
   }
 }
 
@@ -112,7 +107,7 @@ using Refusal = std::pair<std::string, const char*>;
 class RefusedConfig : public ::testing::TestWithParam<Refusal> {};
 
 TEST_P(RefusedConfig, IsNamed) {
-  EXPECT_THAT(error_of([] { read(config(GetParam().first)); }),
+  EXPECT_THAT(error_of([] { read(small_config(GetParam().first)); }),
               AllOf(StartsWith("mem/config.json: "), HasSubstr(GetParam().second), EndsWith(".")));
 }
 

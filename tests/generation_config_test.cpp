@@ -26,9 +26,7 @@ GenerationConfig read(const std::string& text, bool is_aira = false) {
 }
 
 GenerationConfig read_legacy(const std::string& keys, bool is_aira = false) {
-  json all = {{"model_type", "gpt2"}, {"n_layer", 2}, {"n_embd", 12}, {"n_head", 3}};
-  all.update(json::parse(keys));
-  const ModelFiles files = memory_files({{"config.json", all.dump()}});
+  const ModelFiles files = memory_files({{"config.json", small_config(keys)}});
   return read_generation_config(files, read_model_config(files), is_aira);
 }
 

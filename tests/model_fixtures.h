@@ -12,6 +12,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -35,6 +36,13 @@ inline ModelFiles memory_files(std::map<std::string, std::string> contents) {
         if (found == contents.end()) return std::nullopt;
         return memory_file("mem/" + name, found->second);
       });
+}
+
+/// A small valid config.json, changed by the keys of `change`.
+inline std::string small_config(const std::string& change) {
+  nlohmann::json all = {{"model_type", "gpt2"}, {"n_layer", 2}, {"n_embd", 12}, {"n_head", 3}};
+  all.update(nlohmann::json::parse(change));
+  return all.dump();
 }
 
 /// A safetensors file of this header and data, well-formed or not.
