@@ -1,13 +1,10 @@
-// What the ways of asking share: their options, and answers printed as they are written.
+// The options of the ways of asking, and the ways.
 #pragma once
 
-#include <cstdint>
 #include <optional>
 #include <string>
-#include <string_view>
-#include <vector>
 
-#include "app/model_lookup.h"
+#include "app/command_line.h"
 
 namespace aira {
 
@@ -25,38 +22,5 @@ struct AskOptions : CommonOptions {
 int run_chat(const AskOptions& options);
 int run_pipe(const AskOptions& options);
 int run_json_lines(const AskOptions& options);
-
-class Answering {
- public:
-  /// Throws Error when the model cannot be asked questions and --raw was not given; `any_prompt`:
-  /// requests bring prompts of their own.
-  explicit Answering(const AskOptions& options, bool any_prompt = false);
-
-  const AskOptions& options() const { return options_; }
-  Engine& engine() { return engine_; }
-  const std::string& model_name() const { return model_.name; }
-  std::int64_t max_sequences() const { return max_sequences_; }
-
-  /// A question after these turns, or with --raw a text.
-  GenerateRequest request(std::string_view text, const GenerateOptions& options,
-                          std::span<const Prompts::Turn> turns = {}) const;
-  /// Answers and prints the answers while they are written, one after the other. After Ctrl-C the
-  /// last one is FinishReason::kInterrupted, and those after it are missing.
-  std::vector<Answer> stream(const GenerateRequest& request);
-  /// "Response 1: " with --numbered, else nothing.
-  std::string numbering(std::size_t answer) const {
-    return options_.numbered ? "Response " + std::to_string(answer + 1) + ": " : "";
-  }
-  /// The lines of --stats; with the first answer also a line about the start.
-  void print_stats(const Answer& answer, std::uint64_t seed);
-
- private:
-  const AskOptions& options_;
-  double program_seconds_;  // processor time before the model was looked for
-  FoundModel model_;
-  std::int64_t max_sequences_;
-  Engine engine_;
-  bool start_printed_ = false;
-};
 
 }  // namespace aira

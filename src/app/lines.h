@@ -1,48 +1,19 @@
-// What all commands that read lines share: a reader of lines, and a loop over them. The calling
-// thread reads lines and submits them, a second one prints the answers in the same order, each as
-// soon as it is complete.
+// What all commands that read lines share: a loop over them. The calling thread reads lines and
+// submits them, a second one prints the answers in the same order, each as soon as it is complete.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <string>
 
 #include "aira/engine.h"
 #include "app/command_line.h"
+#include "app/line_reader.h"
 #include "app/output.h"
 #include "base/json.h"
-#include "base/mapped_file.h"
 
 namespace aira {
-
-/// Lines of a file or of stdin as they arrive, ended by LF or CRLF; the last one may lack its end.
-class LineReader {
- public:
-  /// Reads the file `path`; nothing and "-" are stdin. Throws Error when it cannot be opened.
-  explicit LineReader(const std::optional<std::string>& path = {});
-
-  /// The next line without its end; nothing at the end of the input and when interrupted. Throws
-  /// Error when reading fails or a line is longer than 64 MiB.
-  std::optional<std::string> next();
-  /// How much of a file has been returned, from 0 to 1; 0 for what has no size (a pipe).
-  double fraction_read() const;
-  /// The number of the line that next() returned last, from 1.
-  std::int64_t number() const { return number_; }
-
- private:
-  bool fill();
-
-  std::string name_;  // for messages
-  Descriptor file_;
-  bool ended_ = false;
-  std::int64_t size_ = 0;     // of a regular file, else 0
-  std::int64_t read_ = 0;     // bytes read so far
-  std::string pending_;       // read, but not returned
-  std::size_t position_ = 0;  // what has been returned ends here
-  std::int64_t number_ = 0;
-};
 
 /// Waits for a line's answer and prints it, on the printing thread. Throws Error when the line
 /// fails.

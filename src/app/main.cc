@@ -28,18 +28,19 @@ int main(int argc, char** argv) {
   try {
     return aira::parse_command_line(argc, argv)();
   } catch (const aira::UsageError& error) {
-    aira::report_error(error.what());
+    aira::report_error(error);
     aira::print_aside("try 'aira-cli --help'\n");
     return aira::kUsage;
   } catch (const aira::Error& error) {
-    aira::report_error(error.what());
+    aira::report_error(error);
   } catch (const aira::WriteFailed& error) {
     if (error.code() == std::errc::broken_pipe) return aira::kDone;
-    aira::report_error("Writing to stdout failed: " + error.code().message() + ".");
+    aira::report_error(
+        aira::Error("[E001] Writing to stdout failed: {}.", {error.code().message()}));
   } catch (const std::bad_alloc&) {
-    aira::report_error("There is not enough memory.");
+    aira::report_error(aira::Error("[E002] There is not enough memory."));
   } catch (const std::exception& error) {
-    aira::report_error(std::string("Something unexpected failed: ") + error.what() + ".");
+    aira::report_error(aira::Error("[E003] Something unexpected failed: {}.", {error.what()}));
   }
   return aira::kFailed;
 }

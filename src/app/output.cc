@@ -62,7 +62,11 @@ void print_aside(std::string_view text) { write_all(STDERR_FILENO, text); }
 
 void note(std::string_view sentence) { print_aside("aira-cli: " + std::string(sentence) + "\n"); }
 
-void report_error(std::string_view sentence) { note("error: " + std::string(sentence)); }
+void report_error(const Error& error, std::string_view where, bool with_fields) {
+  const std::string id = error.id().empty() ? "" : "[" + error.id() + "] ";
+  note(message("error: ") + id + std::string(where) +
+       (with_fields ? error.with_fields() : error.what()));
+}
 
 std::string one_line(std::string_view text) {
   static constexpr std::array<std::string_view, 11> kBreaks = {

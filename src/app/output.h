@@ -29,9 +29,10 @@ void print(std::string_view text);
 /// Prints `value` on one line, also for readers that break lines where Unicode does.
 void print_json(const nlohmann::ordered_json& value);
 
-/// "aira-cli: SENTENCE" and "aira-cli: error: SENTENCE" on stderr.
+/// "aira-cli: SENTENCE" on stderr.
 void note(std::string_view sentence);
-void report_error(std::string_view sentence);
+/// "aira-cli: error: [E017] SENTENCE" on stderr, after `where` ("line 3: ").
+void report_error(const Error& error, std::string_view where = {}, bool with_fields = false);
 /// `text` alone on stderr.
 void print_aside(std::string_view text);
 

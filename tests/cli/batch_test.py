@@ -255,7 +255,7 @@ class Ends(CliTest):
 
     WAYS = ((), ("-n", "3"), ("--jsonl",), ("--jsonl", "-n", "3"), ("--num-beams", "2"))
 
-    FAILED = r"\Aaira-cli: error: Writing to stdout failed: [^\n]*\.\n\Z"
+    FAILED = r"\Aaira-cli: error: \[E001\] Writing to stdout failed: [^\n]*\.\n\Z"
 
     def feed(self, *args, count=3000, **how):
         """A program at work on the file of so many questions."""

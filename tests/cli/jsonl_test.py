@@ -166,7 +166,7 @@ class JsonLines(CliTest):
 
     def test_one_sentence_on_stderr_for_bad_lines(self):
         _, _, err = run("-m", model(), "--jsonl", stdin="x\n{}\n")
-        self.assertRegex(err, r"\Aaira-cli: error: 2 of 2 lines [^\n]*\n\Z")
+        self.assertRegex(err, r"\Aaira-cli: error: \[E004\] 2 of 2 lines [^\n]*\n\Z")
 
     def test_ctrl_c_leaves_no_half_line(self):
         process = start("-m", slow_model(), "--jsonl", "--max-new-tokens", "100000")

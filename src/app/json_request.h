@@ -1,0 +1,19 @@
+// A JSON line with a question, a prompt or token ids, and options of its own, as a request.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+
+#include "app/answering.h"
+
+namespace aira {
+
+/// The key of the prompt, and the request. Throws Error.
+std::pair<std::string, GenerateRequest> request_of(Answering& answering, const nlohmann::json& line,
+                                                   const GenerateOptions& options);
+
+/// The options of the command line with those of the line. Throws Error.
+GenerateOptions options_of(Answering& answering, const nlohmann::json& line);
+
+}  // namespace aira
