@@ -140,9 +140,8 @@ Model Model::load(const ModelFiles& files, Backend& backend, DType dtype, const 
     try {
       if (matrix != nullptr) *matrix = backend.load_matrix(tensor, dtype);
     } catch (const Error& error) {
-      throw Error(error.tag() +
-                  message("{}: tensor {}", {printable(tensor.file), quote(stored.name)}) + ": " +
-                  error.what());
+      throw Error(error.tag() + message("{}: tensor {}: {}", {printable(tensor.file),
+                                                              quote(stored.name), error.what()}));
     }
   }
   if (!own_head) model.head = model.token_embedding;

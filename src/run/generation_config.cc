@@ -163,7 +163,7 @@ GenerationConfig read_generation_config(const ModelFiles& files, const ModelConf
   try {
     options.validate();
   } catch (const UsageError& error) {
-    throw Error(error.tag() + where + ": " + error.with_fields());
+    throw Error(error.tag() + message("{}: {}", {where, error.with_fields()}));
   }
   if (!reader.ignored.empty()) {
     result.notes.push_back(

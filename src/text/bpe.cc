@@ -127,8 +127,8 @@ std::uint32_t Bpe::read_letters(const Vocabulary& vocabulary, std::string_view p
     const std::int32_t id = vocabulary.find_in_model(unknown_.token);
     if (id < 0) {
       throw Error(
-          "[E349] The text has a letter that the vocabulary lacks, as it does its \"unk_token\", "
-          "{}.",
+          "[E349] The text has a letter that the vocabulary lacks, and its \"unk_token\", {}, is "
+          "missing too.",
           {quote(unknown_.token)});
     }
     add_token(id);

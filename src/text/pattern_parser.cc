@@ -13,8 +13,8 @@
 namespace aira {
 namespace {
 
-constexpr std::size_t kMostCode = 10'000;  // steps; {n} copies what it repeats
-constexpr int kDeepest = 50;               // nested groups
+constexpr std::int32_t kMostCode = 10'000;  // steps; {n} copies what it repeats
+constexpr int kDeepest = 50;                // nested groups
 constexpr int kNoLimit = 1'000'000;
 
 /// The bits of the general categories that begin with `name`, "L" or "Lu"; 0 for another name.
@@ -70,9 +70,7 @@ class PatternParser {
   }
   static std::int32_t size(const Part& part) { return static_cast<std::int32_t>(part.code.size()); }
   void append(Part& part, const Part& more) {
-    if (part.code.size() + more.code.size() > kMostCode) {
-      fail(message("it is too long"));
-    }
+    if (size(part) + size(more) > kMostCode) fail(message("it is too long"));
     part.code.insert(part.code.end(), more.code.begin(), more.code.end());
     part.may_be_empty &= more.may_be_empty;
   }
