@@ -8,6 +8,7 @@
 
 #include "aira/error.h"
 #include "app/command_line.h"
+#include "app/language.h"
 #include "app/output.h"
 
 namespace {
@@ -25,6 +26,7 @@ void occupy_standard_streams() {
 int main(int argc, char** argv) {
   occupy_standard_streams();
   std::signal(SIGPIPE, SIG_IGN);  // a closed reader is an error of write() instead
+  aira::choose_language();
   try {
     return aira::parse_command_line(argc, argv)();
   } catch (const aira::UsageError& error) {

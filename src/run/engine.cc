@@ -122,7 +122,7 @@ void Engine::Impl::write_cache() {
   const std::string problem = cache.keep(
       model, [this] { return Clock::now().time_since_epoch().count() < cache_deadline; });
   if (!problem.empty() && options.notice && cache_deadline != 0) {
-    options.notice("Converted weights were not kept in " + cache.path() + ": " + problem + ".");
+    options.notice(message("Converted weights were not kept in {}: {}.", {cache.path(), problem}));
   }
 }
 
@@ -170,7 +170,7 @@ void Engine::Impl::run() {
     try {
       scheduler.step();
     } catch (const std::exception& problem) {  // no memory for the bookkeeping, say
-      scheduler.fail_all(Error(std::string("The engine failed: ") + problem.what() + "."));
+      scheduler.fail_all(Error("[E033] The engine failed: {}.", {problem.what()}));
     }
   }
 }

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <variant>
 
+#include "aira/error.h"
 #include "aira/generate.h"
 
 namespace aira {
@@ -29,13 +30,13 @@ struct Member {
 
 /// Legal values. Numbers lie between `from` and `to`, inclusive.
 struct OptionRange {
-  const char* words;  // for "... must be WORDS"
+  const char* words;  // for "... must be WORDS", to_translate()
   double from = 0;
   double to = 0;
 };
 
-inline constexpr const char* kSamplingGroup = "Sampling";
-inline constexpr const char* kBeamGroup = "Beam search";
+inline constexpr const char* kSamplingGroup = to_translate("Sampling");
+inline constexpr const char* kBeamGroup = to_translate("Beam search");
 
 struct RequestOption {
   const char* name;        // of the JSON field; the flag is --name-with-hyphens
@@ -49,8 +50,8 @@ struct RequestOption {
       member;
   const char* placeholder;  // of the value in --help; empty for a switch
   OptionRange range;
-  const char* group;  // heading in --help
-  const char* help;
+  const char* group;      // heading in --help, to_translate()
+  const char* help;       // to_translate()
   bool opposite = false;  // a switch that turns its member off
 
   /// "--top-k"
