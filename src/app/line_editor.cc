@@ -101,7 +101,7 @@ LineEditor::~LineEditor() {
 
 std::optional<std::string> LineEditor::read() {
   std::optional<std::string> line = shown == nullptr ? plain_.next() : edited();
-  if (!line && interrupted()) line = "";
+  if (!line && interrupted() && !terminated()) line = "";
   clear_interrupt();
   return line;
 }

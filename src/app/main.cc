@@ -8,6 +8,7 @@
 
 #include "aira/error.h"
 #include "app/command_line.h"
+#include "app/interrupt.h"
 #include "app/language.h"
 #include "app/output.h"
 
@@ -21,12 +22,8 @@ void occupy_standard_streams() {
   }
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  occupy_standard_streams();
-  std::signal(SIGPIPE, SIG_IGN);  // a closed reader is an error of write() instead
-  aira::choose_language();
+/// The exit code.
+int run(int argc, char** argv) {
   try {
     return aira::parse_command_line(argc, argv)();
   } catch (const aira::UsageError& error) {
@@ -45,4 +42,15 @@ int main(int argc, char** argv) {
     aira::report_error(aira::Error("[E003] Something unexpected failed: {}.", {error.what()}));
   }
   return aira::kFailed;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  occupy_standard_streams();
+  std::signal(SIGPIPE, SIG_IGN);  // a closed reader is an error of write() instead
+  aira::choose_language();
+  const int code = run(argc, argv);
+  aira::end_by_signal();
+  return code;
 }
