@@ -25,6 +25,7 @@ void occupy_standard_streams() {
 int main(int argc, char** argv) {
   occupy_standard_streams();
   std::signal(SIGPIPE, SIG_IGN);  // a closed reader is an error of write() instead
+  std::signal(SIGXFSZ, SIG_IGN);  // and so is ulimit -f
   try {
     return aira::parse_command_line(argc, argv)();
   } catch (const aira::UsageError& error) {
