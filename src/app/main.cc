@@ -49,6 +49,7 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
   occupy_standard_streams();
   std::signal(SIGPIPE, SIG_IGN);  // a closed reader is an error of write() instead
+  std::signal(SIGXFSZ, SIG_IGN);  // and so is ulimit -f
   aira::choose_language();
   const int code = run(argc, argv);
   aira::end_by_signal();

@@ -5,6 +5,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 #include <span>
+#include <string>
 #include <string_view>
 #include <variant>
 
@@ -70,6 +71,9 @@ std::span<const RequestOption> request_options();
 const RequestOption* find_request_option(std::string_view name);
 /// The same, but throws UsageError when there is none.
 const RequestOption& request_option(std::string_view name);
+/// The name of the option that someone means who writes `name`, as other programs call it ("temp")
+/// or mistyped; empty when it is like none.
+std::string similar_option(std::string_view name);
 /// Whether it plays a part only where a token is drawn: temperature and what follows it.
 bool shapes_a_draw(const RequestOption& option);
 
