@@ -108,8 +108,9 @@ std::string unescaped(std::string_view typed) {
 /// The chat has no question and no lines.
 Action set_up(CLI::App& app, bool chat) {
   const auto options = std::make_shared<AskOptions>();
-  // One seed for the whole run, short enough to be typed again; --seed overrides it.
-  const std::array<std::string, 1> seed = {std::to_string(std::random_device()())};
+  // Short enough to be typed again; --seed overrides it.
+  options->drawn_seed = std::random_device()();
+  const std::array<std::string, 1> seed = {std::to_string(options->drawn_seed)};
   options->request.set_words(request_option("seed"), seed);
   add_model_options(app, *options, true);
   if (!chat) {
@@ -131,6 +132,7 @@ Action set_up(CLI::App& app, bool chat) {
   app.add_flag("--numbered", options->numbered, message("\"Response 1: \" before each answer"));
   add_batch(app, *options);
   app.option_defaults()->group(message("Output"));
+  app.add_flag("--no-stream", options->no_stream, message("Print an answer only when it is whole"));
   app.add_flag("--stats", options->stats,
                message("Tokens, speed, memory and seed of each answer on stderr"));
   add_quiet(app, *options);
