@@ -85,7 +85,7 @@ class Chat {
     RequestChanges changed = request_;
     changed.set_words(request_option(name), std::array{std::string(value)});
     // Refuses what does not go together.
-    if (changed.over(answering_.engine().defaults()).logprobs >= 0) {
+    if (changed.over(answering_.defaults()).logprobs >= 0) {
       throw Error("logprobs are printed with --jsonl alone; the chat has no place for them.");
     }
     request_ = std::move(changed);
@@ -120,7 +120,7 @@ class Chat {
   }
 
   void ask(const std::string& question) {
-    const std::vector<Answer> answers = answering_.stream(request(question));
+    const std::vector<Answer> answers = answering_.stream(request(question), question);
     if (answers.front().finish != FinishReason::kInterrupted && options_.history) {
       turns_.emplace_back(question, answer_text(answers.front()));
     }
@@ -134,7 +134,7 @@ class Chat {
     return before == std::string::npos ? answer.text : said.substr(0, before) + answer.text;
   }
 
-  GenerateOptions in_use() { return request_.over(answering_.engine().defaults()); }
+  GenerateOptions in_use() { return request_.over(answering_.defaults()); }
 
   const AskOptions& options_;
   Answering answering_;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "aira/error.h"
+#include "app/config_file.h"
 #include "app/output.h"
 #include "base/printable.h"
 
@@ -161,6 +162,7 @@ Action parse_command_line(int argc, const char* const* argv) {
   std::vector<const char*> words(argv, argv + argc);
   const Command& command = take_command(words);
   auto [app, action] = set_up(command);
+  add_configured_words(*app, words);
   try {
     parse_words(*app, words);
   } catch (const CLI::CallForHelp&) {
