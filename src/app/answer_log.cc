@@ -51,8 +51,7 @@ void AnswerLog::add(const ordered_json& record) {
 }
 
 void add_log(CLI::App& app, std::optional<std::string>& file) {
-  add_text(app, "--log", file, "FILE",
-           message("Append questions, answers and seeds to FILE as JSON lines").c_str());
+  add_text(app, "--log", file, "FILE", message("Append each question and answer to FILE").c_str());
 }
 
 int AnswerLog::finish(int code) const {

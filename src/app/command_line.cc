@@ -260,8 +260,9 @@ std::string options_page() {
 
 This page is what `aira-cli help options` prints. Each option can be given on the command line, as a
 field of a JSON line and to the chat's `/params`. What a JSON line says goes before the command line,
-that before the model's `generation_config.json`, and that before the defaults below or those of
-transformers ([generation.md](generation.md)).
+that before the config file ([batches.md](batches.md#defaults-in-a-file)) and the model's
+`generation_config.json`, and these before the defaults below or those of transformers
+([generation.md](generation.md)).
 
 | option | JSON field | must be | default | meaning |
 |---|---|---|---|---|

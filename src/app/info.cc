@@ -50,14 +50,20 @@ const char* origin_of_model(const CommonOptions& options) {
   return config().model || config().adapter ? "config file" : "default";
 }
 
-const char* origin_of_dtype(const CommonOptions& options) {
-  const std::vector<std::string>& words = config().words;
-  const std::string word = std::string("--dtype=") + name_of(options.dtype);
-  if (std::find(words.begin(), words.end(), word) != words.end()) return "config file";
-  return options.dtype == CommonOptions().dtype ? "default" : "--dtype";
+/// Where the first of `flags` that was given comes from. `app` has parsed.
+std::string origin_of(const CLI::App& app, std::initializer_list<const char*> flags) {
+  for (const std::string flag : flags) {
+    const std::vector<std::string>& words = config().words;
+    const auto ours = std::count_if(words.begin(), words.end(), [&](const std::string& word) {
+      return word.starts_with(flag + "=");
+    });
+    if (std::ssize(app.get_option(flag)->results()) > ours) return flag;
+    if (ours > 0) return "config file";
+  }
+  return "default";
 }
 
-ordered_json describe(const CommonOptions& options) {
+ordered_json describe(const CommonOptions& options, const ordered_json& from) {
   const ModelOnBackend model(options);
   const auto& [found, pool, backend] = model;
   const ModelConfig model_config = read_model_config(found.files);
@@ -74,7 +80,8 @@ ordered_json describe(const CommonOptions& options) {
                        {"runs_as", name_of(options.dtype)},
                        {"backend", backend->description()}};
   if (!config().path.empty()) info["config_file"] = config().path;
-  info["from"] = {{"name", origin_of_model(options)}, {"runs_as", origin_of_dtype(options)}};
+  info["from"] = {{"name", origin_of_model(options)}};
+  info["from"].update(from);
   const WeightCache weights(cache_folder(), found.files, *backend, options.dtype);
   if (!weights.path().empty()) {
     std::error_code missing;
@@ -146,8 +153,13 @@ Action set_up_info(CLI::App& app) {
   add_model_options(app, *options, true);
   app.add_flag("--json", options->json, "Print one JSON object")->group("Output");
   add_quiet(app, *options);
-  return [options] {
-    const ordered_json info = describe(*options);
+  const auto from = std::make_shared<ordered_json>();
+  app.final_callback([&app, from] {
+    *from = {{"runs_as", origin_of(app, {"--dtype"})},
+             {"backend", origin_of(app, {"--device", "--threads"})}};
+  });
+  return [options, from] {
+    const ordered_json info = describe(*options, *from);
     options->json ? print_json(info) : print(table_of(info, info["from"]));
     return kDone;
   };

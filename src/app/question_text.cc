@@ -59,11 +59,11 @@ void put_text(std::string& question, const std::string& text) {
 void add_text_options(CLI::App& app, AskOptions& options) {
   app.option_defaults()->group("Input");
   app.add_flag("--stdin", options.with_stdin,
-               message("Put the text of stdin after the question, or in the place of {0}", {"{}"}));
+               message("Add the text of stdin (at {0}, else at the end)", {"{}"}));
   app.add_flag("--whole", options.whole, message("All of stdin or FILE is one question"));
   app.add_flag_callback(
       "-0,--null", [&options] { options.line_end = '\0'; },
-      message("Questions end with a NUL and may have several lines"));
+      message("Questions end with a NUL, not a line break"));
 }
 
 void check_text_options(AskOptions& options) {

@@ -78,6 +78,7 @@ class ConfigFile(CliTest):
         self.assertIn("3 threads", info["backend"])
         info = self.info("--dtype", "f32", "-t", "1", env=env)
         self.assertEqual((info["runs_as"], info["from"]["runs_as"]), ("f32", "--dtype"))
+        self.assertEqual(info["from"]["backend"], "config file")  # --device
         self.assertIn("1 thread", info["backend"])
         self.assertTrue(self.succeed("um", env=env))
         self.assertEqual(self.succeed("tokenize", stdin="a", env=env), b"97\n")
