@@ -52,9 +52,12 @@ int run_tokenize(const TokenizeOptions& options) {
   };
   const auto convert_json = [&](const json& line, ordered_json& result) -> PrintAnswer {
     const char* key = options.decode ? "ids" : "text";
-    if (keys_of(line, {key}).empty()) {
-      throw Error(options.decode ? R"(A line needs "ids", a list of token ids.)"
-                                 : R"(A line needs "text".)");
+    const Keys keys = {"ids", "text"};
+    const ordered_json others = other_fields(line, keys);
+    if (keys_of(line, keys) != Keys{key}) {
+      throw Error(options.decode
+                      ? "[E105] A line needs \"ids\", a list of token ids, and no \"text\"."
+                      : "[E106] A line needs \"text\" and no \"ids\".");
     }
     const JsonObject object(line, "The line");
     if (options.decode) {
@@ -62,6 +65,7 @@ int run_tokenize(const TokenizeOptions& options) {
     } else {
       result["ids"] = encode(*object.text(key));
     }
+    result.update(others);
     return [] {};
   };
   return options.json ? loop.run_json(found.name, nullptr, 1, convert_json)
