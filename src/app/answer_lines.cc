@@ -53,9 +53,10 @@ ordered_json to_json(const Answer& answer, bool choices) {
 int run_pipe(const AskOptions& options) {
   LineLoop loop(options);
   Answering answering(options);
+  loop.open_output(answering.model());
   const GenerateOptions request = options.request.over(answering.engine().defaults());
   const auto use = [&](std::size_t number, const Answer& answer) {
-    loop.print_line(answering.numbering(number) + one_line(answer.text));
+    loop.print_line(answering.numbering(number) + answer.text);
   };
   const auto begin = [&](const std::string& line) -> PrintAnswer {
     if (line.empty()) return [] {};
@@ -67,6 +68,7 @@ int run_pipe(const AskOptions& options) {
 int run_json_lines(const AskOptions& options) {
   LineLoop loop(options);
   Answering answering(options, true);
+  loop.open_output(answering.model());
   const auto begin = [&](const json& line, ordered_json& result) {
     auto [key, request] = request_of(answering, line, options_of(answering, line));
     result[key] = line[key];
@@ -91,7 +93,7 @@ int run_json_lines(const AskOptions& options) {
     return
         [prompt, answer = submit(answering, loop, std::move(request), use)] { prompt(), answer(); };
   };
-  return loop.run_json(answering.model_name(), &answering.engine(), answering.max_sequences(),
+  return loop.run_json(answering.model().name, &answering.engine(), answering.max_sequences(),
                        begin);
 }
 

@@ -19,7 +19,7 @@ class Answering {
 
   const AskOptions& options() const { return options_; }
   Engine& engine() { return engine_; }
-  const std::string& model_name() const { return model_.name; }
+  const FoundModel& model() const { return model_; }
   std::int64_t max_sequences() const { return max_sequences_; }
 
   /// A question after these turns, or with --raw a text.

@@ -104,6 +104,7 @@ Action set_up(CLI::App& app, bool chat) {
     add_text(app, "QUESTION", options->question, "", "");
     add_file(app, *options, "One question per line; - is stdin");
     app.add_flag("--jsonl", options->json, "JSON lines in and out");
+    add_csv(app, *options);
   }
   add_request_options(app, options->request);
   app.option_defaults()->group("Asking");
@@ -117,6 +118,7 @@ Action set_up(CLI::App& app, bool chat) {
   app.add_flag("--history", options->history, "Chat: keep earlier turns in the prompt");
   app.add_flag("--numbered", options->numbered, "\"Response 1: \" before each answer");
   add_batch(app, *options);
+  if (!chat) add_run_options(app, *options, "ask");
   app.option_defaults()->group("Output");
   app.add_flag("--stats", options->stats,
                "Tokens, speed, memory and seed of each answer on stderr");
@@ -125,8 +127,12 @@ Action set_up(CLI::App& app, bool chat) {
     return chat ||
            (!options->question && !options->file && !options->json && ::isatty(STDIN_FILENO) == 1);
   };
-  app.final_callback([options, chats] { check(*options, chats()); });
+  app.final_callback([options, chats] {
+    check(*options, chats());
+    check_run(*options, !chats() && !options->question);
+  });
   return [options, chats] {
+    use_former_seed(*options);
     if (options->question) return run_one_shot(*options);
     if (options->json) return run_json_lines(*options);
     return chats() ? run_chat(*options) : run_pipe(*options);

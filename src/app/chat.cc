@@ -42,7 +42,7 @@ class Chat {
   void run() {
     catch_interrupts();
     if (!options_.quiet && ::isatty(STDERR_FILENO) == 1) {
-      note(printable(answering_.model_name()) + "; /help lists the commands, Ctrl-D leaves.");
+      note(printable(answering_.model().name) + "; /help lists the commands, Ctrl-D leaves.");
     }
     if (options_.history && !options_.form && !options_.quiet &&
         answering_.engine().prompts().has_markers()) {

@@ -65,7 +65,8 @@ std::optional<std::string> LineReader::next() {
   if (end == std::string::npos && position_ == pending_.size()) return std::nullopt;
   std::string line = pending_.substr(position_, end - position_);
   position_ = end == std::string::npos ? pending_.size() : end + 1;
-  if (line.ends_with('\r')) line.pop_back();
+  crlf_ = line.ends_with('\r');
+  if (crlf_) line.pop_back();
   ++number_;
   return line;
 }
