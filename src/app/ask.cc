@@ -20,13 +20,15 @@ constexpr const char* kExamples = R"(Examples:
   aira-cli --temperature 0.7 --seed 1 --stats "Escreva um poema sobre o mar."
   aira-cli < perguntas.txt > respostas.txt
   aira-cli --jsonl --num-beams 4 -n 2 < perguntas.jsonl > respostas.jsonl
+  aira-cli -f perguntas.txt -o respostas.txt           (stopped? the same with --resume goes on)
+  aira-cli --csv pergunta < turma.csv > respostas.csv
   aira-cli --raw -m ./gpt2 "Era uma vez"
   aira-cli --template 'Pergunta: {question}\nResposta:' -m ./gpt2 "Quem escreveu Os Lusíadas?"
 
 The model is -m, else $AIRA_MODEL, else Aira-2-portuguese-124M if it is in the Hugging Face cache,
 else a small built-in one. Converted weights are kept in ~/.cache/aira, or in the folder
 $AIRA_CACHE; AIRA_CACHE=off keeps nothing. Defaults shown above are overridden by the model's
-generation_config.json. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.)";
+generation_config.json. Exit codes: 0 done, 1 failed, 2 wrong usage; after Ctrl-C a shell sees 130.)";
 
 std::string usage() {
   std::string text = R"(aira-cli [options] [QUESTION]     answer one question

@@ -147,7 +147,10 @@ std::optional<RunEntry> RunReader::next(std::string& text) {
     const ssize_t more = ::pread(file_->get(), text.data() + got, text.size() - got,
                                  file_end_ + static_cast<std::int64_t>(got));
     if (more == 0) return std::nullopt;  // a power cut
-    if (more < 0 && errno != EINTR) throw failure("Reading " + quote(path_, 4096));
+    if (more < 0 && errno != EINTR) {
+      throw Error("[E169] Reading {} failed: {}.",
+                  {quote(path_, 4096), std::generic_category().message(errno)});
+    }
     if (more > 0) got += static_cast<std::size_t>(more);
   }
   if (digest(text) != entry->output) {

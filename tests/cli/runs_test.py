@@ -101,6 +101,21 @@ class Resume(CliTest):
                 self.assertEqual(killed_often(args, path, 6, 0.4), 1)
                 self.assertTrue(both(path) == expected)
 
+    def test_ten_thousand_questions_killed_fifty_times_slow(self):
+        questions = write(scratch("many"), "".join(f"Quanto é {i} vezes 3?\n" for i in range(10_000)))
+        args = ("-q", "--seed", "7", "--max-new-tokens", "8", "-f", questions)
+        whole, path = scratch("undisturbed"), scratch("killed")
+        begun = time.monotonic()
+        self.succeed(*args, "-o", whole)
+        # So that the kills fall all over the run.
+        self.assertEqual(killed_often(args, path, 50, (time.monotonic() - begun) / 25 + 0.1), 0)
+        self.assertTrue(both(path) == both(whole))
+        parts = [scratch(f"third{i}") for i in (1, 2, 3)]
+        for i, part in enumerate(parts, 1):
+            self.succeed(*args, "--shard", f"{i}/3", "-o", part)
+        self.succeed("merge", "-o", scratch("thirds"), *parts)
+        self.assertTrue(both(scratch("thirds")) == both(whole))
+
     def test_cut_anywhere_it_goes_on(self):
         questions = questions_of(30, JSONL)
         expected = undisturbed(questions, *JSONL)
@@ -273,7 +288,8 @@ class Refused(CliTest):
     def test_wrong_usage(self):
         for args in (("--resume",), ("-o", ""), ("-o", "-"), ("-o", "x", "Olá"),
                      ("--shard", "0/3"), ("--shard", "4/3"), ("--shard", "3"),
-                     ("-o", "x", "--retry-failed"), ("--max-errors", "-1"), ("--progress", "no"), ("--csv", "a", "--jsonl")):
+                     ("-o", "x", "--retry-failed"), ("--max-errors", "-1"), ("--progress", "no"),
+                     ("--csv", "a", "--jsonl")):
             self.fail_with(2, "-m", model(), *args)
         self.fail_with(2, "score", "--perplexity", "-o", "x", "-m", model())
 
