@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "aira/error.h"
+#include "base/thread_pool.h"
 
 namespace aira {
 namespace {
@@ -108,14 +109,13 @@ bool wait_readable(int fd, void (*redraw)()) {
 }
 
 OnInterrupt::OnInterrupt(std::function<void()> act) : end_(new_event()) {
-  thread_ = std::thread([this, act = std::move(act)] {
+  thread_ = new_thread([this, act = std::move(act)] {
     if (!wait_readable(end_.get())) act();
   });
 }
 
 OnInterrupt::~OnInterrupt() {
-  set(end_.get());
-  thread_.join();
+  set(end_.get());  // and the thread is waited for
 }
 
 }  // namespace aira

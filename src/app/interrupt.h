@@ -30,12 +30,13 @@ bool wait_readable(int fd, void (*redraw)() = nullptr);
 /// While this lives, the first interrupt() also calls `act`, on a thread of its own.
 class OnInterrupt {
  public:
+  /// Throws Error when the system has no thread to give.
   explicit OnInterrupt(std::function<void()> act);
   ~OnInterrupt();
 
  private:
   Descriptor end_;  // an eventfd
-  std::thread thread_;
+  std::jthread thread_;
 };
 
 }  // namespace aira

@@ -11,6 +11,7 @@
 #include "app/model_lookup.h"
 #include "base/digest.h"
 #include "base/printable.h"
+#include "base/thread_pool.h"
 
 namespace aira {
 namespace {
@@ -106,7 +107,10 @@ void LineLoop::close_record(RunEntry entry, double fraction) {
 void LineLoop::pass(Engine* engine, std::int64_t sequences, const Begin& begin, bool again) {
   LineQueue queue(kWindowPerSequence * static_cast<std::size_t>(sequences));
   std::exception_ptr reading_failed, printing_failed;
-  std::thread printer([&] {
+  const OnInterrupt cancels([engine] {
+    if (engine != nullptr) engine->cancel_all();
+  });
+  std::jthread printer = new_thread([&] {
     try {
       while (const PrintAnswer line = interrupted() ? nullptr : queue.pop()) line();
     } catch (...) {
@@ -114,9 +118,6 @@ void LineLoop::pass(Engine* engine, std::int64_t sequences, const Begin& begin, 
       interrupt();
     }
     queue.close();
-  });
-  const OnInterrupt cancels([engine] {
-    if (engine != nullptr) engine->cancel_all();
   });
   const auto push = [&](RunEntry entry, PrintAnswer answer) {
     PrintAnswer whole = [this, entry, answer = std::move(answer), read = lines_.fraction_read()] {
@@ -232,7 +233,7 @@ int LineLoop::run(Engine* engine, std::int64_t sequences, std::int64_t answers,
       const auto missing = static_cast<std::size_t>(answers - printed_);
       if (!table_) return write(std::string(missing, '\n'));
       answers_.resize(answers_.size() + missing);
-      answers_.push_back(problem ? sentence_of(*problem) : "");
+      answers_.push_back(problem ? problem->tag() + problem->what() : "");
       write(table_->with(row, answers_));
     };
   };

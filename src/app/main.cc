@@ -9,6 +9,7 @@
 #include "aira/error.h"
 #include "app/command_line.h"
 #include "app/interrupt.h"
+#include "app/language.h"
 #include "app/output.h"
 #include "base/printable.h"
 
@@ -53,6 +54,8 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
   occupy_standard_streams();
   std::signal(SIGPIPE, SIG_IGN);  // a closed reader is an error of write() instead
+  std::signal(SIGXFSZ, SIG_IGN);  // and so is ulimit -f
+  aira::choose_language();
   const int code = run(argc, argv);
   aira::end_by_signal();
   return code;

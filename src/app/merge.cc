@@ -105,13 +105,13 @@ int run_merge(const MergeOptions& options) {
 
 Action set_up_merge(CLI::App& app) {
   const auto options = std::make_shared<MergeOptions>();
-  app.description("aira-cli merge -o FILE PARTS...   " +
-                  message("Join the parts that --shard has made"));
+  app.description(
+      message("aira-cli merge -o FILE PARTS...   Join the parts that --shard has made"));
   app.footer(message("Examples:") + R"(
   aira-cli -f perguntas.txt --seed 1 --shard 1/2 -o parte1.txt
   aira-cli -f perguntas.txt --seed 1 --shard 2/2 -o parte2.txt
   aira-cli merge -o respostas.txt parte1.txt parte2.txt)");
-  app.option_defaults()->group("Output");
+  app.option_defaults()->group(message("Output"));
   add_text(app, "-o,--output", options->output, "FILE", message("Write to FILE").c_str());
   app.add_option("PARTS", options->files)->take_all();
   app.final_callback([options] {

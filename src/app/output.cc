@@ -55,13 +55,9 @@ void print_aside(std::string_view text) { write_all(STDERR_FILENO, text); }
 
 void note(std::string_view sentence) { print_aside("aira-cli: " + std::string(sentence) + "\n"); }
 
-std::string sentence_of(const Error& error, std::string_view where, bool with_fields) {
-  const std::string id = error.id().empty() ? "" : "[" + error.id() + "] ";
-  return id + std::string(where) + (with_fields ? error.with_fields() : error.what());
-}
-
 void report_error(const Error& error, std::string_view where, bool with_fields) {
-  note(message("error: ") + sentence_of(error, where, with_fields));
+  note(message("error: ") + error.tag() + std::string(where) +
+       (with_fields ? error.with_fields() : error.what()));
 }
 
 std::string one_line(std::string_view text) {

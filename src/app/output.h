@@ -39,8 +39,6 @@ void print_json(const nlohmann::ordered_json& value);
 
 /// "aira-cli: SENTENCE" on stderr.
 void note(std::string_view sentence);
-/// "[E017] SENTENCE"
-std::string sentence_of(const Error& error, std::string_view where = {}, bool with_fields = false);
 /// "aira-cli: error: [E017] SENTENCE" on stderr, after `where` ("line 3: ").
 void report_error(const Error& error, std::string_view where = {}, bool with_fields = false);
 /// `text` alone on stderr.

@@ -73,7 +73,7 @@ bool read_shard(const std::string& text, RunOptions& run) {
 
 void add_run_options(CLI::App& app, CommonOptions& options, const char* command) {
   RunOptions& run = options.run;
-  app.option_defaults()->group("Long runs");
+  app.option_defaults()->group(message("Long runs"));
   app.add_option_function<std::string>(
          "-o,--output",
          [&run, &app, command](const std::string& name) {
@@ -87,17 +87,17 @@ void add_run_options(CLI::App& app, CommonOptions& options, const char* command)
   app.add_flag("--retry-failed", run.retry_failed,
                message("With --resume: ask failed lines again"));
   add_value(app, "--shard", "I/N", message("Every Nth line from line I on").c_str(),
-            "a part and the number of parts, as 1/3",
+            message("a part and the number of parts, as 1/3"),
             [&run](const std::string& text) { return read_shard(text, run); });
   add_value(app, "--max-errors", "N", message("Stop after more than N failed lines").c_str(),
-            "a whole number of at least 0", [&run](const std::string& text) {
+            message("a whole number of at least 0"), [&run](const std::string& text) {
               std::int64_t most = 0;
               if (!read_word(text, most) || most < 0) return false;
               run.max_errors = most;
               return true;
             });
   add_value(app, "--progress", "HOW", message("auto, or json for programs, on stderr").c_str(),
-            "auto or json", [&run](const std::string& text) {
+            message("auto or json"), [&run](const std::string& text) {
               run.json_progress = text == "json";
               return run.json_progress || text == "auto";
             });
