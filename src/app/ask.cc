@@ -24,6 +24,8 @@ constexpr const char* kExamples = R"(
   aira-cli --temperature 0.7 --seed 1 --stats "O que é fotossíntese?"
   aira-cli < perguntas.txt > respostas.txt
   aira-cli --jsonl --num-beams 4 -n 2 < perguntas.jsonl > respostas.jsonl
+  aira-cli -f perguntas.txt -o respostas.txt
+  aira-cli --csv pergunta < turma.csv > respostas.csv
   aira-cli --raw "A capital da França é"
   aira-cli --template 'Pergunta: {}\nResposta:' -m ./gpt2 "Quem foi Pessoa?"
 
@@ -128,6 +130,7 @@ Action set_up(CLI::App& app, bool chat) {
     add_text(app, "QUESTION", options->question, "", "");
     add_file(app, *options, message("One question per line; - is stdin").c_str());
     app.add_flag("--jsonl", options->json, message("JSON lines in and out"));
+    add_csv(app, *options);
   }
   if (!chat) add_text_options(app, *options);
   add_request_options(app, options->request);
@@ -143,6 +146,7 @@ Action set_up(CLI::App& app, bool chat) {
   app.add_flag("--history", options->history, message("Chat: keep earlier turns in the prompt"));
   app.add_flag("--numbered", options->numbered, message("\"Response 1: \" before each answer"));
   add_batch(app, *options);
+  if (!chat) add_run_options(app, *options, "ask");
   app.option_defaults()->group(message("Output"));
   app.add_flag("--no-stream", options->no_stream, message("Print an answer only when it is whole"));
   app.add_flag("--stats", options->stats,
@@ -156,12 +160,15 @@ Action set_up(CLI::App& app, bool chat) {
   app.final_callback([options, chats] {
     check_text_options(*options);
     check(*options, chats());
+    check_run(*options, !chats() && !options->question && !options->whole);
   });
   return [options, chats] {
     if (options->log_file) options->log = std::make_shared<AnswerLog>(*options->log_file);
     complete_question(*options);
-    if (options->request.over({}).seed == options->drawn_seed)
+    if (options->request.over({}).seed == options->drawn_seed) {
       use_configured_seed(options->request);
+    }
+    use_former_seed(*options);
     const int code = options->question ? run_one_shot(*options)
                      : options->json   ? run_json_lines(*options)
                      : chats()         ? run_chat(*options)

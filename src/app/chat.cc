@@ -30,7 +30,7 @@ void Chat::run() {
   catch_interrupts();
   if (!options_.quiet && ::isatty(STDERR_FILENO) == 1) {
     note(message("{}; /help lists the commands, Ctrl-D leaves.",
-                 {printable(answering_.model_name())}));
+                 {printable(answering_.model().name)}));
   }
   if (history_) keep_history(true);
   while (const std::optional<std::string> line = leaving_ ? std::nullopt : editor_.read()) {

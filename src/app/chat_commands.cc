@@ -226,7 +226,7 @@ void Chat::save(const std::string& typed) {
     throw Error("[E216] {} is there already, and not from this chat; choose another name.",
                 {quote(path, 4096)});
   }
-  save_dialogue({answering_.model_name(), history_, request_, turns_}, path, fixed_seed());
+  save_dialogue({answering_.model().name, history_, request_, turns_}, path, fixed_seed());
   own_file_ = path;
   say(message("saved in {}: turns {}\n", {quote(path, 4096), std::to_string(turns_.size())}));
 }

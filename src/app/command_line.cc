@@ -25,6 +25,7 @@ constexpr auto kCommands = std::to_array<Command>({
     {"score", "Compute the log-likelihood of given texts", set_up_score},
     {"info", "Describe the model and where it was found", set_up_info},
     {"bench", "Measure speed", set_up_bench},
+    {"merge", "Join the parts that --shard has made", set_up_merge},
     {"help", "Print the help of a command, or a table of the request options", set_up_help},
     {"version", "Print the version", set_up_version},
 });

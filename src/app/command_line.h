@@ -9,6 +9,7 @@
 #include <string>
 
 #include "aira/device.h"
+#include "app/run_options.h"
 #include "run/option_values.h"
 #include "run/request_options.h"
 
@@ -40,6 +41,7 @@ Action set_up_tokenize(CLI::App& app);
 Action set_up_score(CLI::App& app);
 Action set_up_info(CLI::App& app);
 Action set_up_bench(CLI::App& app);
+Action set_up_merge(CLI::App& app);
 Action set_up_help(CLI::App& app);
 Action set_up_version(CLI::App& app);
 
@@ -69,6 +71,7 @@ struct CommonOptions {
   std::int64_t batch = 32;          // maximum number of concurrent sequences
   bool json = false;                // --json or --jsonl
   bool quiet = false;
+  RunOptions run;
 };
 
 /// -m and --adapter; for a command that computes also --device, --dtype and -t. To be called first.

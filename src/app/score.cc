@@ -148,6 +148,7 @@ int run_score(const ScoreOptions& options) {
   const FoundModel model = find_model(options);
   Engine engine(engine_options(options, model, options.batch));
   if (options.perplexity) return print_perplexity(engine, options, model.name);
+  loop.open_output(model);
   const auto begin = [&](const json& line, ordered_json& result) -> PrintAnswer {
     const bool several = line.contains("continuations");
     if (several) result["scores"] = ordered_json::array();
@@ -188,7 +189,9 @@ may be longer than the model's context: it is scored in windows.)");
   app.add_flag("--perplexity", options->perplexity,
                "The input is one text: print its perplexities per token, word and byte");
   add_batch(app, *options);
+  add_run_options(app, *options, "score");
   add_quiet(app, *options);
+  app.final_callback([options] { check_run(*options, !options->perplexity); });
   return [options] { return run_score(*options); };
 }
 
