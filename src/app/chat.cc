@@ -83,6 +83,7 @@ class Chat {
   void set(const std::string& name, std::string_view value) {
     if (value.empty()) throw Error("/params needs a name and a value.");
     RequestChanges changed = request_;
+    changed.begin(Source::kParams);
     changed.set_words(request_option(name), std::array{std::string(value)});
     // Refuses what does not go together.
     if (changed.over(answering_.engine().defaults()).logprobs >= 0) {

@@ -41,6 +41,7 @@ std::pair<std::string, GenerateRequest> request_of(Answering& answering, const j
 
 GenerateOptions options_of(Answering& answering, const json& line) {
   RequestChanges request = answering.options().request;
+  request.begin(Source::kLine);
   for (const auto& [key, value] : line.items()) {
     if (!kPromptKeys.contains(key)) request.set_field(request_option(key), value);
   }
