@@ -126,8 +126,9 @@ void RequestChanges::refuse_two_limits(std::string_view of_new, std::string_view
 }
 
 void RequestChanges::refuse_conflicts() const {
+  const bool cold = meant(kCold) != nullptr;  // all other ways of drawing make no difference then
   for (const Rule& rule : kRules) {
-    const Given* one = asked(rule.one);
+    const Given* one = cold && rule.others.data() == kDraws.data() ? nullptr : asked(rule.one);
     for (const std::string_view name : rule.others) {
       const Given* other = one == nullptr ? nullptr : asked(name);
       if (other != nullptr) throw UsageError(rule.sentence, {spelled(*one), spelled(*other)});
