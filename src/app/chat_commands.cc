@@ -192,6 +192,7 @@ void Chat::params(const std::string& setting) {
 
 void Chat::set(const RequestOption& option, const std::string& value) {
   RequestChanges changed = request_;
+  changed.begin(Source::kParams);
   changed.set_words(option, std::array{value});
   check(changed);
   request_ = std::move(changed);

@@ -139,7 +139,7 @@ void use_former_seed(AskOptions& options) {
       options.request.set_words(request_option("seed"), std::array{former->at("--seed")});
     }
   }
-  options.run.identity["--seed"] = std::to_string(options.request.over({}).seed);
+  options.run.identity["--seed"] = std::to_string(options.request.tentative().seed);
 }
 
 RunIdentity identity_of(const CommonOptions& options, const FoundModel& model) {

@@ -64,8 +64,8 @@ class Same(CliTest):
         self.all_the_same("--num-beams", "3", "-n", "2", lines=self.QUESTIONS[:300])
 
     def test_json_lines_do_not_depend_on_the_batch(self):
-        ways = ({}, {"num_return_sequences": 2}, {"num_beams": 3}, {"best_of": 3},
-                {"greedy": True, "logprobs": 2}, {"seed": 4}, {"max_new_tokens": 1},
+        ways = ({}, {"num_return_sequences": 2}, {"num_beams": 3, "temperature": 0}, {"best_of": 3},
+                {"temperature": 0, "logprobs": 2}, {"seed": 4}, {"max_new_tokens": 1},
                 {"max_new_tokens": 60, "stop": "a"}, {"temperature": -1}, {"num_beams": 99})
         lines = [json.dumps({"id": i, "question": text, **ways[i % len(ways)]})
                  for i, text in enumerate(self.QUESTIONS)]
