@@ -643,6 +643,35 @@ TEST_P(Ops, Int8StaysWithinHalfAStep) {
   }
 }
 
+TEST_P(Ops, Int8WeightsThatAreHardToScale) {
+  if (!GetParam().backend->int8) GTEST_SKIP() << "no int8 weights";
+  // The last weight of each column; the others are 1, or 0 beside a tiny one.
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  const std::vector<float> kinds = {0x1p-101F, -0x1p-99F, 3e38F, kInfinity, -kInfinity, kPoison};
+  constexpr std::int64_t kIn = 70;
+  const auto out = static_cast<std::int64_t>(kinds.size());
+  std::vector<float> w;
+  for (std::int64_t k = 0; k < kIn; ++k) {
+    for (const float kind : kinds) w.push_back(k + 1 == kIn ? kind : std::abs(kind) < 1 ? 0 : 1);
+  }
+  backend_->reserve({.rows = 1, .inputs = kIn, .outputs = out});
+  for (const bool out_major : {false, true}) {
+    const Matrix matrix =
+        backend_->load_matrix({.data = bytes(out_major ? transposed(w, out) : w),
+                               .dtype = DType::kF32,
+                               .shape = out_major ? std::vector{out, kIn} : std::vector{kIn, out},
+                               .out_major = out_major},
+                              DType::kI8);
+    const Tensor result = tensor(1, out);
+    backend_->linear(tensor(std::vector<float>(kIn, 0.5F), 1), matrix, {}, result);
+    const auto y = backend_->read(result);
+    EXPECT_EQ(y[0], 0);  // below 2^-100 nothing is left
+    EXPECT_NEAR(y[1] / kinds[1], 0.5, 0.005);
+    EXPECT_NEAR(y[2] / kinds[2], 0.5, 0.005);
+    for (std::size_t o = 3; o < kinds.size(); ++o) EXPECT_FALSE(std::isfinite(y[o])) << kinds[o];
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Every, Ops, testing::ValuesIn(targets()), [](const auto& target) {
   return target.param.backend->name + "_" + std::to_string(target.param.threads) + "_threads";
 });
