@@ -250,11 +250,14 @@ void launch_stages(const LinearJob& job, Stream stream) {
 
 template <typename Storage, int kUnits, int kStages>
 void launch_tile(const LinearJob& job, Stream stream) {
-  if (static_cast<std::int64_t>(kStages * sizeof(Stage<Storage, kUnits>)) <= most_shared()) {
-    launch_stages<Storage, kUnits, kStages>(job, stream);
-  } else {
-    launch_stages<Storage, (kUnits > 2 ? 2 : kUnits), 2>(job, stream);
+  constexpr std::int64_t kBytes = kStages * sizeof(Stage<Storage, kUnits>);
+  constexpr std::int64_t kLeastShared = 64 << 10;  // of a GPU of compute capability 7.5 or later
+  if constexpr (kBytes > kLeastShared) {
+    if (kBytes > most_shared()) {
+      return launch_stages<Storage, (kUnits > 2 ? 2 : kUnits), 2>(job, stream);
+    }
   }
+  launch_stages<Storage, kUnits, kStages>(job, stream);
 }
 
 /// Chooses the largest tile that leaves work for every multiprocessor; in int8 128 outputs would
@@ -289,11 +292,8 @@ void linear_tile(const LinearJob& job, Stream stream) {
           .stream = stream,
           .name = "inputs_block_per_rows"},
          inputs_block_per_rows, job, parts);
-  if (job.dtype == DType::kI8) {
-    launch_stored<std::uint8_t>(job, stream);
-  } else {
-    launch_stored<__half>(job, stream);
-  }
+  const bool int8 = job.dtype == DType::kI8;
+  (int8 ? launch_stored<std::uint8_t> : launch_stored<__half>)(job, stream);
 }
 
 }  // namespace aira::cuda
