@@ -42,11 +42,6 @@ void add_model_options(CLI::App& app, CommonOptions& options, bool computes) {
                                           {"int8", DType::kI8}}));
   add_count(app, "-t,--threads", options.threads, 1, 1024,
             message("CPU threads (all physical cores)"));
-  app.parse_complete_callback([&options] {
-    if (options.device == Device::kCuda && options.dtype == DType::kI8) {
-      throw UsageError("[E608] --dtype int8 runs on the CPU; use --device cpu, or --dtype f16.");
-    }
-  });
 }
 
 void add_quiet(CLI::App& app, CommonOptions& options) {

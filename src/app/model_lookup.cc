@@ -230,6 +230,6 @@ EngineOptions engine_options(const CommonOptions& options, const FoundModel& mod
 ModelOnBackend::ModelOnBackend(const CommonOptions& options)
     : found(find_model(options)),
       pool(options.threads > 0 ? options.threads : ThreadPool::usable_cores()),
-      backend(make_backend(options.device, options.dtype, pool, notice_of(options))) {}
+      backend(make_backend(options.device, pool, notice_of(options))) {}
 
 }  // namespace aira

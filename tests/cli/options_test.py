@@ -174,8 +174,7 @@ class Several(CliTest):
                 ("--stop-on-loop does not go with --num-beams 2", ("--num-beams", "2", "--stop-on-loop")),
                 ("--logprobs 1 does not go with --num-beams 2", ("--num-beams", "2", "--jsonl", "--logprobs", "1")),
                 ("--logprobs needs --jsonl", ("--logprobs", "1")),
-                ("--numbered is for lines", ("--numbered", "--jsonl")),
-                ("--dtype int8 runs on the CPU", ("--dtype", "int8", "--device", "cuda"))):
+                ("--numbered is for lines", ("--numbered", "--jsonl"))):
             with self.subTest(args=args):
                 self.assertIn(says, self.fail_with(2, "-m", model(), *args, stdin="olá\n"))
         refused(self, '"best_of": 2 does not go with "num_beams": 2', num_beams=2, best_of=2)
