@@ -114,7 +114,7 @@ void LineEditor::redraw() {
 
 std::optional<std::string> LineEditor::read() {
   std::optional<std::string> line = editor_ == nullptr ? plain_.next() : edited();
-  if (!line && interrupted()) {  // else a Ctrl-C is for the answer
+  if (!line && interrupted() && !terminated()) {  // else a Ctrl-C is for the answer
     clear_interrupt();
     line = "";
   }

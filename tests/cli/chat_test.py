@@ -126,7 +126,7 @@ class Chat(ChatTest):
         while len(terminal.raw) < 20:
             terminal._read(1)
         terminal.process.send_signal(signal.SIGINT)
-        self.assertEqual(terminal.end(), 130)
+        self.assertEqual(terminal.end(), -signal.SIGINT)
 
 
 if __name__ == "__main__":
