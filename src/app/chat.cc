@@ -30,7 +30,7 @@ void Chat::run() {
   catch_interrupts();
   if (!options_.quiet && ::isatty(STDERR_FILENO) == 1) {
     note(message("{}; /help lists the commands, Ctrl-D leaves.",
-                 {printable(answering_.model_name())}));
+                 {printable(answering_.model().name)}));
   }
   if (history_) keep_history(true);
   while (const std::optional<std::string> line = leaving_ ? std::nullopt : editor_.read()) {
@@ -50,7 +50,7 @@ void Chat::run() {
 
 /// Throws Error for what this chat cannot do.
 void Chat::check(const RequestChanges& request) {
-  const GenerateOptions options = request.over(answering_.engine().defaults());
+  const GenerateOptions options = request.over(answering_.defaults());
   if (options.logprobs >= 0) {
     throw Error("[E202] {} is for --jsonl, where it is printed; the chat has no place for it.",
                 {option("logprobs")});
@@ -91,7 +91,7 @@ void Chat::ask(const std::string& question, bool again) {
   last_question_ = question;
   const GenerateRequest asked = request(question, options, before);
   last_seed_ = options.seed;
-  const std::vector<Answer> answers = answering_.stream(asked);
+  const std::vector<Answer> answers = answering_.stream(asked, question);
   if (answers.front().finish != FinishReason::kInterrupted) {
     turns_.resize(before);
     turns_.emplace_back(question, answer_text(answers.front()));

@@ -8,6 +8,7 @@
 
 #include "aira/engine.h"
 #include "app/command_line.h"
+#include "app/hub.h"
 #include "base/thread_pool.h"
 #include "model/backend.h"
 
@@ -19,10 +20,10 @@ struct FoundModel {
   std::string found;  // how it was found: "folder", "Hugging Face cache", "built in"
 };
 
-/// The model of -m, the --adapter's base, $AIRA_MODEL, the Hugging Face cache or the built-in one,
-/// with a line on stderr for the last; with the adapter. Throws Error when there is no such model,
-/// when what is there is no model (a sentence says what it is), and when the default model is in
-/// the cache but not whole.
+/// The model of -m, the --adapter's base, $AIRA_MODEL, the config file, the Hugging Face cache or
+/// the built-in one, with a line on stderr for the last; with the adapter. Throws Error when there
+/// is no such model, when what is there is no model (a sentence says what it is), and when the
+/// default model is in the cache but not whole.
 FoundModel find_model(const CommonOptions& options);
 
 EngineOptions engine_options(const CommonOptions& options, const FoundModel& model,
@@ -37,8 +38,5 @@ struct ModelOnBackend {
   ThreadPool pool;
   std::unique_ptr<Backend> backend;
 };
-
-/// The variable's value; an empty one counts as not set.
-std::optional<std::string> environment(const char* name);
 
 }  // namespace aira

@@ -2,14 +2,10 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
-#include <fstream>
-#include <iostream>
-#include <sstream>
 #include <utility>
 
 #include "app/json_lines.h"
 #include "app/model_lookup.h"
-#include "base/printable.h"
 #include "base/utf8.h"
 #include "text/unicode.h"
 
@@ -21,6 +17,9 @@ using nlohmann::ordered_json;
 namespace {
 
 constexpr std::int64_t kMostAlternatives = 1000;
+
+const Keys kKeys = {"context",     "continuation",     "continuations", "text",
+                    "context_ids", "continuation_ids", "logprobs"};
 
 struct ScoreOptions : CommonOptions {
   bool perplexity = false;
@@ -72,8 +71,7 @@ ScoreRequest encoded_pair(const Engine& engine, std::string context, const std::
 
 /// What a line wants scored; several for "continuations".
 std::vector<ScoreRequest> score_requests(const Engine& engine, const json& line) {
-  Keys keys = keys_of(line, {"context", "continuation", "continuations", "text", "context_ids",
-                             "continuation_ids", "logprobs"});
+  Keys keys = keys_of(line, kKeys);
   keys.erase("logprobs");
   const JsonObject object(line, "The line");
   const auto context = [&] { return object.text("context").value_or(""); };
@@ -108,19 +106,6 @@ ordered_json to_json(const Score& score) {
   return {{"logprob", score.logprob}, {"is_greedy", score.is_greedy}, {"tokens", tokens_of(score)}};
 }
 
-/// The text of -f or stdin, valid UTF-8.
-std::string whole_text(const CommonOptions& options) {
-  std::ostringstream text;
-  if (options.file.value_or("-") == "-") {
-    text << std::cin.rdbuf();
-  } else {
-    std::ifstream file(*options.file, std::ios::binary);
-    if (!file) throw failure("Opening " + quote(*options.file, 4096));
-    text << file.rdbuf();
-  }
-  return valid_utf8(text.str());
-}
-
 /// The parts between white space, as lm-evaluation-harness counts words.
 std::int64_t count_words(const std::string& text) {
   std::int64_t words = 1;
@@ -135,7 +120,7 @@ std::int64_t count_words(const std::string& text) {
 
 /// The whole input is one text.
 int print_perplexity(Engine& engine, const ScoreOptions& options, const std::string& model) {
-  const std::string text = whole_text(options);
+  const std::string text = LineReader(options.file).rest();
   if (text.empty()) throw Error("The text is empty, so it has no perplexity.");
   ScoreRequest request = pair_of(engine, {}, encoded(engine, text));
   const auto words = count_words(text);
@@ -163,6 +148,7 @@ int run_score(const ScoreOptions& options) {
   const FoundModel model = find_model(options);
   Engine engine(engine_options(options, model, options.batch));
   if (options.perplexity) return print_perplexity(engine, options, model.name);
+  loop.open_output(model);
   const auto begin = [&](const json& line, ordered_json& result) -> PrintAnswer {
     const bool several = line.contains("continuations");
     if (several) result["scores"] = ordered_json::array();
@@ -173,8 +159,9 @@ int run_score(const ScoreOptions& options) {
             several ? result["scores"].push_back(to_json(score)) : result.update(to_json(score));
           }));
     }
-    return [scores = std::move(scores)] {
+    return [&result, scores = std::move(scores), others = other_fields(line, kKeys)] {
       for (const PrintAnswer& one : scores) one();
+      result.update(others);
     };
   };
   return loop.run_json(model.name, &engine, options.batch, begin);
@@ -202,7 +189,9 @@ may be longer than the model's context: it is scored in windows.)");
   app.add_flag("--perplexity", options->perplexity,
                "The input is one text: print its perplexities per token, word and byte");
   add_batch(app, *options);
+  add_run_options(app, *options, "score");
   add_quiet(app, *options);
+  app.final_callback([options] { check_run(*options, !options->perplexity); });
   return [options] { return run_score(*options); };
 }
 

@@ -40,6 +40,7 @@ int run_tokenize(const TokenizeOptions& options) {
   LineLoop loop(options);
   const FoundModel found = find_model(options);
   const Tokenizer tokenizer = Tokenizer::load(found.files);
+  loop.open_output(found);
   const auto added = options.plain ? Tokenizer::Added::kPlainText : Tokenizer::Added::kRecognise;
   const auto encode = [&](const std::string& text) {
     return options.with_template ? tokenizer.encode_with_template(text, added)
@@ -47,14 +48,17 @@ int run_tokenize(const TokenizeOptions& options) {
   };
   const auto convert = [&](const std::string& line) -> PrintAnswer {
     const std::string result =
-        options.decode ? one_line(tokenizer.decode(parse_ids(line), false)) : joined(encode(line));
+        options.decode ? tokenizer.decode(parse_ids(line), false) : joined(encode(line));
     return [&loop, result] { loop.print_line(result); };
   };
   const auto convert_json = [&](const json& line, ordered_json& result) -> PrintAnswer {
     const char* key = options.decode ? "ids" : "text";
-    if (keys_of(line, {key}).empty()) {
-      throw Error(options.decode ? R"(A line needs "ids", a list of token ids.)"
-                                 : R"(A line needs "text".)");
+    const Keys keys = {"ids", "text"};
+    const ordered_json others = other_fields(line, keys);
+    if (keys_of(line, keys) != Keys{key}) {
+      throw Error(options.decode
+                      ? "[E105] A line needs \"ids\", a list of token ids, and no \"text\"."
+                      : "[E106] A line needs \"text\" and no \"ids\".");
     }
     const JsonObject object(line, "The line");
     if (options.decode) {
@@ -62,6 +66,7 @@ int run_tokenize(const TokenizeOptions& options) {
     } else {
       result["ids"] = encode(*object.text(key));
     }
+    result.update(others);
     return [] {};
   };
   return options.json ? loop.run_json(found.name, nullptr, 1, convert_json)
@@ -86,8 +91,10 @@ JSON lines: {"text"} -> {"ids"}; with --decode {"ids"} -> {"text"})");
   app.add_flag("--template", options->with_template,
                "Add the ids that the tokenizer's own template puts around a text");
   app.add_flag("--decode", options->decode, "Convert ids to text");
+  add_run_options(app, *options, "tokenize");
   add_quiet(app, *options);
   app.final_callback([options] {
+    check_run(*options, true);
     if ((options->plain || options->with_template) && options->decode) {
       throw UsageError(std::string(options->plain ? "--plain" : "--template") +
                        " is about text and --decode about ids; use one of them.");
