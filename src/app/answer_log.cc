@@ -36,8 +36,7 @@ AnswerLog::AnswerLog(const std::string& path)
     : name_(quote(path, 4096)),
       file_(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600)) {
   if (file_.get() < 0) {
-    throw Error("[E140] The log {} cannot be opened: {}.",
-                {name_, std::generic_category().message(errno)});
+    throw Error("[E140] The log {} cannot be opened: {}.", {name_, system_message(errno)});
   }
 }
 
@@ -51,13 +50,13 @@ void AnswerLog::add(const ordered_json& record) {
 }
 
 void add_log(CLI::App& app, std::optional<std::string>& file) {
-  add_text(app, "--log", file, "FILE", message("Append each question and answer to FILE").c_str());
+  add_text(app, "--log", file, "FILE", message("Append each question and answer to FILE"));
 }
 
 int AnswerLog::finish(int code) const {
   if (problem_ == 0) return code;
   report_error(Error("[E141] Writing to the log {} failed: {}; the answers themselves are whole.",
-                     {name_, std::generic_category().message(problem_)}));
+                     {name_, system_message(problem_)}));
   return code == kDone ? kFailed : code;
 }
 

@@ -31,6 +31,13 @@ void Chat::run() {
   if (!options_.quiet && ::isatty(STDERR_FILENO) == 1) {
     note(message("{}; /help lists the commands, Ctrl-D leaves.",
                  {printable(answering_.model().name)}));
+    if (answering_.model().found == "built in") {
+      print_aside(
+          message(R"(This demonstration knows capitals, arithmetic up to 20, definitions and some
+famous people, in Portuguese. To get Aira itself, leave and give this command:
+pipx run --spec huggingface_hub hf download nicholasKluge/Aira-2-portuguese-124M
+)"));
+    }
   }
   if (history_) keep_history(true);
   while (const std::optional<std::string> line = leaving_ ? std::nullopt : editor_.read()) {

@@ -45,22 +45,28 @@ std::span<const Chat::Command> Chat::commands() {
        "",
        to_translate("ask the last question again, with another seed"),
        &Chat::again},
-      {{"/edit"}, "[TEXT]", to_translate("write a question in $VISUAL or $EDITOR"), &Chat::edit},
+      {{"/edit"},
+       to_translate("[TEXT]"),
+       to_translate("write a question in $VISUAL or $EDITOR"),
+       &Chat::edit},
       {{"/history"},
        "[on|off]",
        to_translate("whether earlier turns stay in the prompt"),
        &Chat::history},
       {{"/reset"}, "", to_translate("forget the dialogue; the settings stay"), &Chat::reset},
       {{"/params"},
-       "[NAME [VALUE]]",
+       to_translate("[NAME [VALUE]]"),
        to_translate("show or set request options; /params reset undoes it"),
        &Chat::params},
       {{"/seed"}, "[N]", to_translate("show the seed, or set one for every question"), &Chat::seed},
       {{"/save"},
-       "FILE",
+       to_translate("FILE"),
        to_translate("write the dialogue and the settings to a JSON file"),
        &Chat::save},
-      {{"/load"}, "FILE", to_translate("go on with a dialogue that was saved"), &Chat::load},
+      {{"/load"},
+       to_translate("FILE"),
+       to_translate("go on with a dialogue that was saved"),
+       &Chat::load},
       {{"/exit", "/quit", "/sair"}, "", to_translate("leave (so does Ctrl-D)"), &Chat::exit},
   });
   return kTable;
@@ -119,7 +125,7 @@ std::vector<std::string> Chat::complete(std::string_view line) const {
 
 void Chat::help(const std::string& /*argument*/) {
   for (const Command& row : commands()) {
-    const std::string usage = row.all_names() + " " + row.argument;
+    const std::string usage = row.all_names() + " " + message(row.argument);
     say(format("%-26s", usage.c_str()) + message(row.help) + "\n");
   }
   say(

@@ -18,6 +18,16 @@ class HelpText : public CLI::Formatter {
     return "";
   }
   std::string make_positionals(const CLI::App* /*app*/) const override { return ""; }
+  /// The name of the value, translated where it is a word.
+  std::string make_option_opts(const CLI::Option* option) const override {
+    [[maybe_unused]] static constexpr const char* kWords[] = {
+        to_translate("COLUMN"),   to_translate("DEVICE"), to_translate("FILE"),
+        to_translate("FOLDER"),   to_translate("HOW"),    to_translate("ID=BIAS"),
+        to_translate("IDS=BIAS"), to_translate("MODEL"),  to_translate("TEXT"),
+        to_translate("TYPE"),     to_translate("WHEN")};
+    const std::string name = message(option->get_option_text().c_str());
+    return name.empty() ? name : " " + name;
+  }
   std::string make_option_name(const CLI::Option* option, bool /*positional*/) const override {
     const std::string name = option->get_name(false, true);  // "-m,--model" or "--raw"
     const auto comma = name.find(',');
@@ -50,7 +60,7 @@ together, such as `--num-beams 3` and `--temperature 0.5`, are refused; defaults
 )";
   for (const RequestOption& row : request_options()) {
     std::string flag = row.flags(", ");
-    if (*row.placeholder != '\0') flag += " " + std::string(row.placeholder);
+    if (*row.placeholder != '\0') flag += " " + message(row.placeholder);
     page += "| `" + flag + "` | `" + row.name + "` | " + message(row.range.words) + " | " +
             row.default_text() + " | " + message(row.help) + " |\n";
   }

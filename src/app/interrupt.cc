@@ -29,7 +29,7 @@ int wake = -1;  // an eventfd
 int new_event() {
   const int event = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (event < 0) {
-    throw Error("[E175] Making an eventfd failed: {}.", {std::generic_category().message(errno)});
+    throw Error("[E175] Making an eventfd failed: {}.", {system_message(errno)});
   }
   return event;
 }

@@ -24,7 +24,9 @@ LineReader::LineReader(const std::optional<std::string>& path, char end)
     : name_(path.value_or("-") == "-" ? "stdin" : quote(*path, 4096)),
       file_(name_ == "stdin" ? ::dup(STDIN_FILENO) : ::open(path->c_str(), O_RDONLY | O_CLOEXEC)),
       end_(end) {
-  if (file_.get() < 0) throw failure("Opening " + name_);
+  if (file_.get() < 0) {
+    throw Error("[E160] Opening {} failed: {}.", {name_, system_message(errno)});
+  }
   struct stat status {};
   if (::fstat(file_.get(), &status) == 0 && S_ISREG(status.st_mode)) size_ = status.st_size;
 }
@@ -45,7 +47,9 @@ bool LineReader::fill() {
     got = ::read(file_.get(), pending_.data() + before, kChunk);
     pending_.resize(before + (got > 0 ? static_cast<std::size_t>(got) : 0));
   } while (got < 0 && (errno == EINTR || errno == EAGAIN));
-  if (got < 0) throw failure("Reading " + name_);
+  if (got < 0) {
+    throw Error("[E169] Reading {} failed: {}.", {name_, system_message(errno)});
+  }
   ended_ = got == 0;
   read_ += got;
   format_.convert(pending_, before, ended_);

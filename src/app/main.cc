@@ -29,13 +29,13 @@ int run(int argc, char** argv) {
     return aira::parse_command_line(argc, argv)();
   } catch (const aira::UsageError& error) {
     aira::report_error(error);
-    aira::print_aside("try 'aira-cli --help'\n");
+    aira::print_aside(aira::message("try 'aira-cli --help'\n"));
     return aira::kUsage;
   } catch (const aira::Error& error) {
     aira::report_error(error);
   } catch (const aira::WriteFailed& error) {
     if (error.code() == std::errc::broken_pipe) return aira::kDone;
-    const std::string reason = error.code().message();
+    const std::string reason = aira::system_message(error.code().value());
     aira::report_error(
         error.file().empty()
             ? aira::Error("[E001] Writing to stdout failed: {}.", {reason})

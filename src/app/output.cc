@@ -74,10 +74,6 @@ std::string one_line(std::string_view text) {
   return line;
 }
 
-Error failure(const std::string& what) {
-  return Error(what + " failed: " + std::generic_category().message(errno) + ".");
-}
-
 std::optional<Error> problem_in(const std::function<void()>& work) {
   try {
     work();

@@ -55,9 +55,6 @@ std::string format(const char* pattern, Values... values) {
   return text.data();
 }
 
-/// "WHAT failed: " and the meaning of errno.
-Error failure(const std::string& what);
-
 /// Does `work`; the Error that it throws, if any. For input that must not end the program: one line
 /// of many, one turn of a chat.
 std::optional<Error> problem_in(const std::function<void()>& work);

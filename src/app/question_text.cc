@@ -57,7 +57,7 @@ void put_text(std::string& question, const std::string& text) {
 }  // namespace
 
 void add_text_options(CLI::App& app, AskOptions& options) {
-  app.option_defaults()->group("Input");
+  app.option_defaults()->group(message("Input"));
   app.add_flag("--stdin", options.with_stdin,
                message("Add the text of stdin (at {0}, else at the end)", {"{}"}));
   app.add_flag("--whole", options.whole, message("All of stdin or FILE is one question"));

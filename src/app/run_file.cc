@@ -28,8 +28,7 @@ std::string journal_path(const std::string& path) { return path + ".aira-run"; }
 std::shared_ptr<const Descriptor> open_file(const std::string& path, int flags) {
   auto file = std::make_shared<const Descriptor>(::open(path.c_str(), flags | O_CLOEXEC, 0666));
   if (file->get() < 0) {
-    throw Error("[E160] Opening {} failed: {}.",
-                {quote(path, 4096), std::generic_category().message(errno)});
+    throw Error("[E160] Opening {} failed: {}.", {quote(path, 4096), system_message(errno)});
   }
   return file;
 }
@@ -148,8 +147,7 @@ std::optional<RunEntry> RunReader::next(std::string& text) {
                                  file_end_ + static_cast<std::int64_t>(got));
     if (more == 0) return std::nullopt;  // a power cut
     if (more < 0 && errno != EINTR) {
-      throw Error("[E169] Reading {} failed: {}.",
-                  {quote(path_, 4096), std::generic_category().message(errno)});
+      throw Error("[E169] Reading {} failed: {}.", {quote(path_, 4096), system_message(errno)});
     }
     if (more > 0) got += static_cast<std::size_t>(more);
   }

@@ -86,17 +86,17 @@ void add_run_options(CLI::App& app, CommonOptions& options, const char* command)
   app.add_flag("--resume", run.resume, message("Go on with the FILE of a run that was stopped"));
   app.add_flag("--retry-failed", run.retry_failed,
                message("With --resume: ask failed lines again"));
-  add_value(app, "--shard", "I/N", message("Every Nth line from line I on").c_str(),
+  add_value(app, "--shard", "I/N", message("Every Nth line from line I on"),
             message("a part and the number of parts, as 1/3"),
             [&run](const std::string& text) { return read_shard(text, run); });
-  add_value(app, "--max-errors", "N", message("Stop after more than N failed lines").c_str(),
+  add_value(app, "--max-errors", "N", message("Stop after more than N failed lines"),
             message("a whole number of at least 0"), [&run](const std::string& text) {
               std::int64_t most = 0;
               if (!read_word(text, most) || most < 0) return false;
               run.max_errors = most;
               return true;
             });
-  add_value(app, "--progress", "HOW", message("auto, or json for programs, on stderr").c_str(),
+  add_value(app, "--progress", "HOW", message("auto, or json for programs, on stderr"),
             message("auto or json"), [&run](const std::string& text) {
               run.json_progress = text == "json";
               return run.json_progress || text == "auto";
@@ -105,7 +105,7 @@ void add_run_options(CLI::App& app, CommonOptions& options, const char* command)
 
 void add_csv(CLI::App& app, CommonOptions& options) {
   add_text(app, "--csv", options.run.csv, "COLUMN",
-           message("CSV in and out, with the questions in COLUMN").c_str());
+           message("CSV in and out, with the questions in COLUMN"));
 }
 
 void check_run(const CommonOptions& options, bool lines) {

@@ -25,7 +25,7 @@ struct TemporaryFile {
     const Descriptor file(::mkstemps(path.data(), static_cast<int>(kSuffix.size())));
     if (file.get() < 0) {
       throw Error("[E212] A file for the editor cannot be made: {}: {}.",
-                  {quote(path, 4096), std::generic_category().message(errno)});
+                  {quote(path, 4096), system_message(errno)});
     }
   }
   TemporaryFile(const TemporaryFile&) = delete;

@@ -1,6 +1,7 @@
 #include "app/wrap_help.h"
 
 #include <algorithm>
+#include <cctype>
 
 namespace aira {
 namespace {
@@ -15,14 +16,18 @@ std::size_t end_of(std::string_view text, std::size_t columns) {
   return text.size();
 }
 
-/// Where to break `line` so that its first part fits; not beside the sign of "0 = off".
+/// Whether the blank stands inside "0 = off" or "0 desliga".
+bool is_inside(std::string_view line, std::size_t blank) {
+  return blank > 0 && (line[blank - 1] == '=' || line[blank + 1] == '=' ||
+                       std::isdigit(static_cast<unsigned char>(line[blank - 1])) != 0);
+}
+
+/// Where to break `line` so that its first part fits.
 std::size_t break_of(std::string_view line, std::size_t columns) {
   std::size_t at = end_of(line, columns);
   if (at == line.size()) return std::string_view::npos;
   at = line.rfind(' ', at);
-  while (at != std::string_view::npos && at > 0 && (line[at - 1] == '=' || line[at + 1] == '=')) {
-    at = line.rfind(' ', at - 1);
-  }
+  while (at != std::string_view::npos && is_inside(line, at)) at = line.rfind(' ', at - 1);
   return at;
 }
 

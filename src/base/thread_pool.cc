@@ -67,7 +67,7 @@ std::jthread new_thread(std::function<void()> work) {
         throw Error(
             "[E232] The system allows this program no further thread ({}); end other programs, or "
             "raise the limit (ulimit -u, ulimit -v).",
-            {error.code().message()});
+            {system_message(error.code().value())});
       }
       std::this_thread::sleep_for(kBetween);
     }

@@ -146,7 +146,7 @@ std::string write_file(const std::string& path, std::span<const std::string_view
   const std::string unfinished = path + kUnfinished;
   const Descriptor fd(
       ::open(unfinished.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR));
-  if (fd.get() < 0) return std::generic_category().message(errno);
+  if (fd.get() < 0) return system_message(errno);
   if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0 || !is_named(fd.get(), unfinished)) {
     return message("another process is writing it");
   }
@@ -156,8 +156,7 @@ std::string write_file(const std::string& path, std::span<const std::string_view
   }
   const int error = errno;
   ::unlink(unfinished.c_str());
-  return error == ECANCELED ? message("there was no time for it")
-                            : std::generic_category().message(error);
+  return error == ECANCELED ? message("there was no time for it") : system_message(error);
 }
 
 /// Words that someone writes who wants no cache; folders of these names are written ./off.

@@ -117,7 +117,7 @@ Engine::Impl::Impl(EngineOptions given)
   try {
     cache_writer = std::jthread([this] { write_cache(); });
   } catch (const std::system_error& error) {
-    tell_not_kept(error.code().message());
+    tell_not_kept(system_message(error.code().value()));
   }
 }
 

@@ -30,26 +30,26 @@ def roff(text):
     return re.sub(r"^(?=[.'])", r"\\&", text, flags=re.MULTILINE)
 
 
-def is_item(line):
-    """Whether the line has something to describe, and its description from COLUMN on."""
-    return line[:1].strip() != "" and line[COLUMN - 2:COLUMN] == "  " or line.lstrip().startswith("-")
+def items_of(lines):
+    """What lines of --help describe, and what they say of it."""
+    found = []
+    for line in lines:
+        if line.startswith(" " * COLUMN):  # goes on
+            tag, text = found.pop()
+            found.append((tag, f"{text} {line.strip()}".strip()))
+        elif re.match("  [a-z]", line):  # a command
+            found.append(tuple(line.split(maxsplit=1)))
+        elif line[COLUMN - 1:COLUMN] == " ":
+            found.append((line[:COLUMN].strip(), line[COLUMN:]))
+        else:
+            found.append((line.strip(), ""))
+    return found
 
 
 def items(lines):
     """Tagged paragraphs."""
-    out = []
-    for line in lines:
-        if is_item(line):
-            tag, text = (line, "") if len(line) <= COLUMN else (line[:COLUMN], line[COLUMN:])
-            out += [".TP", f"\\fB{roff(tag.strip())}\\fR"]
-        elif line.startswith(" " * COLUMN):
-            text = line[COLUMN:]
-        else:
-            name, text = line.split(maxsplit=1)
-            out += [".TP", f"\\fB{roff(name)}\\fR"]
-        if text:
-            out.append(roff(text))
-    return out
+    return [line for tag, text in items_of(lines)
+            for line in (".TP", f"\\fB{roff(tag)}\\fR", roff(text))]
 
 
 def literal(lines):
@@ -85,9 +85,9 @@ def page(program, language):
         name = line.split()[0]
         blocks = help_of(program, language, "help", name).split("\n\n")
         out += section(words[5].format(name), literal(blocks[0].split("\n")))
-        out += options(block for block in blocks[1:] if re.match(r".*:\n", block))
-        out += [roff(line) for block in blocks[1:] if not re.match(r".*:\n", block)
-                for line in ["", *block.split("\n")] if line]
+        own = [block for block in blocks[1:] if block not in groups]
+        out += options(block for block in own if ":\n" in block)
+        out += [roff(block) for block in own if ":\n" not in block]
     return "\n".join(out) + "\n"
 
 
