@@ -24,7 +24,9 @@ double peak_megabytes() {
 /// --batch, or what a single question can use of it; in any case its beams.
 std::int64_t sequences_of(const AskOptions& options) {
   const GenerateOptions request = options.request.over({});
-  const std::int64_t answers = std::max(request.answers, request.best_of);
+  // A text to choose from may be written in two ways.
+  const std::int64_t answers =
+      std::max({request.answers, request.best_of, 2 * std::ssize(options.choices)});
   return std::max(options.question ? std::min(options.batch, answers) : options.batch,
                   request.num_beams);
 }
@@ -46,10 +48,11 @@ GenerateRequest Answering::request(std::string_view text, const GenerateOptions&
   const auto added = options_.plain ? Tokenizer::Added::kPlainText : Tokenizer::Added::kRecognise;
   return {options_.raw ? prompts.raw(text, added)
                        : prompts.question(text, turns, options_.form.value_or("")),
-          options, options_.raw};
+          options, options_.raw, options_.choices};
 }
 
-std::vector<Answer> Answering::stream(const GenerateRequest& request) {
+std::vector<Answer> Answering::stream(GenerateRequest request) {
+  probs_.ask_for(request.options);
   const GenerateOptions& options = request.options;
   std::vector<Answer> answers;
   // Text before its turn.
@@ -85,7 +88,7 @@ std::vector<Answer> Answering::stream(const GenerateRequest& request) {
     if (begun) print("\n");
     throw Error(error);
   };
-  const Ticket ticket = engine_.submit(request, listener);
+  const Ticket ticket = engine_.submit(request, probs_.wrap(listener, engine_.tokenizer()));
   const OnInterrupt cancels([&] { engine_.cancel(ticket); });
   ticket.wait();
   return answers;

@@ -8,6 +8,7 @@
 
 #include "app/ask.h"
 #include "app/model_lookup.h"
+#include "app/show_probs.h"
 
 namespace aira {
 
@@ -27,7 +28,7 @@ class Answering {
                           std::span<const Prompts::Turn> turns = {}) const;
   /// Answers and prints the answers while they are written, one after the other. After Ctrl-C the
   /// last one is FinishReason::kInterrupted, and those after it are missing.
-  std::vector<Answer> stream(const GenerateRequest& request);
+  std::vector<Answer> stream(GenerateRequest request);
   /// "Response 1: " with --numbered, else nothing.
   std::string numbering(std::size_t answer) const {
     return options_.numbered ? "Response " + std::to_string(answer + 1) + ": " : "";
@@ -42,6 +43,7 @@ class Answering {
   std::int64_t max_sequences_;
   Engine engine_;
   bool start_printed_ = false;
+  ShowProbs probs_{options_};
 };
 
 }  // namespace aira

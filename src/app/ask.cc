@@ -9,8 +9,10 @@
 #include <random>
 
 #include "app/answering.h"
+#include "app/choose.h"
 #include "app/interrupt.h"
 #include "app/output.h"
+#include "app/show_probs.h"
 
 namespace aira {
 namespace {
@@ -59,7 +61,7 @@ void check(const AskOptions& options, bool chat) {
   const GenerateOptions request = options.request.over({});
   refuse_if(options.numbered && options.json,
             "--numbered is for lines of text; --jsonl lists the answers of a question.");
-  refuse_if(request.logprobs >= 0 && !options.json,
+  refuse_if(request.logprobs >= 0 && !options.json && !options.show_probs,
             "--logprobs needs --jsonl, where they are printed.");
   refuse_if(options.question && options.file, "Give a question or a file of questions, not both.");
   refuse_if(options.question && options.json,
@@ -114,18 +116,24 @@ Action set_up(CLI::App& app, bool chat) {
          "--template", [options](const std::string& typed) { options->form = unescaped(typed); },
          "Put the question in the place of {question} or {} in TEXT")
       ->option_text("TEXT");
+  add_choose(app, *options);
   app.add_flag("--history", options->history, "Chat: keep earlier turns in the prompt");
   app.add_flag("--numbered", options->numbered, "\"Response 1: \" before each answer");
   add_batch(app, *options);
   app.option_defaults()->group("Output");
   app.add_flag("--stats", options->stats,
                "Tokens, speed, memory and seed of each answer on stderr");
+  add_show_probs(app, *options);
   add_quiet(app, *options);
   const auto chats = [options, chat] {
     return chat ||
            (!options->question && !options->file && !options->json && ::isatty(STDIN_FILENO) == 1);
   };
-  app.final_callback([options, chats] { check(*options, chats()); });
+  app.final_callback([options, chats] {
+    check(*options, chats());
+    check_choose(*options, chats());
+    check_show_probs(*options, chats());
+  });
   return [options, chats] {
     if (options->question) return run_one_shot(*options);
     if (options->json) return run_json_lines(*options);

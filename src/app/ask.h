@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "app/command_line.h"
 
@@ -13,10 +14,12 @@ struct AskOptions : CommonOptions {
   RequestChanges request;
   bool raw = false;
   bool plain = false;
-  std::optional<std::string> form;  // --template
+  std::optional<std::string> form;   // --template
+  std::vector<std::string> choices;  // --choose; none: the model writes
   bool history = false;
   bool numbered = false;
   bool stats = false;
+  bool show_probs = false;
 };
 
 int run_chat(const AskOptions& options);

@@ -85,7 +85,7 @@ class Chat {
     RequestChanges changed = request_;
     changed.set_words(request_option(name), std::array{std::string(value)});
     // Refuses what does not go together.
-    if (changed.over(answering_.engine().defaults()).logprobs >= 0) {
+    if (changed.over(answering_.engine().defaults()).logprobs >= 0 && !options_.show_probs) {
       throw Error("logprobs are printed with --jsonl alone; the chat has no place for them.");
     }
     request_ = std::move(changed);

@@ -9,7 +9,8 @@ using nlohmann::json;
 namespace {
 
 /// Keys of a line that are no request options.
-const Keys kPromptKeys = {"id", "question", "prompt", "prompt_ids", "template", "plain", "echo"};
+const Keys kPromptKeys = {"id",       "question", "prompt", "prompt_ids",
+                          "template", "plain",    "echo",   "choices"};
 
 }  // namespace
 

@@ -27,9 +27,7 @@ constexpr char kInvisible = '\1';  // brackets what takes no room in the prompt
 char* prompt(EditLine* /*editor*/) {
   static char plain[] = "> ";
   static char bold[] = "\1\033[1m\1> \1\033[0m\1";
-  static const bool colours =
-      !environment("NO_COLOR") && environment("TERM").value_or("dumb") != "dumb";
-  return colours ? bold : plain;
+  return colours() ? bold : plain;
 }
 
 EditLine* shown = nullptr;  // the one editor, for redraw

@@ -212,6 +212,10 @@ std::function<void(const std::string&)> notice_of(const CommonOptions& options) 
 
 }  // namespace
 
+bool colours() {
+  return !environment("NO_COLOR") && environment("TERM").value_or("dumb") != "dumb";
+}
+
 std::optional<std::string> environment(const char* name) {
   const char* value = std::getenv(name);
   if (value == nullptr || *value == '\0') return std::nullopt;

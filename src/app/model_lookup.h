@@ -40,5 +40,7 @@ struct ModelOnBackend {
 
 /// The variable's value; an empty one counts as not set.
 std::optional<std::string> environment(const char* name);
+/// Whether a terminal may be sent colours: not with NO_COLOR, and not one that has none.
+bool colours();
 
 }  // namespace aira
