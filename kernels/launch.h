@@ -24,8 +24,8 @@ namespace aira::cuda {
 inline void check(cudaError_t status, const char* what) {
   if (status == cudaSuccess) return;
   static_cast<void>(cudaGetLastError());  // an error that was reported is not reported again
-  throw Error(std::string("The GPU failed while ") + what + ": " + cudaGetErrorString(status) +
-              " (" + cudaGetErrorName(status) + ").");
+  throw Error("[E500] The GPU failed while {}: {} ({}).",
+              {message(what), cudaGetErrorString(status), cudaGetErrorName(status)});
 }
 
 /// Where a kernel is launched. `dependent` asks for programmatic dependent launch: the kernel may
@@ -114,7 +114,9 @@ void launch(const Launch& how, void (*kernel)(P...), A&&... arguments) {
       how.stream.dependent && may_start_early(reinterpret_cast<const void*>(kernel)) ? 1 : 0;
   const cudaError_t status =
       cudaLaunchKernelEx(&config, kernel, static_cast<P>(std::forward<A>(arguments))...);
-  if (status != cudaSuccess) check(status, (std::string("starting ") + how.name).c_str());
+  if (status != cudaSuccess) {
+    check(status, message("starting {}", {how.name}).c_str());
+  }
 }
 
 #endif

@@ -18,6 +18,7 @@ have() { command -v "$1" >/dev/null 2>&1; }
 present() {
   case $1 in
     cmake | pkg-config | python3 | clang-format-14 | clang-tidy-14) have "$1" ;;
+    gettext) have msgfmt ;;
     g++) have c++ || have g++ ;;
     ninja-build) have ninja || have make ;;
     nlohmann-json3-dev) pkg-config --exists nlohmann_json 2>/dev/null ;;
@@ -69,7 +70,7 @@ trap 'rm -f "$log"' EXIT
 show_log() { tail -n 60 "$log" >&2; }
 
 build_packages=(cmake g++ ninja-build pkg-config nlohmann-json3-dev libcli11-dev libutf8proc-dev
-  libedit-dev)
+  libedit-dev gettext)
 
 # configure FOLDER [-DNAME=VALUE]...: (re)configures root/FOLDER.
 configure() {

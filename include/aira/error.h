@@ -15,13 +15,15 @@ namespace aira {
 /// reader wrote it: --top-k on a command line, "top_k" in JSON.
 std::string option(std::string_view name);
 
-/// `pattern` in the user's language (gettext, domain "aira-cli"; English without a translation),
-/// each
-/// {} replaced by the next of `values`, {0} by the first, {1} by the second, ...
+/// `pattern` in the user's language (English unless the program chose another), each {} replaced by
+/// the next of `values`, {0} by the first, {1} by the second, ...
 std::string message(const char* pattern, std::initializer_list<std::string_view> values = {});
 
 /// Marks a pattern for translation that message() gets somewhere else.
 constexpr const char* to_translate(const char* pattern) { return pattern; }
+
+/// What `error`, an errno, means, in the user's language.
+std::string system_message(int error);
 
 /// The request failed: exit code 1.
 class Error : public std::runtime_error {
@@ -35,6 +37,8 @@ class Error : public std::runtime_error {
 
   /// "E017"; empty when the sentence has none. what() and with_fields() leave it out.
   const std::string& id() const noexcept { return parts_->id; }
+  /// "[E017] ", to open the sentence of an error that passes this one on.
+  std::string tag() const { return id().empty() ? "" : "[" + id() + "] "; }
   /// what() spells options as flags (--top-k); this spells them as JSON fields ("top_k").
   const char* with_fields() const noexcept { return parts_->with_fields.c_str(); }
 

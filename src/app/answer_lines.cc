@@ -1,4 +1,6 @@
 // Questions as plain lines, and as JSON lines with options of their own.
+#include <unistd.h>
+
 #include <utility>
 
 #include "app/answering.h"
@@ -58,8 +60,12 @@ int run_pipe(const AskOptions& options) {
   const auto use = [&](std::size_t number, const Answer& answer) {
     loop.print_line(answering.numbering(number) + one_line(answer.text));
   };
+  const bool streams = ::isatty(STDOUT_FILENO) == 1 && !options.no_stream;
   const auto begin = [&](const std::string& line) -> PrintAnswer {
     if (line.empty()) return [] {};
+    if (streams) {
+      return answering.stream_later(answering.request(line, request), [&] { loop.print_line(""); });
+    }
     return submit(answering, loop, answering.request(line, request), use);
   };
   return loop.run(&answering.engine(), answering.max_sequences(), request.answers, begin);

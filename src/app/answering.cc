@@ -1,5 +1,7 @@
 #include "app/answering.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <ctime>
 #include <fstream>
@@ -7,6 +9,7 @@
 
 #include "app/interrupt.h"
 #include "app/output.h"
+#include "app/word_wrap.h"
 
 namespace aira {
 namespace {
@@ -31,7 +34,81 @@ std::int64_t sequences_of(const AskOptions& options) {
                   request.num_beams);
 }
 
+std::string tenths(double number) { return format("%.1f", number); }
+
 }  // namespace
+
+/// Prints the answers to one question, one after the other, while they are written.
+class Answering::Printer {
+ public:
+  /// With `end_line`, which ends a line, an answer is one line.
+  Printer(Answering& answering, const GenerateOptions& options, std::function<void()> end_line)
+      : answering_(answering),
+        streamed_(options.best_of <= 1 && options.num_beams == 1),
+        seed_(options.seed),
+        end_line_(std::move(end_line)),
+        wraps_(::isatty(STDOUT_FILENO) == 1 && !answering.options_.raw &&
+               !answering.options_.show_probs),
+        early_(static_cast<std::size_t>(options.answers)) {}
+
+  const std::vector<Answer>& answers() const { return answers_; }
+
+  void text(std::size_t answer, std::string_view text) {
+    if (answer == answers_.size()) {
+      show(text);
+    } else {
+      early_[answer] += text;
+    }
+  }
+
+  void finished(const Answer& answer) {
+    const bool whole = answer.finish != FinishReason::kInterrupted;
+    if (whole) show(streamed_ ? "" : answer.text);
+    if (whole || !answering_.options_.no_stream) end();
+    answers_.push_back(answer);
+    if (!whole) return;
+    answering_.print_stats(answer, seed_);
+    if (answers_.size() < early_.size() && !early_[answers_.size()].empty()) {
+      show(early_[answers_.size()]);
+    }
+  }
+
+  void failed() {
+    if (begun_) end();
+  }
+
+ private:
+  void show(std::string_view text) {
+    std::string shown = begun_ ? "" : answering_.numbering(answers_.size());
+    begun_ = true;
+    shown += end_line_ ? one_line(text) : text;
+    if (wraps_) shown = wrap_.push(shown, terminal_columns(STDOUT_FILENO));
+    if (answering_.options_.no_stream) {
+      held_ += shown;
+    } else {
+      print(shown);
+    }
+  }
+
+  void end() {
+    begun_ = false;
+    const std::string rest = std::exchange(held_, {}) + wrap_.finish();
+    if (!end_line_) return print(rest + "\n");
+    print(rest);
+    end_line_();
+  }
+
+  Answering& answering_;
+  const bool streamed_;
+  const std::uint64_t seed_;
+  const std::function<void()> end_line_;
+  const bool wraps_;
+  WordWrap wrap_;
+  std::string held_;                // --no-stream: of the current answer
+  bool begun_ = false;              // something of the current answer was shown
+  std::vector<std::string> early_;  // text before its turn
+  std::vector<Answer> answers_;
+};
 
 Answering::Answering(const AskOptions& options, bool any_prompt)
     : options_(options),
@@ -51,67 +128,62 @@ GenerateRequest Answering::request(std::string_view text, const GenerateOptions&
           options, options_.raw, options_.choices};
 }
 
-std::vector<Answer> Answering::stream(GenerateRequest request) {
+std::pair<Ticket, std::shared_ptr<Answering::Printer>> Answering::begin(
+    GenerateRequest request, std::function<void()> end_line) {
   probs_.ask_for(request.options);
-  const GenerateOptions& options = request.options;
-  std::vector<Answer> answers;
-  // Text before its turn.
-  std::vector<std::string> early(static_cast<std::size_t>(options.answers));
-  bool begun = false;  // something of the current answer is printed
-  const auto show = [&](std::string_view text) {
-    if (!begun) print(numbering(answers.size()));
-    begun = true;
-    print(text);
-  };
+  auto printer = std::make_shared<Printer>(*this, request.options, std::move(end_line));
   Listener listener;
-  listener.text = [&](std::size_t answer, std::string_view text) {
-    if (answer == answers.size()) {
-      show(text);
-    } else {
-      early[answer] += text;
-    }
+  listener.text = [printer](std::size_t answer, std::string_view text) {
+    printer->text(answer, text);
   };
-  listener.finished = [&](std::size_t /*answer*/, const Answer& answer) {
-    const bool whole = answer.finish != FinishReason::kInterrupted;
-    const bool streamed = options.best_of <= 1 && options.num_beams == 1;
-    if (whole) show(streamed ? "" : answer.text);
-    print("\n");
-    begun = false;
-    answers.push_back(answer);
-    if (!whole) return;
-    print_stats(answer, options.seed);
-    if (answers.size() < early.size() && !early[answers.size()].empty()) {
-      show(early[answers.size()]);
-    }
+  listener.finished = [printer](std::size_t /*answer*/, const Answer& answer) {
+    printer->finished(answer);
   };
-  listener.failed = [&](const Error& error) {
-    if (begun) print("\n");
+  listener.failed = [printer](const Error& error) {
+    printer->failed();
     throw Error(error);
   };
-  const Ticket ticket = engine_.submit(request, probs_.wrap(listener, engine_.tokenizer()));
-  const OnInterrupt cancels([&] { engine_.cancel(ticket); });
+  listener = probs_.wrap(std::move(listener), engine_.tokenizer());
+  return {engine_.submit(std::move(request), std::move(listener)), std::move(printer)};
+}
+
+std::vector<Answer> Answering::stream(const GenerateRequest& request) {
+  const auto [ticket, printer] = begin(request, nullptr);
+  const OnInterrupt cancels([this, &asked = ticket] { engine_.cancel(asked); });
   ticket.wait();
-  return answers;
+  return printer->answers();
+}
+
+std::function<void()> Answering::stream_later(const GenerateRequest& request,
+                                              std::function<void()> end_line) {
+  return [ticket = begin(request, std::move(end_line)).first] { ticket.wait(); };
 }
 
 void Answering::print_stats(const Answer& answer, std::uint64_t seed) {
   if (!options_.stats || options_.quiet) return;
   const EngineInfo& info = engine_.info();
-  const std::size_t tokens = answer.token_ids.size();
+  const std::string tokens = std::to_string(answer.token_ids.size());
+  const std::string first_token = tenths(answer.first_token_seconds * 1e3);
   if (!std::exchange(start_printed_, true)) {
-    note(format("start: program %.1f ms, tokenizer %.1f ms, weights %.1f ms, prompt %.1f ms, "
-                "%zu tokens %.1f ms; ",
-                program_seconds_ * 1e3, info.tokenizer_seconds * 1e3, info.weights_seconds * 1e3,
-                answer.first_token_seconds * 1e3, tokens, answer.decode_seconds * 1e3) +
-         (info.cached ? "weights packed in " + info.cache_file : "weights converted"));
+    const char* pattern =
+        info.cached ? to_translate(
+                          "start: program {} ms, tokenizer {} ms, weights {} ms, prompt {} ms, {} "
+                          "tokens {} ms; weights packed in {}")
+                    : to_translate(
+                          "start: program {} ms, tokenizer {} ms, weights {} ms, prompt {} ms, {} "
+                          "tokens {} ms; weights converted");
+    note(message(pattern, {tenths(program_seconds_ * 1e3), tenths(info.tokenizer_seconds * 1e3),
+                           tenths(info.weights_seconds * 1e3), first_token, tokens,
+                           tenths(answer.decode_seconds * 1e3), info.cache_file}));
   }
-  const double decoded = static_cast<double>(tokens) - 1;
-  note(format("prompt %lld tokens, answer %zu tokens, first token %.1f ms, %.1f tokens/s, peak "
-              "memory %.0f MB, ",
-              static_cast<long long>(answer.prompt_tokens), tokens,
-              answer.first_token_seconds * 1e3,
-              answer.decode_seconds > 0 ? decoded / answer.decode_seconds : 0, peak_megabytes()) +
-       info.backend + ", " + name_of(options_.dtype) + ", seed " + std::to_string(seed));
+  const double decoded = static_cast<double>(answer.token_ids.size()) - 1;
+  const double speed = answer.decode_seconds > 0 ? decoded / answer.decode_seconds : 0;
+  note(
+      message("prompt {} tokens, answer {} tokens, first token {} ms, {} tokens/s, peak memory {} "
+              "MB, {}, {}, seed {}",
+              {std::to_string(answer.prompt_tokens), tokens, first_token, tenths(speed),
+               format("%.0f", peak_megabytes()), info.backend, name_of(options_.dtype),
+               std::to_string(seed)}));
 }
 
 }  // namespace aira

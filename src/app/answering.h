@@ -2,8 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "app/ask.h"
@@ -28,7 +31,11 @@ class Answering {
                           std::span<const Prompts::Turn> turns = {}) const;
   /// Answers and prints the answers while they are written, one after the other. After Ctrl-C the
   /// last one is FinishReason::kInterrupted, and those after it are missing.
-  std::vector<Answer> stream(GenerateRequest request);
+  std::vector<Answer> stream(const GenerateRequest& request);
+  /// Begins the answers to one line of many. What it returns prints them in the same way, each on
+  /// one line, which `end_line` ends.
+  std::function<void()> stream_later(const GenerateRequest& request,
+                                     std::function<void()> end_line);
   /// "Response 1: " with --numbered, else nothing.
   std::string numbering(std::size_t answer) const {
     return options_.numbered ? "Response " + std::to_string(answer + 1) + ": " : "";
@@ -37,6 +44,10 @@ class Answering {
   void print_stats(const Answer& answer, std::uint64_t seed);
 
  private:
+  class Printer;
+  std::pair<Ticket, std::shared_ptr<Printer>> begin(GenerateRequest request,
+                                                    std::function<void()> end_line);
+
   const AskOptions& options_;
   double program_seconds_;  // processor time before the model was looked for
   FoundModel model_;

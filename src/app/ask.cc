@@ -17,29 +17,41 @@
 namespace aira {
 namespace {
 
-constexpr const char* kExamples = R"(Examples:
+constexpr const char* kExamples = R"(
   aira-cli "Qual é a capital de Portugal?"
-  aira-cli --temperature 0.7 --seed 1 --stats "Escreva um poema sobre o mar."
+  aira-cli --temperature 0.7 --seed 1 --stats "O que é fotossíntese?"
   aira-cli < perguntas.txt > respostas.txt
   aira-cli --jsonl --num-beams 4 -n 2 < perguntas.jsonl > respostas.jsonl
-  aira-cli --raw -m ./gpt2 "Era uma vez"
-  aira-cli --template 'Pergunta: {question}\nResposta:' -m ./gpt2 "Quem escreveu Os Lusíadas?"
+  aira-cli --raw "A capital da França é"
+  aira-cli --template 'Pergunta: {}\nResposta:' -m ./gpt2 "Quem foi Pessoa?"
 
-The model is -m, else $AIRA_MODEL, else Aira-2-portuguese-124M if it is in the Hugging Face cache,
-else a small built-in one. Converted weights are kept in ~/.cache/aira, or in the folder
-$AIRA_CACHE; AIRA_CACHE=off keeps nothing. Defaults shown above are overridden by the model's
-generation_config.json. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.)";
+)";
+
+constexpr const char* kNotes =
+    to_translate(R"(The model is -m, else $AIRA_MODEL, else Aira-2-portuguese-124M if it is in the
+Hugging Face cache, else the built-in one. Converted weights are kept in
+~/.cache/aira or in the folder $AIRA_CACHE; AIRA_CACHE=off keeps nothing. The
+model's generation_config.json goes before the defaults shown above.
+Exit codes: 0 done, 1 failed, 2 wrong usage; a signal ends the program as such.
+Messages are in English or, with AIRA_LANG=pt or in such a locale, Portuguese.)");
 
 std::string usage() {
-  std::string text = R"(aira-cli [options] [QUESTION]     answer one question
-aira-cli [options]                chat on a terminal; else one question per line of stdin
-aira-cli [options] -f FILE        one question per line of FILE
+  std::string text =
+      message(R"(Answers questions with a chat model that runs on this machine. The built-in
+one, aira-mini, is a demonstration: it speaks Portuguese and knows capitals,
+arithmetic up to 20, definitions and some famous people. To get Aira itself:
+pipx run --spec huggingface_hub hf download nicholasKluge/Aira-2-portuguese-124M
+
+aira-cli [options] [QUESTION]     answer one question
+aira-cli [options]                chat on a terminal; otherwise, answer each
+                                  line of stdin
+aira-cli [options] -f FILE        answer each line of FILE
 aira-cli COMMAND [options]        see aira-cli help COMMAND
 
-Commands:)";
+Commands:)");
   for (const Command& command : commands()) {
     if (*command.name == '\0') continue;
-    text += format("\n  %-10s%s", command.name, command.summary);
+    text += format("\n  %-10s", command.name) + message(command.summary);
   }
   return text;
 }
@@ -98,31 +110,34 @@ std::string unescaped(std::string_view typed) {
 /// The chat has no question and no lines.
 Action set_up(CLI::App& app, bool chat) {
   const auto options = std::make_shared<AskOptions>();
-  // One seed for the whole run, short enough to be typed again; --seed overrides it.
-  const std::array<std::string, 1> seed = {std::to_string(std::random_device()())};
+  // Short enough to be typed again; --seed overrides it.
+  options->drawn_seed = std::random_device()();
+  const std::array<std::string, 1> seed = {std::to_string(options->drawn_seed)};
   options->request.set_words(request_option("seed"), seed);
   add_model_options(app, *options, true);
   if (!chat) {
     add_text(app, "QUESTION", options->question, "", "");
-    add_file(app, *options, "One question per line; - is stdin");
-    app.add_flag("--jsonl", options->json, "JSON lines in and out");
+    add_file(app, *options, message("One question per line; - is stdin").c_str());
+    app.add_flag("--jsonl", options->json, message("JSON lines in and out"));
   }
   add_request_options(app, options->request);
-  app.option_defaults()->group("Asking");
+  app.option_defaults()->group(message("Asking"));
   app.add_flag("--raw", options->raw,
-               "Complete the text as the tokenizer takes it, without question markers");
-  app.add_flag("--plain", options->plain, "Special tokens in the texts of --raw are plain text");
+               message("Complete the text as it stands, without question markers"));
+  app.add_flag("--plain", options->plain,
+               message("Special tokens in the texts of --raw are plain text"));
   app.add_option_function<std::string>(
          "--template", [options](const std::string& typed) { options->form = unescaped(typed); },
-         "Put the question in the place of {question} or {} in TEXT")
+         message("Put the question in the place of {question} or {} in TEXT"))
       ->option_text("TEXT");
   add_choose(app, *options);
-  app.add_flag("--history", options->history, "Chat: keep earlier turns in the prompt");
-  app.add_flag("--numbered", options->numbered, "\"Response 1: \" before each answer");
+  app.add_flag("--history", options->history, message("Chat: keep earlier turns in the prompt"));
+  app.add_flag("--numbered", options->numbered, message("\"Response 1: \" before each answer"));
   add_batch(app, *options);
-  app.option_defaults()->group("Output");
+  app.option_defaults()->group(message("Output"));
+  app.add_flag("--no-stream", options->no_stream, message("Print an answer only when it is whole"));
   app.add_flag("--stats", options->stats,
-               "Tokens, speed, memory and seed of each answer on stderr");
+               message("Tokens, speed, memory and seed of each answer on stderr"));
   add_show_probs(app, *options);
   add_quiet(app, *options);
   const auto chats = [options, chat] {
@@ -145,15 +160,15 @@ Action set_up(CLI::App& app, bool chat) {
 
 Action set_up_ask(CLI::App& app) {
   app.description(usage());
-  app.footer(kExamples);
+  app.footer(message("Examples:") + kExamples + message(kNotes));
   Action action = set_up(app, false);
-  app.set_version_flag("--version", "aira-cli " AIRA_VERSION, "Print the version");
+  app.set_version_flag("--version", "aira-cli " AIRA_VERSION, message("Print the version"));
   return action;
 }
 
 Action set_up_chat(CLI::App& app) {
-  app.description("aira-cli chat [options]           Ask questions on a terminal");
-  app.footer("Within the chat, /help lists its commands.");
+  app.description(message("aira-cli chat [options]           Ask questions on a terminal"));
+  app.footer(message("Within the chat, /help lists its commands."));
   return set_up(app, true);
 }
 

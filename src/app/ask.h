@@ -20,6 +20,8 @@ struct AskOptions : CommonOptions {
   bool numbered = false;
   bool stats = false;
   bool show_probs = false;
+  bool no_stream = false;
+  std::uint64_t drawn_seed = 0;  // counts when there is no --seed
 };
 
 int run_chat(const AskOptions& options);

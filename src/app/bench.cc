@@ -256,22 +256,21 @@ Action set_up_bench(CLI::App& app) {
   app.description(
       message("aira-cli bench [options]          Measure prompts, decoding and many sequences"));
   app.footer(
-      message(R"(Decoding computes all logits of fixed tokens; sampling is not part of the time.
-
-Examples:
+      message("Decoding computes all logits of fixed tokens; sampling is not part of the time.") +
+      "\n\n" + message("Examples:") + R"(
   aira-cli bench
   aira-cli bench --plot bench.svg
-  aira-cli bench -m ./model -p 512 -n 64 -r 5 -t 2 --json)"));
+  aira-cli bench -m ./model -p 512 -n 64 -r 5 -t 2 --json)");
   add_model_options(app, *options, true);
-  app.option_defaults()->group("Bench");
+  app.option_defaults()->group(message("Bench"));
   add_count(app, "-p,--prompt-tokens", options->prompt_tokens, 0, kMost,
-            to_translate("Length of the prompt (512); 0 = none"));
+            message("Length of the prompt (512); 0 = none").c_str());
   add_count(app, "-n,--decode-tokens", options->decode_tokens, 0, kMost,
-            to_translate("Tokens to decode (64); 0 = none"));
-  add_count(app, "-r,--repetitions", options->repetitions, 1, kMost, to_translate("Rounds (5)"));
-  app.option_defaults()->group("Output");
+            message("Tokens to decode (64); 0 = none").c_str());
+  add_count(app, "-r,--repetitions", options->repetitions, 1, kMost, message("Rounds (5)").c_str());
+  app.option_defaults()->group(message("Output"));
   app.add_flag("--json", options->json, message("Print one JSON object"));
-  add_text(app, "--plot", options->plot, "FILE", to_translate("Also draw a chart, as SVG"));
+  add_text(app, "--plot", options->plot, "FILE", message("Also draw a chart, as SVG").c_str());
   add_quiet(app, *options);
   app.final_callback([options] {
     if (options->plot) check_plot(*options->plot);

@@ -19,7 +19,7 @@ constexpr const char* kFlag = "--choose";
 constexpr const char* kField = "\"choices\"";
 
 /// The texts between bars; \| is a bar and \\ a backslash.
-std::vector<std::string> split(std::string_view typed) {
+std::vector<std::string> split_at_bars(std::string_view typed) {
   std::vector<std::string> texts(1);
   for (std::size_t at = 0; at < typed.size(); ++at) {
     const char next = at + 1 < typed.size() ? typed[at + 1] : '\0';
@@ -40,7 +40,7 @@ std::vector<std::string> split(std::string_view typed) {
 void check_texts(const std::vector<std::string>& texts, const char* name, bool answers) {
   std::vector<std::string> known;
   for (const std::string& text : texts) {
-    known.push_back(answers ? trimmed(text) : text);
+    known.push_back(answers ? without_white_space(text) : text);
     if (known.back().empty()) {
       throw UsageError("[E262] One of the texts of {} is empty; leave it out.", {name});
     }
@@ -51,9 +51,10 @@ void check_texts(const std::vector<std::string>& texts, const char* name, bool a
   if (texts.size() > 1) return;
   if (name == kFlag) {
     throw UsageError(
-        "[E264] {} needs at least two texts with a bar between them, as in \"sim|não\" (\\| is a "
-        "bar inside a text).",
-        {name});
+        "[E264] {} needs at least two texts with a bar between them, as in {}; {} is a bar inside "
+        "a "
+        "text.",
+        {name, "\"sim|não\"", "\\|"});
   }
   throw UsageError("[E265] {} needs at least two texts.", {name});
 }
@@ -76,7 +77,7 @@ bool goes_with_choices(const RequestOption& row) {
 
 void add_choose(CLI::App& app, AskOptions& options) {
   app.add_option_function<std::string>(
-         kFlag, [&options](const std::string& typed) { options.choices = split(typed); },
+         kFlag, [&options](const std::string& typed) { options.choices = split_at_bars(typed); },
          message("Answer with the most probable of these texts"))
       ->option_text("\"A|B\"");
 }

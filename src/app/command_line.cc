@@ -11,6 +11,7 @@
 
 #include "aira/error.h"
 #include "app/output.h"
+#include "app/wrap_help.h"
 #include "base/printable.h"
 
 namespace aira {
@@ -26,6 +27,8 @@ constexpr auto kCommands = std::to_array<Command>({
     {"help", "Print the help of a command, or a table of the request options", set_up_help},
     {"version", "Print the version", set_up_version},
 });
+
+constexpr std::size_t kHelpColumn = 34;  // where descriptions of options begin
 
 class HelpText : public CLI::Formatter {
  public:
@@ -53,7 +56,7 @@ std::unique_ptr<CLI::App> new_app() {
 std::pair<std::unique_ptr<CLI::App>, Action> set_up(const Command& command) {
   auto app = new_app();
   app->formatter(std::make_shared<HelpText>());
-  app->get_formatter()->column_width(34);
+  app->get_formatter()->column_width(kHelpColumn);
   Action action = command.set_up(*app);
   app->set_help_flag("-h,--help", "Print this help")->group("Output");
   return {std::move(app), std::move(action)};
@@ -134,7 +137,7 @@ std::string help_text(const Command& command) {
   for (auto at = std::string::npos; (at = text.find("\n\n\n")) != std::string::npos;) {
     text.erase(at, 1);
   }
-  return text;
+  return wrapped(text, 80, kHelpColumn);
 }
 
 void parse_words(CLI::App& app, std::span<const char* const> words) {
@@ -220,9 +223,9 @@ void add_batch(CLI::App& app, CommonOptions& options) {
 
 void add_request_options(CLI::App& app, RequestChanges& request) {
   for (const RequestOption& row : request_options()) {
-    app.option_defaults()->group(row.group);
+    app.option_defaults()->group(message(row.group));
     const std::string names = row.flags(",");
-    std::string help = row.help;
+    std::string help = message(row.help);
     if (const std::string value = row.default_text(); !value.empty()) help += " (" + value + ")";
     const auto set = [&row, &request](const std::vector<std::string>& words) {
       request.set_words(row, words);
@@ -267,8 +270,8 @@ transformers ([generation.md](generation.md)).
   for (const RequestOption& row : request_options()) {
     std::string flag = row.flags(", ");
     if (*row.placeholder != '\0') flag += " " + std::string(row.placeholder);
-    page += "| `" + flag + "` | `" + row.name + "` | " + row.range.words + " | " +
-            row.default_text() + " | " + row.help + " |\n";
+    page += "| `" + flag + "` | `" + row.name + "` | " + message(row.range.words) + " | " +
+            row.default_text() + " | " + message(row.help) + " |\n";
   }
   return page;
 }

@@ -119,12 +119,13 @@ std::string table_of(const ordered_json& values, const ordered_json& from) {
 
 Action set_up_info(CLI::App& app) {
   const auto options = std::make_shared<CommonOptions>();
-  app.description("aira-cli info [options]           Describe the model and where it was found");
-  app.footer(R"(Examples:
+  app.description(
+      message("aira-cli info [options]           Describe the model and where it was found"));
+  app.footer(message("Examples:") + R"(
   aira-cli info
   aira-cli info --json -m nicholasKluge/Aira-2-portuguese-124M)");
   add_model_options(app, *options, true);
-  app.add_flag("--json", options->json, "Print one JSON object")->group("Output");
+  app.add_flag("--json", options->json, message("Print one JSON object"))->group(message("Output"));
   add_quiet(app, *options);
   return [options] {
     const ordered_json info = describe(*options);

@@ -13,13 +13,15 @@
 #include <utility>
 
 #include "app/output.h"
+#include "base/thread_pool.h"
 
 namespace aira {
 namespace {
 
 std::atomic<bool> flag{false};              // interrupt()
+std::atomic<int> received{0};               // the signal that interrupted, of several the gravest
 std::atomic<bool> terminal_changed{false};  // for wait_readable
-static_assert(std::atomic<bool>::is_always_lock_free);
+static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<int>::is_always_lock_free);
 int wake = -1;  // an eventfd
 
 /// An eventfd; reading one that is not set does not block.
@@ -44,7 +46,12 @@ void reset_wake() {
 
 extern "C" void on_signal(int signal) {
   const int saved = errno;
-  (signal == SIGINT ? flag : terminal_changed).store(true, std::memory_order_relaxed);
+  if (signal == SIGCONT || signal == SIGWINCH) {
+    terminal_changed = true;
+  } else {
+    if (signal != SIGINT || !terminated()) received = signal;
+    flag = true;
+  }
   set(wake);
   errno = saved;
 }
@@ -53,10 +60,10 @@ extern "C" void on_signal(int signal) {
 
 void catch_interrupts() {
   wake = new_event();
-  for (const int signal : {SIGINT, SIGCONT, SIGWINCH}) {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGCONT, SIGWINCH}) {
     struct sigaction action = {};
     ::sigaction(signal, nullptr, &action);
-    if (signal == SIGINT && action.sa_handler == SIG_IGN) continue;
+    if (action.sa_handler == SIG_IGN) continue;
     action.sa_handler = on_signal;
     action.sa_flags = SA_RESTART;  // waits end by the eventfd
     ::sigaction(signal, &action, nullptr);
@@ -70,8 +77,19 @@ void interrupt() {
 
 bool interrupted() { return flag; }
 
+bool terminated() { return received == SIGTERM || received == SIGHUP; }
+
+void end_by_signal() {
+  if (received == 0) return;
+  std::signal(received, SIG_DFL);
+  std::raise(received);
+}
+
 void clear_interrupt() {
+  int ctrl_c = SIGINT;
+  received.compare_exchange_strong(ctrl_c, 0);
   flag = false;
+  if (terminated()) flag = true;
   reset_wake();
 }
 
@@ -88,14 +106,13 @@ bool wait_readable(int fd, void (*redraw)()) {
 }
 
 OnInterrupt::OnInterrupt(std::function<void()> act) : end_(new_event()) {
-  thread_ = std::thread([this, act = std::move(act)] {
+  thread_ = new_thread([this, act = std::move(act)] {
     if (!wait_readable(end_.get())) act();
   });
 }
 
 OnInterrupt::~OnInterrupt() {
-  set(end_.get());
-  thread_.join();
+  set(end_.get());  // and the thread is waited for
 }
 
 }  // namespace aira

@@ -1,28 +1,26 @@
-// libedit draws on stderr, so that stdout carries answers only (`| tee answers`).
 #include "app/line_editor.h"
 
+#include <fcntl.h>
 #include <langinfo.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <clocale>
-#include <cstdio>
+#include <csignal>
 #include <cstring>
-#include <cwchar>
-#include <filesystem>
+#include <utility>
 
 #include "app/interrupt.h"
 #include "app/model_lookup.h"
 #include "app/output.h"
+#include "base/utf8.h"
 
 namespace aira {
 namespace {
 
-namespace fs = std::filesystem;
-
-constexpr int kHistoryLines = 1000;
-constexpr std::string_view kBlanks = " \t";
+constexpr std::string_view kBlanks = " \t\n";
 constexpr char kInvisible = '\1';  // brackets what takes no room in the prompt
+
+bool is_dumb() { return environment("TERM").value_or("dumb") == "dumb"; }
 
 char* prompt(EditLine* /*editor*/) {
   static char plain[] = "> ";
@@ -30,96 +28,144 @@ char* prompt(EditLine* /*editor*/) {
   return colours() ? bold : plain;
 }
 
-EditLine* shown = nullptr;  // the one editor, for redraw
-
-/// libedit believes that the terminal is as it left it.
-void redraw() {
-  ::el_resize(shown);
-  ::el_set(shown, EL_PREP_TERM, 0);
-  ::el_set(shown, EL_PREP_TERM, 1);
-  print_aside("\r");
-  ::el_set(shown, EL_REFRESH);
+/// stderr, or the terminal that stdin is; null when there is none.
+std::FILE* find_screen() {
+  if (::isatty(STDERR_FILENO) == 1) return stderr;
+  const int fd =
+      ::isatty(STDIN_FILENO) == 1 ? ::open("/proc/self/fd/0", O_WRONLY | O_NOCTTY | O_CLOEXEC) : -1;
+  return fd < 0 ? nullptr : ::fdopen(fd, "w");
 }
 
-/// Reads one letter for libedit: -1 after Ctrl-C, 0 at the end of the input. libedit's own reader
-/// would miss a Ctrl-C that comes just before it begins to wait.
-int read_letter(EditLine* /*editor*/, wchar_t* letter) {
-  std::mbstate_t state = {};
-  while (wait_readable(STDIN_FILENO, redraw)) {
-    char byte = 0;
-    const ssize_t got = ::read(STDIN_FILENO, &byte, 1);
-    if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-    if (got <= 0) return static_cast<int>(got);
-    const std::size_t length = std::mbrtowc(letter, &byte, 1, &state);
-    if (length == static_cast<std::size_t>(-2)) continue;  // the letter goes on
-    if (length == static_cast<std::size_t>(-1)) *letter = L'\uFFFD';
-    return 1;
-  }
-  return -1;
+LineEditor* shown = nullptr;              // the one editor, for redraw
+volatile std::sig_atomic_t marking = -1;  // the terminal that was told to mark pastes
+
+void mark_pastes(int fd, bool on) {
+  const std::string_view code = on ? "\x1b[?2004h" : "\x1b[?2004l";
+  marking = on ? fd : -1;
+  [[maybe_unused]] const ssize_t written = ::write(fd, code.data(), code.size());
 }
 
-/// Where the history is kept; its folder is made. Empty when there is no place for it.
-std::string history_file() {
-  fs::path folder = environment("XDG_STATE_HOME").value_or("");
-  if (!folder.is_absolute()) folder = fs::path(environment("HOME").value_or("")) / ".local/state";
-  if (!folder.is_absolute()) return "";
-  folder /= "aira-cli";
-  std::error_code problem;
-  fs::create_directories(folder, problem);
-  if (problem) return "";
-  fs::permissions(folder, fs::perms::owner_all, problem);  // questions are nobody else's business
-  return (folder / "history").string();
+/// Ctrl-Z: the shell that comes to the fore must not get marks.
+extern "C" void on_stop(int signal) {
+  if (marking >= 0) mark_pastes(marking, false);
+  std::signal(signal, SIG_DFL);
+  std::raise(signal);
+}
+
+void catch_stop() {
+  struct sigaction action = {};
+  ::sigaction(SIGTSTP, nullptr, &action);
+  if (action.sa_handler == SIG_IGN) return;
+  action.sa_handler = on_stop;
+  action.sa_flags = SA_RESTART;
+  ::sigaction(SIGTSTP, &action, nullptr);
 }
 
 }  // namespace
 
-LineEditor::LineEditor() : file_(history_file()) {
-  if (::isatty(STDERR_FILENO) != 1) return;
+LineEditor::LineEditor(Complete complete) : complete_(std::move(complete)), screen_(find_screen()) {
+  if (screen_ == nullptr) return;
   std::setlocale(LC_CTYPE, "");  // letters outside ASCII need a locale that knows UTF-8
   if (std::strcmp(::nl_langinfo(CODESET), "UTF-8") != 0) std::setlocale(LC_CTYPE, "C.UTF-8");
-  history_ = ::history_init();
-  editor_ = ::el_init("aira-cli", stdin, stderr, stderr);
-  if (history_ == nullptr || editor_ == nullptr) return;
-  shown = editor_;
-  ::history(history_, &event_, H_SETSIZE, kHistoryLines);
-  ::history(history_, &event_, H_SETUNIQUE, 1);
-  if (!file_.empty()) ::history(history_, &event_, H_LOAD, file_.c_str());
+  editor_ = ::el_init("aira-cli", stdin, screen_, screen_);
+  if (editor_ == nullptr) return;
+  history_ = std::make_unique<QuestionHistory>();
+  shown = this;
+  ::el_set(editor_, EL_CLIENTDATA, this);
   ::el_set(editor_, EL_PROMPT_ESC, prompt, kInvisible);
   ::el_set(editor_, EL_EDITOR, "emacs");
   ::el_set(editor_, EL_GETCFN, read_letter);
-  ::el_set(editor_, EL_HIST, ::history, history_);
+  ::el_set(editor_, EL_HIST, ::history, history_->lines());
   ::el_set(editor_, EL_BIND, "^R", "em-inc-search-prev", nullptr);
   ::el_source(editor_, nullptr);  // ~/.editrc
+  bind_keys();
 }
 
 LineEditor::~LineEditor() {
-  if (editor_ != nullptr) ::el_end(editor_);
-  if (history_ != nullptr) ::history_end(history_);
+  if (editor_ == nullptr) return;
+  prepare(false);
+  ::el_end(editor_);
+  shown = nullptr;
+}
+
+LineEditor& LineEditor::of(EditLine* editor) {
+  void* self = nullptr;
+  ::el_get(editor, EL_CLIENTDATA, &self);
+  return *static_cast<LineEditor*>(self);
+}
+
+/// Makes the terminal ready for editing, or gives it back.
+void LineEditor::prepare(bool raw) {
+  if (editor_ == nullptr) return;
+  ::el_set(editor_, EL_PREP_TERM, raw ? 1 : 0);
+  if (raw) catch_stop();
+  if (raw != (marking >= 0) && !is_dumb()) mark_pastes(::fileno(screen_), raw);
+}
+
+/// libedit believes that the terminal is as it left it.
+void LineEditor::redraw() {
+  ::el_resize(shown->editor_);
+  shown->prepare(false);
+  shown->prepare(true);
+  shown->print("\r");
+  ::el_set(shown->editor_, EL_REFRESH);
 }
 
 std::optional<std::string> LineEditor::read() {
-  std::optional<std::string> line = shown == nullptr ? plain_.next() : edited();
-  if (!line && interrupted()) line = "";
+  std::optional<std::string> line = editor_ == nullptr ? plain_.next() : edited();
+  if (!line && interrupted() && !terminated()) line = "";
   clear_interrupt();
   return line;
 }
 
 std::optional<std::string> LineEditor::edited() {
-  ::el_resize(editor_);
-  ::el_set(editor_, EL_PREP_TERM, 1);  // before the prompt: a Ctrl-D right after it counts
+  prepare(true);  // before the prompt: a Ctrl-D right after it counts
+  too_long_ = broken_ = false;
   int length = 0;
-  const char* text = ::el_gets(editor_, &length);
+  const wchar_t* text = ::el_wgets(editor_, &length);
+  prepare(true);  // libedit has given it back
   if (interrupted() || text == nullptr || length <= 0) {
-    print_aside("\n");
+    print("\n");
     return std::nullopt;
   }
-  std::string line(text, static_cast<std::size_t>(length));
+  std::string line = utf8_of(std::wstring_view(text, static_cast<std::size_t>(length)));
   while (line.ends_with('\n') || line.ends_with('\r')) line.pop_back();
-  if (line.find_first_not_of(kBlanks) == std::string::npos) return line;
-  ::history(history_, &event_, H_ENTER, line.c_str());
-  // At once, not at the end: a closed terminal window must not cost the history.
-  if (!file_.empty()) ::history(history_, &event_, H_SAVE, file_.c_str());
+  if (too_long_) {
+    report(
+        Error("[E200] A question may have 1 MiB at most; this one is longer and was not asked."));
+    return "";
+  }
+  if (broken_ && line.find(kReplacement) != std::string::npos) {
+    report(
+        Error("[E201] The terminal sent bytes that are not UTF-8; the line was not taken. Does "
+              "the terminal use another encoding, such as Latin-1?"));
+    return "";
+  }
+  if (line.find_first_not_of(kBlanks) != std::string::npos) history_->add(line);
   return line;
+}
+
+void LineEditor::add(const std::string& question) {
+  if (editor_ == nullptr) return;
+  history_->add(question);
+  print("> " + question + "\n");
+}
+
+void LineEditor::print(std::string_view text) {
+  if (screen_ == nullptr || screen_ == stderr) return print_aside(text);
+  std::fwrite(text.data(), 1, text.size(), screen_);
+  std::fflush(screen_);
+}
+
+void LineEditor::report(const Error& error) {
+  report_error(error, {}, true);
+  if (screen_ == nullptr || screen_ == stderr) return;
+  print("aira-cli: " + message("error: ") + "[" + error.id() + "] " + error.with_fields() + "\n");
+}
+
+void LineEditor::suspend(const std::function<void()>& work) {
+  prepare(false);
+  work();
 }
 
 }  // namespace aira

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "app/interrupt.h"
+#include "base/thread_pool.h"
 
 namespace aira {
 namespace {
@@ -63,7 +64,10 @@ bool LineLoop::each_line(Engine* engine, std::int64_t sequences, const Begin& be
   progress_.start();
   Queue queue(kWindowPerSequence * static_cast<std::size_t>(sequences));
   std::exception_ptr reading_failed, printing_failed;
-  std::thread printer([&] {
+  const OnInterrupt cancels([engine] {
+    if (engine != nullptr) engine->cancel_all();
+  });
+  std::jthread printer = new_thread([&] {
     try {
       while (const PrintAnswer line = interrupted() ? nullptr : queue.pop()) line();
     } catch (...) {
@@ -71,9 +75,6 @@ bool LineLoop::each_line(Engine* engine, std::int64_t sequences, const Begin& be
       interrupt();
     }
     queue.close();
-  });
-  const OnInterrupt cancels([engine] {
-    if (engine != nullptr) engine->cancel_all();
   });
   try {
     while (const std::optional<std::string> line = lines_.next()) {

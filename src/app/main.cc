@@ -8,6 +8,8 @@
 
 #include "aira/error.h"
 #include "app/command_line.h"
+#include "app/interrupt.h"
+#include "app/language.h"
 #include "app/output.h"
 
 namespace {
@@ -20,11 +22,8 @@ void occupy_standard_streams() {
   }
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  occupy_standard_streams();
-  std::signal(SIGPIPE, SIG_IGN);  // a closed reader is an error of write() instead
+/// The exit code.
+int run(int argc, char** argv) {
   try {
     return aira::parse_command_line(argc, argv)();
   } catch (const aira::UsageError& error) {
@@ -43,4 +42,16 @@ int main(int argc, char** argv) {
     aira::report_error(aira::Error("[E003] Something unexpected failed: {}.", {error.what()}));
   }
   return aira::kFailed;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  occupy_standard_streams();
+  std::signal(SIGPIPE, SIG_IGN);  // a closed reader is an error of write() instead
+  std::signal(SIGXFSZ, SIG_IGN);  // and so is ulimit -f
+  aira::choose_language();
+  const int code = run(argc, argv);
+  aira::end_by_signal();
+  return code;
 }

@@ -63,8 +63,7 @@ void print_aside(std::string_view text) { write_all(STDERR_FILENO, text); }
 void note(std::string_view sentence) { print_aside("aira-cli: " + std::string(sentence) + "\n"); }
 
 void report_error(const Error& error, std::string_view where, bool with_fields) {
-  const std::string id = error.id().empty() ? "" : "[" + error.id() + "] ";
-  note(message("error: ") + id + std::string(where) +
+  note(message("error: ") + error.tag() + std::string(where) +
        (with_fields ? error.with_fields() : error.what()));
 }
 

@@ -258,21 +258,21 @@ Action set_up_score(CLI::App& app) {
 at the end of the context belong to the continuation, and an empty context is
 the end-of-text token. A text without a context may be longer than the model's
 context: it is scored in windows.)"));
-  app.footer(message(R"(Examples:
+  app.footer(message("Examples:") + R"(
   echo '{"context": "2 + 2 =", "continuations": [" 3", " 4"]}' | aira-cli score
   aira-cli score --tokens --text "A capital de Portugal é Lisboa."
-  aira-cli score --perplexity -f livro.txt)"));
+  aira-cli score --perplexity -f livro.txt)");
   add_model_options(app, *options, true);
-  add_file(app, *options, to_translate("One JSON object per line; - is stdin"));
-  app.option_defaults()->group("Input");
+  add_file(app, *options, message("One JSON object per line; - is stdin").c_str());
+  app.option_defaults()->group(message("Input"));
   add_text(app, "--text", options->text, "TEXT",
-           to_translate("One text, in place of a file or stdin"));
-  app.option_defaults()->group("Output");
+           message("One text, in place of a file or stdin").c_str());
+  app.option_defaults()->group(message("Output"));
   app.add_flag("--perplexity", options->perplexity,
                message("Of one text: perplexity per token, word, byte"));
   app.add_flag("--tokens", options->tokens,
                message("Of one text: surprisal of each token in bits"));
-  app.option_defaults()->group("Model");
+  app.option_defaults()->group(message("Model"));
   add_batch(app, *options);
   add_quiet(app, *options);
   app.final_callback([options] { check(*options); });

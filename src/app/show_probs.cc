@@ -40,6 +40,19 @@ std::string percent(double logprob) {
   return format("%5s %%", share < 0.05 ? "<0.1" : format("%.1f", share).c_str());
 }
 
+/// What may be sent to a terminal: control characters, which would move its cursor, as U+FFFD.
+std::string safe(std::string_view text) {
+  std::string shown;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t begin = at;
+    const char32_t code = next_code_point(text, at);
+    const bool control =
+        (code < 0x20 && code != '\n' && code != '\t') || (code >= 0x7F && code < 0xA0);
+    shown += control ? kReplacement : text.substr(begin, at - begin);
+  }
+  return shown;
+}
+
 std::string coloured(const char* colour, std::string_view text) {
   return *colour == '\0' ? std::string(text) : colour + std::string(text).append(kPlain);
 }
@@ -99,7 +112,7 @@ class ColouredText {
     const auto* const level = std::find_if(kLevels.begin(), kLevels.end() - 1, [&](const Level& l) {
       return std::exp(unit.logprob) >= l.least;
     });
-    std::string shown = coloured(colours() ? level->colour : "", text_.substr(0, size));
+    std::string shown = coloured(colours() ? level->colour : "", safe(text_.substr(0, size)));
     text_.erase(0, size);
     unit.bytes.erase(0, size);
     begun_ = !unit.bytes.empty();

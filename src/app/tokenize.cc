@@ -86,15 +86,15 @@ Action set_up_tokenize(CLI::App& app) {
 JSON lines: {"text"} -> {"ids"}; with --decode {"ids"} -> {"text"}
 --pieces shows what each id stands for: \xc3 is a byte that is no whole
 character, \n a line break, \\ a backslash.)"));
-  app.footer(message(R"(Examples:
+  app.footer(message("Examples:") + R"(
   echo "Olá, mundo" | aira-cli tokenize
   echo "Olá, mundo" | aira-cli tokenize --pieces
   echo '{"text": "Olá<|endoftext|>"}' | aira-cli tokenize --jsonl
-  echo "Olá, mundo" | aira-cli tokenize | aira-cli tokenize --decode)"));
+  echo "Olá, mundo" | aira-cli tokenize | aira-cli tokenize --decode)");
   add_model_options(app, *options, false);
-  add_file(app, *options, to_translate("One text or list of ids per line; - is stdin"));
+  add_file(app, *options, message("One text or list of ids per line; - is stdin").c_str());
   app.add_flag("--jsonl", options->json, message("JSON lines in and out"));
-  app.option_defaults()->group("Tokens");
+  app.option_defaults()->group(message("Tokens"));
   app.add_flag("--plain", options->plain,
                message("Treat special tokens in the text as plain text"));
   app.add_flag("--template", options->with_template,

@@ -11,6 +11,7 @@
 #include <fstream>
 #include <mutex>
 #include <string>
+#include <system_error>
 
 namespace aira {
 namespace {
@@ -72,14 +73,19 @@ std::shared_ptr<SettlingFile> SettlingFile::map(int fd, std::size_t bytes) {
 
 void SettlingFile::start() {
   if (bytes_ < kMatters) return;
-  settler_ = std::jthread([this](const std::stop_token& stop) {
+  const auto work = [this](const std::stop_token& stop) {
     const std::chrono::nanoseconds delay(bytes_ * kPasses / kBytesPerNanosecond);
     std::mutex mutex;
     std::unique_lock lock(mutex);
     std::condition_variable_any().wait_for(lock, stop, delay, [] { return false; });
     // Some file systems keep files in 2 MB pages.
     if (huge_file_bytes() < bytes_ - bytes_ / 16) settle(stop);
-  });
+  };
+  try {
+    settler_ = std::jthread(work);
+  } catch (const std::system_error&) {
+    // No thread is to be had: small pages are slower, and that is all.
+  }
 }
 
 void SettlingFile::settle(const std::stop_token& stop) {

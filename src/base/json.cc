@@ -55,14 +55,17 @@ class Watch {
       path_.pop_back();
     }
     if (event == Event::key) add_key(parsed.get_ref<const std::string&>());
-    if (++events_ > kMaxValues) throw Error(where_ + " holds too many JSON values.");
+    if (++events_ > kMaxValues) {
+      throw Error("[E300] {} holds too many JSON values.", {where_});
+    }
     return true;
   }
 
  private:
   void begin() {
     if (keys_.size() == kMaxDepth) {
-      throw Error(where_ + " is JSON nested deeper than " + std::to_string(kMaxDepth) + " levels.");
+      throw Error("[E301] {} is JSON nested deeper than {} levels.",
+                  {where_, std::to_string(kMaxDepth)});
     }
     if (read_) {
       const auto from = static_cast<std::size_t>(at_ - text_.data());
@@ -75,7 +78,7 @@ class Watch {
   }
   void add_key(const std::string& key) {
     if (!keys_.back().insert(key).second && !last_counts_) {
-      throw Error(where_ + " has " + quote(key) + " twice in one JSON object.");
+      throw Error("[E302] {} has {} twice in one JSON object.", {where_, quote(key)});
     }
     path_.back() = key;
   }
@@ -92,8 +95,8 @@ class Watch {
 };
 
 std::string describe(const json& value) {
-  if (value.is_object()) return "an object";
-  if (value.is_array()) return "a list";
+  if (value.is_object()) return message("an object");
+  if (value.is_array()) return message("a list");
   if (value.is_string()) return quote(value.get_ref<const std::string&>());
   return value.dump();
 }
@@ -107,7 +110,8 @@ bool is_integer_in(const json& value, IntegerRange range) {
 }
 
 std::string words(IntegerRange range) {
-  return "a whole number from " + std::to_string(range.from) + " to " + std::to_string(range.to);
+  return message("a whole number from {} to {}",
+                 {std::to_string(range.from), std::to_string(range.to)});
 }
 
 /// `text` with NaN, Infinity and -Infinity between quotes.
@@ -133,17 +137,17 @@ std::string with_quoted_constants(std::string_view text) {
 
 json parse(std::string_view text, const std::string& where, const ReadContent& read,
            bool last_counts) {
-  if (text.size() > kMaxBytes) throw Error(where + " is too long for JSON of its kind.");
+  if (text.size() > kMaxBytes) throw Error("[E303] {} is too long for JSON of its kind.", {where});
   Watch watch(text, where, read, last_counts);
   try {
     return watch.parse();
   } catch (const json::parse_error& error) {
     const bool utf8 = std::string_view(error.what()).find("UTF-8") != std::string_view::npos;
     const std::size_t at = watch.skipped() + std::max<std::size_t>(error.byte, 1) - 1;
-    throw Error(where + (utf8 ? " is not valid UTF-8 (" : " is not valid JSON (") +
-                position_in(text, at) + ").");
+    if (utf8) throw Error("[E304] {} is not valid UTF-8 ({}).", {where, position_in(text, at)});
+    throw Error("[E305] {} is not valid JSON ({}).", {where, position_in(text, at)});
   } catch (const json::out_of_range&) {
-    throw Error(where + " holds a number that is too large for a double.");
+    throw Error("[E306] {} holds a number that is too large for a double.", {where});
   }
 }
 
@@ -155,9 +159,10 @@ json parse_json(std::string_view text, const std::string& where, const ReadConte
 
 json parse_python_json(std::string_view text, const std::string& where) {
   if (text.starts_with("\xEF\xBB\xBF")) {
-    throw Error(where +
-                " begins with a byte order mark, which transformers refuses as well; save " +
-                "it as UTF-8 without one.");
+    throw Error(
+        "[E307] {} begins with a byte order mark, which transformers refuses as well; save it as "
+        "UTF-8 without one.",
+        {where});
   }
   return parse(with_quoted_constants(text), where, nullptr, true);
 }
@@ -166,14 +171,14 @@ std::string position_in(std::string_view text, std::size_t at) {
   const std::string_view before = text.substr(0, at);
   const auto lines = std::count(before.begin(), before.end(), '\n');
   const std::size_t line_start = lines == 0 ? 0 : before.rfind('\n') + 1;
-  return "line " + std::to_string(lines + 1) + ", byte " +
-         std::to_string(before.size() - line_start + 1);
+  return message("line {}, byte {}",
+                 {std::to_string(lines + 1), std::to_string(before.size() - line_start + 1)});
 }
 
 JsonObject::JsonObject(const json& value, std::string where)
     : value_(value), where_(std::move(where)) {
   if (!value.is_object()) {
-    throw Error(where_ + " must be a JSON object, but is " + describe(value) + ".");
+    throw Error("[E308] {} must be a JSON object, but is {}.", {where_, describe(value)});
   }
 }
 
@@ -183,21 +188,24 @@ const json* JsonObject::find(const std::string& key) const {
 }
 
 void JsonObject::refuse_null(const std::string& key) const {
-  if (value_.contains(key) && value_[key].is_null()) fail(key, "set", value_[key]);
+  if (value_.contains(key) && value_[key].is_null()) {
+    fail(key, message("set"), value_[key]);
+  }
 }
 
 template <typename T, typename Fits>
-std::optional<T> JsonObject::read(const std::string& key, const std::string& expected,
-                                  Fits fits) const {
+std::optional<T> JsonObject::read(const std::string& key, const char* expected, Fits fits) const {
   const json* value = find(key);
   if (value == nullptr) return std::nullopt;
-  if (!fits(*value)) fail(key, expected, *value);
+  if (!fits(*value)) fail(key, message(expected), *value);
   return value->get<T>();
 }
 
 std::optional<std::int64_t> JsonObject::integer(const std::string& key, IntegerRange range) const {
-  return read<std::int64_t>(key, words(range),
-                            [range](const json& value) { return is_integer_in(value, range); });
+  const json* value = find(key);
+  if (value == nullptr) return std::nullopt;
+  if (!is_integer_in(*value, range)) fail(key, words(range), *value);
+  return value->get<std::int64_t>();
 }
 
 std::optional<double> JsonObject::number(const std::string& key, NumberRange range) const {
@@ -208,11 +216,13 @@ std::optional<double> JsonObject::number(const std::string& key, NumberRange ran
 }
 
 std::optional<bool> JsonObject::boolean(const std::string& key) const {
-  return read<bool>(key, "true or false", [](const json& value) { return value.is_boolean(); });
+  return read<bool>(key, to_translate("true or false"),
+                    [](const json& value) { return value.is_boolean(); });
 }
 
 std::optional<std::string> JsonObject::text(const std::string& key) const {
-  return read<std::string>(key, "a string", [](const json& value) { return value.is_string(); });
+  return read<std::string>(key, to_translate("a string"),
+                           [](const json& value) { return value.is_string(); });
 }
 
 std::vector<std::int64_t> JsonObject::integers(const std::string& key, IntegerRange range) const {
@@ -221,7 +231,8 @@ std::vector<std::int64_t> JsonObject::integers(const std::string& key, IntegerRa
   const json list = value->is_array() ? *value : json::array({*value});
   std::vector<std::int64_t> numbers;
   for (const json& element : list) {
-    if (!is_integer_in(element, range)) fail(key, words(range) + " or a list of such", element);
+    if (!is_integer_in(element, range))
+      fail(key, message("{} or a list of such", {words(range)}), element);
     numbers.push_back(element.get<std::int64_t>());
   }
   return numbers;
@@ -229,8 +240,8 @@ std::vector<std::int64_t> JsonObject::integers(const std::string& key, IntegerRa
 
 void JsonObject::fail(const std::string& key, const std::string& expected,
                       const json& found) const {
-  throw Error(where_ + ": " + quote(key) + " must be " + expected + ", but is " + describe(found) +
-              ".");
+  throw Error("[E309] {}: {} must be {}, but is {}.",
+              {where_, quote(key), expected, describe(found)});
 }
 
 }  // namespace aira

@@ -43,7 +43,7 @@ struct IntegerRange {
 struct NumberRange {
   double above;
   double to;
-  const char* words;
+  const char* words;  // to_translate()
 };
 
 /// Reads keys of a JSON object, which must outlive this. A missing key and null both read as
@@ -64,13 +64,13 @@ class JsonObject {
   /// A whole number, or a list of them.
   std::vector<std::int64_t> integers(const std::string& key, IntegerRange range) const;
 
-  /// Throws: WHERE: "KEY" must be EXPECTED, but is FOUND.
+  /// Throws: WHERE: "KEY" must be EXPECTED (in the user's language), but is FOUND.
   [[noreturn]] void fail(const std::string& key, const std::string& expected,
                          const nlohmann::json& found) const;
 
  private:
   template <typename T, typename Fits>
-  std::optional<T> read(const std::string& key, const std::string& expected, Fits fits) const;
+  std::optional<T> read(const std::string& key, const char* expected, Fits fits) const;
 
   const nlohmann::json& value_;
   std::string where_;

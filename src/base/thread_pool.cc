@@ -4,11 +4,12 @@
 #include <sched.h>
 
 #include <algorithm>
-#include <cmath>
-#include <fstream>
-#include <set>
-#include <string>
-#include <utility>
+#include <chrono>
+#include <optional>
+#include <system_error>
+
+#include "aira/error.h"
+#include "base/cpus.h"
 
 namespace aira {
 namespace {
@@ -39,55 +40,66 @@ void await_change(const std::atomic<std::uint32_t>& value, std::uint32_t old) {
 constexpr std::int64_t kPiecesPerMember = 16;
 constexpr int kMostThreads = 1024;
 
-/// The CPUs that this process may use; none when the system does not say.
-cpu_set_t allowed_cpus() {
-  cpu_set_t allowed;
-  CPU_ZERO(&allowed);
-  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) CPU_ZERO(&allowed);
-  return allowed;
-}
-
-/// CPUs' worth of time that the cgroup grants, or a negative number when it sets no limit.
-double cgroup_cpus() {
-  std::ifstream v2("/sys/fs/cgroup/cpu.max");
-  std::string quota;
-  double period = 0;
-  if (v2 >> quota >> period && quota != "max" && period > 0) return std::stod(quota) / period;
-  double v1_quota = -1;
-  std::ifstream("/sys/fs/cgroup/cpu/cpu.cfs_quota_us") >> v1_quota;
-  std::ifstream("/sys/fs/cgroup/cpu/cpu.cfs_period_us") >> period;
-  return v1_quota > 0 && period > 0 ? v1_quota / period : -1;
-}
-
 /// Moves a new thread to another CPU if it is queued on the caller's. On a virtual machine, where
 /// idle CPUs look busy to Linux, it would stay there without running until the next balancing, for
 /// 4 to 12 ms.
 void move_from_here(std::thread& thread, const cpu_set_t& allowed) {
   const int here = sched_getcpu();
-  if (here < 0) return;
+  if (here < 0 || here >= CPU_SETSIZE) return;
   cpu_set_t others = allowed;
   CPU_CLR(here, &others);
   if (pthread_setaffinity_np(thread.native_handle(), sizeof others, &others) != 0) return;
   pthread_setaffinity_np(thread.native_handle(), sizeof allowed, &allowed);
 }
 
+/// A thread that is just ending still counts.
+constexpr int kAttempts = 100;
+constexpr std::chrono::milliseconds kBetween{2};
+
 }  // namespace
 
-ThreadPool::ThreadPool(int threads)
-    : parts_(static_cast<std::size_t>(std::clamp(threads, 1, kMostThreads))) {
-  for (int member = 1; member < size(); ++member) {
-    workers_.emplace_back([this, member] { work(member); });
+std::jthread new_thread(std::function<void()> work) {
+  for (int attempt = 1;; ++attempt) {
+    try {
+      return std::jthread(work);
+    } catch (const std::system_error& error) {
+      if (attempt == kAttempts) {
+        throw Error(
+            "[E232] The system allows this program no further thread ({}); end other programs, or "
+            "raise the limit (ulimit -u, ulimit -v).",
+            {error.code().message()});
+      }
+      std::this_thread::sleep_for(kBetween);
+    }
   }
-  const cpu_set_t allowed = allowed_cpus();
-  if (size() > CPU_COUNT(&allowed)) return;
+}
+
+ThreadPool::ThreadPool(int threads)
+    : parts_(static_cast<std::size_t>(std::clamp(threads, 1, kMostThreads))),
+      size_(static_cast<int>(parts_.size())) {
+  try {
+    for (int member = 1; member < size_; ++member) {
+      workers_.emplace_back([this, member] { work(member); });
+    }
+  } catch (const std::system_error&) {
+    // Others need threads too: whoever steps, prints, waits for Ctrl-C or writes the cache.
+    constexpr int kOthers = 4;
+    resize(std::max(1, static_cast<int>(workers_.size()) + 1 - kOthers));
+  }
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0 || size_ > CPU_COUNT(&allowed)) return;
   for (std::thread& worker : workers_) move_from_here(worker, allowed);
 }
 
-ThreadPool::~ThreadPool() {
-  stopping_ = true;
+ThreadPool::~ThreadPool() { resize(1); }
+
+/// Ends all workers but the first.
+void ThreadPool::resize(int size) {
+  size_ = size;
   round_.fetch_add(1, std::memory_order_release);
   round_.notify_all();
-  for (std::thread& worker : workers_) worker.join();
+  for (; std::ssize(workers_) >= size; workers_.pop_back()) workers_.back().join();
 }
 
 void ThreadPool::run(std::int64_t count, Call call, const void* body) {
@@ -115,8 +127,12 @@ void ThreadPool::run(std::int64_t count, Call call, const void* body) {
 }
 
 void ThreadPool::help(int member) {
-  for (int i = 0; i < size(); ++i) {
-    Part& part = parts_[static_cast<std::size_t>((member + i) % size())];
+  // The caller looks at all parts; if everybody did, many members would do little else.
+  constexpr int kNeighbours = 16;
+  const int members = size();
+  const int seen = member == 0 ? members : std::min(members, kNeighbours + 1);
+  for (int i = 0; i < seen; ++i) {
+    Part& part = parts_[static_cast<std::size_t>((member + i) % members)];
     while (part.next.load(std::memory_order_relaxed) < part.end) {
       const std::int64_t piece = part.next.fetch_add(1, std::memory_order_relaxed);
       if (piece >= part.end) break;
@@ -130,7 +146,7 @@ void ThreadPool::work(int member) {
   for (std::uint32_t seen = 0;;) {
     await_change(round_, seen);
     seen = round_.load(std::memory_order_acquire);
-    if (stopping_) return;
+    if (member >= size()) return;
     // A worker that comes late finds the operation closed, or a later one open.
     if ((inside_.fetch_add(1, std::memory_order_acquire) & kClosed) == 0) help(member);
     if (inside_.fetch_sub(1, std::memory_order_release) == (kClosed | 1)) inside_.notify_one();
@@ -138,26 +154,15 @@ void ThreadPool::work(int member) {
 }
 
 int ThreadPool::usable_cores() {
-  const cpu_set_t allowed = allowed_cpus();
-  if (CPU_COUNT(&allowed) == 0) {
-    return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  // More only wait for each other: at the end of each operation, and for memory.
+  constexpr int kMost = 64;
+  const std::vector<int> cpus = allowed_cpus();
+  int count =
+      cpus.empty() ? static_cast<int>(std::thread::hardware_concurrency()) : count_cores(cpus);
+  if (const std::optional<double> quota = cpu_quota(); quota && *quota < count) {
+    count = static_cast<int>(*quota);
   }
-  // SMT siblings share their core's arithmetic and its path to memory: count cores, not threads.
-  std::set<std::pair<int, int>> cores;
-  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-    if (!CPU_ISSET(cpu, &allowed)) continue;
-    const std::string topology = "/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology/";
-    int package = 0;
-    int core = cpu;
-    std::ifstream(topology + "physical_package_id") >> package;
-    std::ifstream(topology + "core_id") >> core;
-    cores.emplace(package, core);
-  }
-  int count = static_cast<int>(cores.size());
-  if (const double quota = cgroup_cpus(); quota > 0) {
-    count = std::min(count, static_cast<int>(std::ceil(quota)));
-  }
-  return std::max(1, count);
+  return std::clamp(count, 1, kMost);
 }
 
 }  // namespace aira

@@ -10,20 +10,25 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <thread>
 #include <vector>
 
 namespace aira {
 
+/// A thread that does `work`. Throws Error when the system has none to give, not even after some
+/// time.
+std::jthread new_thread(std::function<void()> work);
+
 class ThreadPool {
  public:
-  /// `threads` >= 1, the caller included.
+  /// `threads` >= 1, the caller included; fewer when the system has no more, see size().
   explicit ThreadPool(int threads);
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
   ~ThreadPool();
 
-  int size() const { return static_cast<int>(parts_.size()); }
+  int size() const { return size_.load(std::memory_order_relaxed); }
 
   /// Calls body(begin, end, member) for contiguous pieces that cover [0, count) once, on the
   /// calling thread (member 0) and on the workers, and returns when all are done. `body` must not
@@ -39,6 +44,7 @@ class ThreadPool {
   }
 
   /// Physical cores that this process may use: affinity, cgroup quota and SMT siblings considered.
+  /// At most 64.
   static int usable_cores();
 
  private:
@@ -52,18 +58,19 @@ class ThreadPool {
 
   void run(std::int64_t count, Call call, const void* body);
   void work(int member);
+  void resize(int size);
   /// Takes pieces, the member's own first, until none are left.
   void help(int member);
 
   // An operation. Written while it is closed; read by those inside only.
   std::vector<Part> parts_;  // of each member
+  std::atomic<int> size_;    // members; workers from here on end
   Call call_ = nullptr;
   const void* body_ = nullptr;
   std::int64_t count_ = 0;
   std::int64_t piece_ = 1;  // indices in a piece
 
   static constexpr std::uint32_t kClosed = 1U << 31;
-  std::atomic<bool> stopping_{false};
   alignas(64) std::atomic<std::uint32_t> round_{0};         // operations so far
   alignas(64) std::atomic<std::uint32_t> inside_{kClosed};  // workers, and whether it is closed
   std::vector<std::thread> workers_;

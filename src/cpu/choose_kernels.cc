@@ -68,8 +68,7 @@ const Kernels& choose_kernels() {
     if (table->name == std::string(wanted)) return *table;
     names += (names.empty() ? "" : ", ") + std::string(table->name);
   }
-  throw Error("AIRA_ISA is \"" + std::string(wanted) + "\", but this machine can run " + names +
-              ".");
+  throw Error("[E511] AIRA_ISA is \"{}\", but this machine can run {}.", {wanted, names});
 }
 
 }  // namespace aira::cpu

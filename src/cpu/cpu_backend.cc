@@ -130,7 +130,7 @@ Matrix CpuBackend::load_matrix(const HostTensor& source, DType dtype) {
     if (!kernels_.pack(job, begin, end)) fits = false;
   });
   if (!fits) {
-    throw Error("a weight is too large for half precision (beyond 65504); use --dtype f32.");
+    throw Error("[E512] a weight is too large for half precision (beyond 65504); use --dtype f32.");
   }
   return {memory, dtype, source.in(), source.out()};
 }

@@ -17,8 +17,9 @@ constexpr std::int64_t kBlock = std::int64_t{32} << 20;  // address space; touch
 
 [[noreturn]] void out_of_memory(std::int64_t bytes) {
   throw Error(
-      "Out of memory: " + std::to_string((bytes + (1 << 20) - 1) >> 20) +
-      " MiB more could not be allocated; try a smaller --batch, --dtype int8 or a smaller model.");
+      "[E510] Out of memory: {} MiB more could not be allocated; try a smaller --batch, --dtype "
+      "int8 or a smaller model.",
+      {std::to_string((bytes + (1 << 20) - 1) >> 20)});
 }
 
 }  // namespace

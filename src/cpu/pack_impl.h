@@ -16,20 +16,24 @@ inline void widen(const std::byte* source, DType dtype, std::int64_t count, floa
     return;
   }
   std::uint16_t bits[kWidth] = {};
-  for (std::int64_t i = 0; i < count; i += kWidth) {
-    const std::int64_t n = count - i < kWidth ? count - i : kWidth;
-    std::memcpy(bits, source + i * 2, static_cast<std::size_t>(n) * 2);
-    store_some(out + i, dtype == DType::kF16 ? load(bits) : load_bf16(bits), n);
+  const auto floats = [&] { return dtype == DType::kF16 ? load(bits) : load_bf16(bits); };
+  std::int64_t i = 0;
+  for (; i + kWidth <= count; i += kWidth) {
+    std::memcpy(bits, source + i * 2, sizeof bits);
+    store(out + i, floats());
   }
+  std::memcpy(bits, source + i * 2, static_cast<std::size_t>(count - i) * 2);
+  store_some(out + i, floats(), count - i);
 }
 
 /// Whether every number that is finite as a float is finite as a half; NaN and infinity pass.
 inline bool fits_half(const float* p, std::int64_t count) {
+  int beyond = 0;  // no early exit, which would keep the compiler from using vectors
   for (std::int64_t i = 0; i < count; ++i) {
     const float magnitude = __builtin_fabsf(p[i]);
-    if (magnitude >= 65520.0F && magnitude <= __FLT_MAX__) return false;
+    beyond |= static_cast<int>(magnitude >= 65520.0F) & static_cast<int>(magnitude <= __FLT_MAX__);
   }
-  return true;
+  return beyond == 0;
 }
 
 /// `inputs` <= kGroup inputs of one panel as floats: block[kGroup][kPanel], what is missing zero.
@@ -67,7 +71,7 @@ inline bool pack(const PackJob& job, std::int64_t begin, std::int64_t end) {
         std::memcpy(to, block, static_cast<std::size_t>(count) * sizeof(float));
         to += count * 4;
       } else {
-        if (!fits_half(block, count)) return false;
+        if (job.source_dtype != DType::kF16 && !fits_half(block, count)) return false;
         auto* halves = reinterpret_cast<std::uint16_t*>(to);
         for (std::int64_t i = 0; i < count; i += kWidth) store(halves + i, load(block + i));
         to += count * 2;

@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/catalogue.h"
 #include "cuda/device.h"
 #include "cuda/drawing.h"
 #include "cuda/gemm.h"
@@ -256,6 +257,8 @@ std::unique_ptr<Backend> make_cuda_backend() {
 }  // namespace aira
 
 /// The entry point of libaira_cuda.so, looked up by src/device.
-extern "C" __attribute__((visibility("default"))) aira::Backend* aira_make_cuda_backend() {
+extern "C" __attribute__((visibility("default"))) aira::Backend* aira_make_cuda_backend(
+    const char* messages) {
+  aira::use_catalogue(messages);
   return aira::make_cuda_backend().release();
 }

@@ -23,18 +23,22 @@ std::string megabytes(std::size_t bytes) { return std::to_string((bytes + 999999
   int runtime = 0;
   static_cast<void>(cudaDriverGetVersion(&driver));
   static_cast<void>(cudaRuntimeGetVersion(&runtime));
-  if (driver == 0) throw Error("There is no NVIDIA driver on this machine; use --device cpu.");
+  if (driver == 0) {
+    throw Error("[E501] There is no NVIDIA driver on this machine; use --device cpu.");
+  }
   if (status == cudaErrorInsufficientDriver || driver < runtime) {
-    throw Error("The NVIDIA driver is too old: it supports CUDA " + version(driver) +
-                ", and this program needs " + version(runtime) +
-                "; update the driver or use --device cpu.");
+    throw Error(
+        "[E502] The NVIDIA driver is too old: it supports CUDA {}, and this program needs {}; "
+        "update the driver or use --device cpu.",
+        {version(driver), version(runtime)});
   }
   if (status == cudaErrorNoDevice || status == cudaSuccess) {
     throw Error(
-        "There is no GPU that CUDA can use (CUDA_VISIBLE_DEVICES may hide it); use --device cpu.");
+        "[E503] There is no GPU that CUDA can use (CUDA_VISIBLE_DEVICES may hide it); use --device "
+        "cpu.");
   }
   check(status, "looking for devices");
-  throw Error("The GPU cannot be used.");
+  throw Error("[E504] The GPU cannot be used.");
 }
 
 bool switched(const char* name, bool otherwise) {
@@ -42,7 +46,7 @@ bool switched(const char* name, bool otherwise) {
   if (value == nullptr || *value == '\0') return otherwise;
   const std::string text = value;
   if (text != "on" && text != "off") {
-    throw Error(std::string(name) + " is \"" + text + "\"; it must be on or off.");
+    throw Error("[E505] {} is \"{}\"; it must be on or off.", {name, text});
   }
   return text == "on";
 }
@@ -64,9 +68,9 @@ Device::Device() {
   cudaDeviceProp properties = {};
   check(cudaGetDeviceProperties(&properties, 0), "asking for the device's properties");
   if (properties.major * 10 + properties.minor < kOldest) {
-    throw Error(std::string("The GPU ") + properties.name + " has compute capability " +
-                std::to_string(properties.major) + "." + std::to_string(properties.minor) +
-                "; 7.5 or later is needed. Use --device cpu.");
+    throw Error(
+        "[E506] The GPU {} has compute capability {}.{}; 7.5 or later is needed. Use --device cpu.",
+        {properties.name, std::to_string(properties.major), std::to_string(properties.minor)});
   }
   check(cudaSetDevice(0), "starting the device");
   check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "creating a stream");
@@ -87,9 +91,10 @@ Buffer allocate_device(std::int64_t bytes) {
     std::size_t free = 0;
     std::size_t total = 0;
     check(cudaMemGetInfo(&free, &total), "asking for the free memory");
-    throw Error("The GPU has too little memory: " + megabytes(size) + " MB more are needed and " +
-                megabytes(free) + " of " + megabytes(total) +
-                " MB are free; use --device cpu or a smaller model.");
+    throw Error(
+        "[E507] The GPU has too little memory: {} MB more are needed and {} of {} MB are free; use "
+        "--device cpu or a smaller model.",
+        {megabytes(size), megabytes(free), megabytes(total)});
   }
   check(status, "allocating memory");
   return {memory, [](void* p) { static_cast<void>(cudaFree(p)); }};

@@ -11,8 +11,7 @@ namespace {
 
 void check_cublas(cublasStatus_t status, const char* what) {
   if (status == CUBLAS_STATUS_SUCCESS) return;
-  throw Error(std::string("cuBLAS failed while ") + what + ": " + cublasGetStatusString(status) +
-              ".");
+  throw Error("[E508] cuBLAS failed while {}: {}.", {message(what), cublasGetStatusString(status)});
 }
 
 }  // namespace

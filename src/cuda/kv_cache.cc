@@ -24,9 +24,10 @@ std::int32_t* tokens_of(const KvCache& cache) {
 
 KvCache make_cache(KvCache shape) {
   if (shape.head_size > kLargestHead) {
-    throw Error("The model's heads have " + std::to_string(shape.head_size) +
-                " features; the GPU's attention takes up to " + std::to_string(kLargestHead) +
-                ". Use --device cpu.");
+    throw Error(
+        "[E509] The model's heads have {} features; the GPU's attention takes up to {}. Use "
+        "--device cpu.",
+        {std::to_string(shape.head_size), std::to_string(kLargestHead)});
   }
   shape.data = allocate_device(keys_bytes(shape) * 2 * shape.layers + shape.pages * kTokenBytes);
   return shape;

@@ -44,12 +44,14 @@ void WeightLoader::load(const HostTensor& source, std::int64_t rows, std::int64_
         "uploading weights");
   check(cudaStreamSynchronize(stream_), "uploading weights");
   if (overflows != 0) {
-    throw Error("a weight is too large for half precision (beyond 65504); use --dtype f32.");
+    throw Error("[E512] a weight is too large for half precision (beyond 65504); use --dtype f32.");
   }
 }
 
 Matrix WeightLoader::matrix(const HostTensor& source, DType dtype) {
-  if (dtype == DType::kI8) throw Error("int8 weights run on the CPU; use --device cpu.");
+  if (dtype == DType::kI8) {
+    throw Error("[E513] int8 weights run on the CPU; use --device cpu.");
+  }
   const std::int64_t in = source.in();
   const std::int64_t out = source.out();
   const std::int64_t stride = matrix_stride(in, dtype);

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "aira/error.h"
+#include "base/catalogue.h"
 #include "cpu/cpu_backend.h"
 
 namespace aira {
@@ -30,14 +31,16 @@ std::unique_ptr<Backend> make_backend(Device device, DType dtype, ThreadPool& po
   // The driver's device file, and the one of Windows' subsystem for Linux.
   const bool driver = access("/dev/nvidiactl", F_OK) == 0 || access("/dev/dxg", F_OK) == 0;
   if (device == Device::kCuda) {
-    if (!driver) throw Error("There is no NVIDIA driver on this machine; use --device cpu.");
+    if (!driver) {
+      throw Error("[E501] There is no NVIDIA driver on this machine; use --device cpu.");
+    }
     return load_cuda_module(program);
   }
   if (device == Device::kAuto && dtype != DType::kI8 && driver && !find_module(program).empty()) {
     try {
       return load_cuda_module(program);
     } catch (const Error& error) {
-      if (notice) notice(std::string(error.what()) + " Using the CPU instead.");
+      if (notice) notice(message("{} Using the CPU instead.", {error.what()}));
     }
   }
   return make_cpu_backend(pool);
@@ -56,18 +59,20 @@ bool gpu_is_sooner(std::int64_t weights, std::int64_t answers) {
 std::unique_ptr<Backend> load_cuda_module(const std::filesystem::path& program) {
   const std::filesystem::path path = find_module(program);
   if (path.empty()) {
-    throw Error(std::string("This program was built without its CUDA module (") + kModule +
-                " is not beside it); build with -DAIRA_CUDA=ON, or use --device cpu.");
+    throw Error(
+        "[E010] This program was built without its CUDA module ({} is not beside it); build with "
+        "-DAIRA_CUDA=ON, or use --device cpu.",
+        {kModule});
   }
   // Never closed: owners of its memory may live as long as the program.
   void* module = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (module == nullptr)
-    throw Error(std::string("The CUDA module cannot be loaded: ") + dlerror() + ".");
-  const auto make = reinterpret_cast<Backend* (*)()>(dlsym(module, "aira_make_cuda_backend"));
+  if (module == nullptr) throw Error("[E011] The CUDA module cannot be loaded: {}.", {dlerror()});
+  const auto make =
+      reinterpret_cast<Backend* (*)(const char*)>(dlsym(module, "aira_make_cuda_backend"));
   if (make == nullptr) {
-    throw Error(std::string(kModule) + " is not this program's CUDA module.");
+    throw Error("[E012] {} is not this program's CUDA module.", {kModule});
   }
-  return std::unique_ptr<Backend>(make());
+  return std::unique_ptr<Backend>(make(catalogue_in_use()));
 }
 
 }  // namespace aira

@@ -20,7 +20,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr NumberRange kAlpha = {-1e9, 1e9, "a number"};
+constexpr NumberRange kAlpha = {-1e9, 1e9, to_translate("a number")};
 
 /// What is more than plain LoRA; unset, false or empty otherwise.
 constexpr const char* kMoreThanLora[] = {
@@ -46,11 +46,13 @@ bool is_set(const json& value) {
 
 void refuse_other_kinds(const JsonObject& config) {
   const std::string type = config.text("peft_type").value_or("");
-  if (type != "LORA") config.fail("peft_type", "\"LORA\", the only supported kind", json(type));
+  if (type != "LORA") {
+    config.fail("peft_type", message("\"LORA\", the only supported kind"), json(type));
+  }
   for (const char* key : kMoreThanLora) {
     const json* value = config.find(key);
     if (value != nullptr && is_set(*value)) {
-      config.fail(key, "left out, for only plain LoRA is supported", *value);
+      config.fail(key, message("left out, for only plain LoRA is supported"), *value);
     }
   }
   const json* begins = config.find("init_lora_weights");
@@ -58,8 +60,8 @@ void refuse_other_kinds(const JsonObject& config) {
   if (begins != nullptr && !begins->is_boolean() &&
       std::none_of(std::begin(kBeginnings), std::end(kBeginnings), same)) {
     config.fail("init_lora_weights",
-                "true, for others change the base model (save it converted, with "
-                "path_initial_model_for_weight_conversion)",
+                message("true, for others change the base model (save it converted, with "
+                        "path_initial_model_for_weight_conversion)"),
                 *begins);
   }
 }
@@ -79,12 +81,14 @@ double alpha_of(const JsonObject& config, const std::string& name) {
     const bool plain = std::all_of(text.begin(), text.end(), [](unsigned char letter) {
       return std::isalnum(letter) != 0 || letter == '_' || letter == '.';
     });
-    if (!plain) config.fail("alpha_pattern", "names of modules, not other patterns", json(pattern));
+    if (!plain) {
+      config.fail("alpha_pattern", message("names of modules, not other patterns"), json(pattern));
+    }
     const bool fits = name == text || (!whole && name.ends_with("." + text));
     if (!fits) continue;
     const auto alpha = object.number(pattern, kAlpha);
     if (found && found != alpha) {
-      config.fail("alpha_pattern", "without two values for " + quote(name), *patterns);
+      config.fail("alpha_pattern", message("without two values for {}", {quote(name)}), *patterns);
     }
     found = alpha;
   }
@@ -138,7 +142,7 @@ std::optional<Adapter> Adapter::open(const ModelFiles& files) {
       continue;
     }
     if (tensor.shape.size() != 2) {
-      throw Error(printable(adapter.place_) + ": tensor " + quote(name) + " is no matrix.");
+      throw Error("[E414] {}: tensor {} is no matrix.", {printable(adapter.place_), quote(name)});
     }
     const std::string module = name.substr(0, at);
     Factors& factors = adapter.factors_[module + ".weight"];
@@ -156,9 +160,9 @@ HostTensor Adapter::apply(const HostTensor& original) const {
   // With LoRA on the embeddings or the head, PEFT saves what it changes as well.
   if (const auto whole = whole_.find(base.name); whole != whole_.end()) {
     if (whole->second.shape != base.shape) {
-      throw Error(printable(place_) + ": tensor " + quote(base.name) + " has shape " +
-                  shape_text(whole->second.shape) + ", but the base model's has " +
-                  shape_text(base.shape) + ".");
+      throw Error("[E415] {}: tensor {} has shape {}, but the base model's has {}.",
+                  {printable(place_), quote(base.name), shape_text(whole->second.shape),
+                   shape_text(base.shape)});
     }
     base = whole->second;
   }
@@ -172,9 +176,11 @@ HostTensor Adapter::apply(const HostTensor& original) const {
   const std::vector<std::int64_t> a_shape = {rank, is_linear ? cols : rows};
   const std::vector<std::int64_t> b_shape = {is_linear ? rows : cols, rank};
   if (base.shape.size() != 2 || !a || !b || a->shape != a_shape || b->shape != b_shape) {
-    throw Error(printable(place_) + " does not fit the base model: its lora_A and lora_B for " +
-                quote(base.name) + " must be [r, " + std::to_string(a_shape[1]) + "] and [" +
-                std::to_string(b_shape[0]) + ", r].");
+    throw Error(
+        "[E416] {} does not fit the base model: its lora_A and lora_B for {} must be [r, {}] and "
+        "[{}, r].",
+        {printable(place_), quote(base.name), std::to_string(a_shape[1]),
+         std::to_string(b_shape[0])});
   }
   HostTensor merged = as_f32(base);
   auto* sums = const_cast<float*>(numbers(merged));  // the copy is nobody else's yet
@@ -201,7 +207,8 @@ void Adapter::refuse_unknown(const std::set<std::string>& known) const {
   const auto check = [&](const auto& list) {
     for (const auto& [name, part] : list) {
       if (known.count(name) == 0) {
-        throw Error(printable(place_) + ": " + quote(name) + " changes nothing of the base model.");
+        throw Error("[E417] {}: {} changes nothing of the base model.",
+                    {printable(place_), quote(name)});
       }
     }
   };

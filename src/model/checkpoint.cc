@@ -66,7 +66,7 @@ bool is_mask(const std::string& stored) {
 }
 
 std::string tensor_text(const std::string& file, const std::string& name) {
-  return printable(file) + ": tensor " + quote(name);
+  return message("{}: tensor {}", {printable(file), quote(name)});
 }
 
 void add(Tensors& tensors, const HostTensor& tensor) {
@@ -74,10 +74,12 @@ void add(Tensors& tensors, const HostTensor& tensor) {
   const auto [place, added] = tensors.emplace(name, tensor);
   if (added) return;
   const std::string& first = place->second.file;
-  throw Error(tensor_text(tensor.file, name) + " is there twice" +
-              (first == tensor.file ? ", with and without a prefix such as \"transformer.\""
-                                    : ": also in " + printable(first)) +
-              ".");
+  const std::string where = tensor_text(tensor.file, name);
+  if (first == tensor.file) {
+    throw Error("[E436] {} is there twice, with and without a prefix such as \"transformer.\".",
+                {where});
+  }
+  throw Error("[E437] {} is there twice: also in {}.", {where, printable(first)});
 }
 
 /// The index's tensor names by shard.
@@ -87,13 +89,13 @@ std::map<std::string, std::set<std::string>> read_index(const File& file) {
   const JsonObject object(root, where);
   const json* map = object.find("weight_map");
   if (map == nullptr || !map->is_object() || map->empty()) {
-    object.fail("weight_map", "an object that names a shard for each tensor",
+    object.fail("weight_map", message("an object that names a shard for each tensor"),
                 map == nullptr ? json(nullptr) : *map);
   }
   std::map<std::string, std::set<std::string>> shards;
   for (const auto& [tensor, shard] : map->items()) {
     if (!shard.is_string()) {
-      throw Error(where + ": the shard of tensor " + quote(tensor) + " must be a file name.");
+      throw Error("[E438] {}: the shard of tensor {} must be a file name.", {where, quote(tensor)});
     }
     shards[shard.get<std::string>()].insert(tensor);
   }
@@ -107,24 +109,24 @@ void add_file(Tensors& tensors, const Format& format, const File& file,
   std::erase_if(promised, is_mask);
   for (const HostTensor& tensor : format.read(file, is_mask)) {
     if (index && promised.erase(tensor.name) == 0) {
-      throw Error(tensor_text(file.path, tensor.name) + " is not named by " +
-                  printable(index->path) + ".");
+      throw Error("[E439] {} is not named by {}.",
+                  {tensor_text(file.path, tensor.name), printable(index->path)});
     }
     add(tensors, tensor);
   }
   if (!promised.empty()) {
-    throw Error(printable(file.path) + " has no tensor " + quote(*promised.begin()) + ", which " +
-                printable(index->path) + " promises.");
+    throw Error("[E440] {} has no tensor {}, which {} promises.",
+                {printable(file.path), quote(*promised.begin()), printable(index->path)});
   }
 }
 
 [[noreturn]] void fail_without_weights(const ModelFiles& files, std::span<const Format> formats) {
   for (const auto& [name, argument] : kForeign) {
     if (!files.find(name)) continue;
-    throw Error(printable(files.place()) + " has its weights only as " + name +
-                "; convert them once with transformers 4: AutoModelForCausalLM.from_pretrained("
-                "FOLDER, " +
-                argument + ").save_pretrained(FOLDER).");
+    throw Error(
+        "[E441] {} has its weights only as {}; convert them once with transformers 4: "
+        "AutoModelForCausalLM.from_pretrained(FOLDER, {}).save_pretrained(FOLDER).",
+        {printable(files.place()), name, argument});
   }
   std::string names;
   for (const Format& format : formats) {
@@ -132,7 +134,7 @@ void add_file(Tensors& tensors, const Format& format, const File& file,
       if (name != nullptr) names += (names.empty() ? "" : ", ") + std::string(name);
     }
   }
-  throw Error(printable(files.place()) + " has no weights: none of " + names + ".");
+  throw Error("[E442] {} has no weights: none of {}.", {printable(files.place()), names});
 }
 
 /// The first format that is there: its single file or its index.
@@ -184,13 +186,13 @@ const HostTensor& Checkpoint::get(const std::string& name,
                                   const std::vector<std::int64_t>& shape) const {
   const auto found = tensors_.find(name);
   if (found == tensors_.end()) {
-    throw Error(printable(place_) + " has no tensor " + quote(name) +
-                ", which the model of config.json needs.");
+    throw Error("[E443] {} has no tensor {}, which the model of config.json needs.",
+                {printable(place_), quote(name)});
   }
   const HostTensor& tensor = found->second;
   if (tensor.shape != shape) {
-    throw Error(tensor_text(tensor.file, name) + " has shape " + shape_text(tensor.shape) +
-                ", but config.json asks for " + shape_text(shape) + ".");
+    throw Error("[E444] {} has shape {}, but config.json asks for {}.",
+                {tensor_text(tensor.file, name), shape_text(tensor.shape), shape_text(shape)});
   }
   return tensor;
 }

@@ -23,7 +23,7 @@ constexpr IntegerRange kWidth = {1, 1 << 17};
 constexpr IntegerRange kTokenId = {std::numeric_limits<std::int32_t>::min(),
                                    std::numeric_limits<std::int32_t>::max()};
 // From the smallest normal float on: 0 would divide a constant row by zero.
-constexpr NumberRange kEpsilon = {1.17e-38, 1, "a number above 0 and up to 1"};
+constexpr NumberRange kEpsilon = {1.17e-38, 1, to_translate("a number above 0 and up to 1")};
 
 /// A dimension under its own key or the general one that GPT2Config's attribute_map allows.
 std::int64_t dimension(const JsonObject& config, const char* key, const char* alias,
@@ -33,7 +33,7 @@ std::int64_t dimension(const JsonObject& config, const char* key, const char* al
   const auto own = config.integer(key, range);
   const auto other = config.integer(alias, range);
   if (own && other && *own != *other) {
-    config.fail(key, "equal to its alias " + quote(alias), json(*own));
+    config.fail(key, message("equal to its alias {}", {quote(alias)}), json(*own));
   }
   return own ? *own : other.value_or(fallback);
 }
@@ -66,7 +66,7 @@ Activation activation(const JsonObject& config) {
     if (name == known) return kind;
     all += (all.empty() ? "" : ", ") + std::string(known);
   }
-  config.fail("activation_function", "one of " + all, json(name));
+  config.fail("activation_function", message("one of {}", {all}), json(name));
 }
 
 void require_gpt2(const JsonObject& config) {
@@ -77,25 +77,26 @@ void require_gpt2(const JsonObject& config) {
       std::count(named->begin(), named->end(), json("GPT2LMHeadModel")) > 0) {
     return;
   }
-  config.fail("model_type", "\"gpt2\", for this program runs GPT-2 models only",
+  config.fail("model_type", message("\"gpt2\", for this program runs GPT-2 models only"),
               type ? json(*type) : json());
 }
 
 /// What would change the network and is not built.
 void refuse_unsupported(const JsonObject& config) {
   if (flag(config, "add_cross_attention", false)) {
-    config.fail("add_cross_attention", "false, for cross-attention is not supported", json(true));
+    config.fail("add_cross_attention", message("false, for cross-attention is not supported"),
+                json(true));
   }
   if (const json* quantization = config.find("quantization_config")) {
-    config.fail("quantization_config", "left out, for quantised checkpoints are not supported",
-                *quantization);
+    config.fail("quantization_config",
+                message("left out, for quantised checkpoints are not supported"), *quantization);
   }
   if (const json* pruned = config.find("pruned_heads"); pruned != nullptr && !pruned->empty()) {
-    config.fail("pruned_heads", "empty, for pruned heads are not supported", *pruned);
+    config.fail("pruned_heads", message("empty, for pruned heads are not supported"), *pruned);
   }
   if (const json* weights = config.find("transformers_weights")) {
     config.fail("transformers_weights",
-                "left out; the weights are looked for under their usual names", *weights);
+                message("left out; the weights are looked for under their usual names"), *weights);
   }
 }
 
@@ -125,7 +126,7 @@ ModelConfig read_model_config(const ModelFiles& files) {
   config.vocab = dimension(object, "vocab_size", "vocab_size", 50257, {1, 10'000'000});
   config.ffn_width = object.integer("n_inner", {1, 1 << 20}).value_or(4 * config.width);
   if (config.width % config.heads != 0) {
-    object.fail("n_embd", "a multiple of \"n_head\" (" + std::to_string(config.heads) + ")",
+    object.fail("n_embd", message("a multiple of \"n_head\" ({})", {std::to_string(config.heads)}),
                 json(config.width));
   }
   object.refuse_null("layer_norm_epsilon");

@@ -30,14 +30,18 @@ std::string join(const std::string& folder, const std::string& name) {
 void require_folder(const std::string& path) {
   struct stat info = {};
   if (::stat(path.c_str(), &info) != 0) {
-    throw Error("The model folder " + quote(path, 4096) +
-                " cannot be opened: " + std::generic_category().message(errno) + ".");
+    throw Error("[E418] The model folder {} cannot be opened: {}.",
+                {quote(path, 4096), system_message(errno)});
   }
   if (S_ISDIR(info.st_mode)) return;
   const bool weights = path.ends_with(".safetensors") || path.ends_with(".bin");
-  throw Error(quote(path, 4096) + " is not a folder" +
-              (weights ? "; give the folder that holds it together with config.json."
-                       : ", but a model is a folder in Hugging Face layout."));
+  if (weights) {
+    throw Error(
+        "[E419] {} is not a folder; give the folder that holds it together with config.json.",
+        {quote(path, 4096)});
+  }
+  throw Error("[E420] {} is not a folder, but a model is a folder in Hugging Face layout.",
+              {quote(path, 4096)});
 }
 
 /// The files of a folder; each is opened once.
@@ -64,8 +68,9 @@ void require_bare_name(const std::string& name, const std::string& place) {
   const bool bare = !name.empty() && name != "." && name != ".." &&
                     name.find_first_of(std::string_view("/\\\0", 3)) == std::string::npos;
   if (!bare) {
-    throw Error(printable(place) + " asks for the file " + quote(name) +
-                ", which is not the plain name of a file in that place.");
+    throw Error(
+        "[E421] {} asks for the file {}, which is not the plain name of a file in that place.",
+        {printable(place), quote(name)});
   }
 }
 
@@ -154,7 +159,7 @@ std::optional<File> ModelFiles::find(const std::string& name) const {
 
 File ModelFiles::require(const std::string& name) const {
   std::optional<File> file = find(name);
-  if (!file) throw Error(printable(place_) + " has no file " + quote(name) + ".");
+  if (!file) throw Error("[E422] {} has no file {}.", {printable(place_), quote(name)});
   return *std::move(file);
 }
 

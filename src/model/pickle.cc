@@ -56,12 +56,14 @@ class Machine {
   }
 
  private:
-  [[noreturn]] void fail(const std::string& what) const {
-    throw Error(where_ + " " + what + "; only the weights that torch.save writes are read.");
+  /// `clause`, a pattern, says of {0}, the file, what is wrong, perhaps with {1}, a `detail`.
+  [[noreturn]] void fail(const char* clause, const std::string& detail = "") const {
+    throw Error("[E400] {}; only the weights that torch.save writes are read.",
+                {message(clause, {where_, detail})});
   }
 
   std::string_view take(std::size_t bytes) {
-    if (bytes > rest_.size()) fail("is cut off");
+    if (bytes > rest_.size()) fail(to_translate("{} is cut off"));
     const std::string_view piece = rest_.substr(0, bytes);
     rest_.remove_prefix(bytes);
     return piece;
@@ -80,7 +82,7 @@ class Machine {
   /// A little-endian number of up to eight bytes with a sign.
   std::int64_t long_number() {
     const std::string_view bytes = take(number<std::uint8_t>());
-    if (bytes.size() > 8) fail("holds a number that is too large");
+    if (bytes.size() > 8) fail(to_translate("{} holds a number that is too large"));
     const bool negative = !bytes.empty() && (static_cast<unsigned char>(bytes.back()) & 0x80U) != 0;
     std::int64_t value = negative ? -1 : 0;
     std::memcpy(&value, bytes.data(), bytes.size());
@@ -88,13 +90,12 @@ class Machine {
   }
 
   Value pop() {
-    if (stack_.empty()) fail("takes more than it has");
-    const Value top = stack_.back();
+    const Value top = this->top();
     stack_.pop_back();
     return top;
   }
   Value& top() {
-    if (stack_.empty()) fail("takes more than it has");
+    if (stack_.empty()) fail(to_translate("{} takes more than it has"));
     return stack_.back();
   }
   void push(Value value) { stack_.push_back(value); }
@@ -119,7 +120,7 @@ class Machine {
   void extend(Value::Kind kind, const Values& values) {
     const Value& target = top();
     if (target.kind != kind || (kind == Value::kDict && values.size() % 2 != 0)) {
-      fail("adds to what is no list or dictionary");
+      fail(to_translate("{} adds to what is no list or dictionary"));
     }
     target.items->insert(target.items->end(), values.begin(), values.end());
   }
@@ -154,14 +155,14 @@ class Machine {
       case 'Q': return push_storage();
       case 'R': return call();
       case 'b': pop(); top(); return;  // attributes, such as a state dict's _metadata
-      default: fail("has the unexpected instruction " + quote(std::string(1, instruction)));
+      default: fail(to_translate("{} has the unexpected instruction {}"), quote(std::string(1, instruction)));
     }
     // clang-format on
   }
 
   void recall(std::uint32_t place) {
     const auto found = memo_.find(place);
-    if (found == memo_.end()) fail("recalls what it never kept");
+    if (found == memo_.end()) fail(to_translate("{} recalls what it never kept"));
     push(found->second);
   }
 
@@ -176,7 +177,7 @@ class Machine {
         "torch._utils\n_rebuild_tensor_v2", "torch._utils\n_rebuild_parameter"};
     const bool storage = module == "torch" && name.ends_with("Storage");
     if (!storage && std::find(std::begin(kKnown), std::end(kKnown), both) == std::end(kKnown)) {
-      fail("asks for " + quote(std::string(module) + "." + std::string(name)));
+      fail(to_translate("{} asks for {}"), quote(std::string(module) + "." + std::string(name)));
     }
     push({.kind = Value::kName, .text = storage ? name : both});
   }
@@ -185,7 +186,7 @@ class Machine {
   void push_storage() {
     const Value id = pop();
     if (!has(id, {Value::kText, Value::kName, Value::kText, Value::kText, Value::kNumber})) {
-      fail("describes a storage in an unknown way");
+      fail(to_translate("{} describes a storage in an unknown way"));
     }
     push(Value::kStorage, {(*id.items)[1], (*id.items)[2], (*id.items)[4]});
   }
@@ -217,7 +218,7 @@ class Machine {
         has(arguments, {Value::kStorage, Value::kNumber, Value::kSequence, Value::kSequence})) {
       return push(Value::kTensor, {arguments.items->begin(), arguments.items->begin() + 4});
     }
-    fail("makes a call that builds no tensor");
+    fail(to_translate("{} makes a call that builds no tensor"));
   }
 
   std::string_view rest_;
@@ -240,21 +241,27 @@ std::optional<std::vector<std::int64_t>> sizes(const Value& sequence) {
 }  // namespace
 
 std::vector<PickledTensor> read_pickle(std::string_view program, const std::string& where) {
-  if (program.size() > kMaxProgram) throw Error(where + " describes too many tensors.");
+  if (program.size() > kMaxProgram) {
+    throw Error("[E401] {} describes too many tensors.", {where});
+  }
   Machine machine(program, where);
   const Value state = machine.run();
-  if (state.kind != Value::kDict) throw Error(where + " holds no dictionary of tensors.");
+  if (state.kind != Value::kDict) {
+    throw Error("[E402] {} holds no dictionary of tensors.", {where});
+  }
   std::map<std::string_view, Value> by_name;  // of a name given twice, the last counts
   for (std::size_t i = 0; i < state.items->size(); i += 2) {
     const Value& key = (*state.items)[i];
-    if (key.kind != Value::kText) throw Error(where + " has a tensor whose name is no text.");
+    if (key.kind != Value::kText) {
+      throw Error("[E403] {} has a tensor whose name is no text.", {where});
+    }
     by_name[key.text] = (*state.items)[i + 1];
   }
   std::vector<PickledTensor> tensors;
   for (const auto& [name, value] : by_name) {
-    const std::string tensor = where + ": tensor " + quote(std::string(name));
+    const std::string tensor = message("{}: tensor {}", {where, quote(name)});
     if (value.kind != Value::kTensor) {
-      throw Error(tensor + " is no tensor; only a state dict is read.");
+      throw Error("[E404] {} is no tensor; only a state dict is read.", {tensor});
     }
     const Values& parts = *value.items;
     const Values& storage = *parts[0].items;
@@ -262,7 +269,7 @@ std::vector<PickledTensor> read_pickle(std::string_view program, const std::stri
     const auto strides = sizes(parts[3]);
     if (!shape || !strides || shape->size() != strides->size() || parts[1].number < 0 ||
         storage[2].number < 0) {
-      throw Error(tensor + " has an impossible shape.");
+      throw Error("[E405] {} has an impossible shape.", {tensor});
     }
     tensors.push_back({std::string(name), std::string(storage[0].text),
                        std::string(storage[1].text), storage[2].number, parts[1].number, *shape,

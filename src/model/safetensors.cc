@@ -45,51 +45,55 @@ constexpr StoredType kTypes[] = {
 /// The JSON header's length. `file` is not trusted to hold even the eight bytes that say it.
 std::uint64_t header_length(const File& file, const std::string& where) {
   if (file.text().starts_with("version https://git-lfs")) {
-    throw Error(where +
-                " is a Git LFS pointer, not the weights; run `git lfs pull` in its folder.");
+    throw Error(
+        "[E407] {} is a Git LFS pointer, not the weights; run `git lfs pull` in its folder.",
+        {where});
   }
   if (file.size < kLengthBytes) {
-    throw Error(where + " is too short for safetensors: it has " + std::to_string(file.size) +
-                " bytes.");
+    throw Error("[E423] {} is too short for safetensors: it has {} bytes.",
+                {where, std::to_string(file.size)});
   }
   std::uint64_t length = 0;
   std::memcpy(&length, file.data.get(), sizeof length);
-  const std::string claim =
-      where + " claims a safetensors header of " + std::to_string(length) + " bytes, but ";
   if (length > kMaxHeader) {
-    throw Error(claim + "at most " + std::to_string(kMaxHeader) + " are allowed.");
+    throw Error("[E424] {} claims a safetensors header of {} bytes, but at most {} are allowed.",
+                {where, std::to_string(length), std::to_string(kMaxHeader)});
   }
   if (length > file.size - kLengthBytes) {
-    throw Error(claim + "ends after " + std::to_string(file.size) + " bytes (cut off?).");
+    throw Error(
+        "[E425] {} claims a safetensors header of {} bytes, but ends after {} bytes (cut off?).",
+        {where, std::to_string(length), std::to_string(file.size)});
   }
   return length;
 }
 
 const json& required(const JsonObject& object, const char* key, const char* expected) {
   const json* value = object.find(key);
-  if (value == nullptr) object.fail(key, expected, json(nullptr));
+  if (value == nullptr) object.fail(key, message(expected), json(nullptr));
   return *value;
 }
 
 const StoredType& read_type(const JsonObject& object) {
-  const json& value = required(object, "dtype", "the name of a type");
+  const json& value = required(object, "dtype", to_translate("the name of a type"));
   const auto* const type =
       std::find_if(std::begin(kTypes), std::end(kTypes),
                    [&](const StoredType& known) { return value == known.name; });
-  if (type == std::end(kTypes)) object.fail("dtype", "a type that the format knows", value);
+  if (type == std::end(kTypes)) {
+    object.fail("dtype", message("a type that the format knows"), value);
+  }
   return *type;
 }
 
 std::vector<std::int64_t> read_shape(const JsonObject& object, const std::string& where) {
-  constexpr const char* kExpected = "a list of whole numbers";
+  constexpr const char* kExpected = to_translate("a list of whole numbers");
   const json& value = required(object, "shape", kExpected);
-  if (!value.is_array()) object.fail("shape", kExpected, value);
+  if (!value.is_array()) object.fail("shape", message(kExpected), value);
   auto shape = object.integers("shape", {0, std::numeric_limits<std::int64_t>::max()});
   if (shape.size() > kMaxDimensions) {
-    throw Error(where + " has " + std::to_string(shape.size()) + " dimensions.");
+    throw Error("[E426] {} has {} dimensions.", {where, std::to_string(shape.size())});
   }
   if (std::count(shape.begin(), shape.end(), 0) > 0) {
-    throw Error(where + " is empty: its shape is " + shape_text(shape) + ".");
+    throw Error("[E427] {} is empty: its shape is {}.", {where, shape_text(shape)});
   }
   return shape;
 }
@@ -97,18 +101,18 @@ std::vector<std::int64_t> read_shape(const JsonObject& object, const std::string
 /// Begin and end in the `size` bytes of data.
 std::pair<std::uint64_t, std::uint64_t> read_offsets(const JsonObject& object, std::uint64_t size,
                                                      const std::string& where) {
-  constexpr const char* kExpected = "a list of two whole numbers";
+  constexpr const char* kExpected = to_translate("a list of two whole numbers");
   const json& value = required(object, "data_offsets", kExpected);
   if (!value.is_array() || value.size() != 2 || !value[0].is_number_unsigned() ||
       !value[1].is_number_unsigned()) {
-    object.fail("data_offsets", kExpected, value);
+    object.fail("data_offsets", message(kExpected), value);
   }
   const auto begin = value[0].get<std::uint64_t>();
   const auto end = value[1].get<std::uint64_t>();
   if (begin > end || end > size) {
-    throw Error(where + " lies from byte " + std::to_string(begin) + " to " + std::to_string(end) +
-                " of the data, which has " + std::to_string(size) +
-                " bytes (is the file cut off?).");
+    throw Error(
+        "[E428] {} lies from byte {} to {} of the data, which has {} bytes (is the file cut off?).",
+        {where, std::to_string(begin), std::to_string(end), std::to_string(size)});
   }
   return {begin, end};
 }
@@ -116,25 +120,27 @@ std::pair<std::uint64_t, std::uint64_t> read_offsets(const JsonObject& object, s
 /// An entry of the header; its offsets count from byte `data` of the file.
 HostTensor read_entry(const File& file, std::uint64_t data, const std::string& name,
                       const json& entry, bool ignored) {
-  const std::string where = printable(file.path) + ": tensor " + quote(name);
+  const std::string where = message("{}: tensor {}", {printable(file.path), quote(name)});
   const JsonObject object(entry, where);
   std::vector<std::int64_t> shape = read_shape(object, where);
   const StoredType& type = read_type(object);
   if (!type.dtype && !ignored) {
-    throw Error(where + " has dtype " + std::string(type.name) +
-                ", but only F64, F32, F16, BF16, F8_E4M3 and F8_E5M2 weights are supported.");
+    throw Error(
+        "[E429] {} has dtype {}, but only F64, F32, F16, BF16, F8_E4M3 and F8_E5M2 weights are "
+        "supported.",
+        {where, type.name});
   }
   const auto [begin, end] = read_offsets(object, file.size - data, where);
   std::uint64_t bytes = type.bytes;
   for (const std::int64_t dimension : shape) {
     if (__builtin_mul_overflow(bytes, static_cast<std::uint64_t>(dimension), &bytes)) {
-      throw Error(where + " has the impossible shape " + shape_text(shape) + ".");
+      throw Error("[E430] {} has the impossible shape {}.", {where, shape_text(shape)});
     }
   }
   if (end - begin != bytes) {
-    throw Error(where + " has " + std::to_string(end - begin) + " bytes of data, but dtype " +
-                std::string(type.name) + " and shape " + shape_text(shape) + " need " +
-                std::to_string(bytes) + ".");
+    throw Error(
+        "[E431] {} has {} bytes of data, but dtype {} and shape {} need {}.",
+        {where, std::to_string(end - begin), type.name, shape_text(shape), std::to_string(bytes)});
   }
   return {.data = {file.data, file.data.get() + data + begin},
           .bytes = bytes,
@@ -150,17 +156,17 @@ void require_gapless(const std::vector<HostTensor>& tensors, const File& file, s
   const std::byte* covered = file.data.get() + data;
   for (const HostTensor& tensor : tensors) {
     if (tensor.data.get() < covered) {
-      throw Error(where + ": tensor " + quote(tensor.name) + " overlaps another tensor.");
+      throw Error("[E432] {}: tensor {} overlaps another tensor.", {where, quote(tensor.name)});
     }
     if (tensor.data.get() > covered) {
-      throw Error(where + " has " + std::to_string(tensor.data.get() - covered) +
-                  " bytes that belong to no tensor before tensor " + quote(tensor.name) + ".");
+      throw Error("[E433] {} has {} bytes that belong to no tensor before tensor {}.",
+                  {where, std::to_string(tensor.data.get() - covered), quote(tensor.name)});
     }
     covered += tensor.bytes;
   }
   if (covered != file.data.get() + file.size) {
-    throw Error(where + " has " + std::to_string(file.data.get() + file.size - covered) +
-                " bytes that belong to no tensor at its end.");
+    throw Error("[E434] {} has {} bytes that belong to no tensor at its end.",
+                {where, std::to_string(file.data.get() + file.size - covered)});
   }
 }
 
@@ -180,9 +186,9 @@ std::vector<HostTensor> read_safetensors(const File& file, const Ignored& ignore
   const std::uint64_t length = header_length(file, where);
   const std::string_view header = file.text().substr(kLengthBytes, length);
   if (!header.starts_with('{')) {
-    throw Error(where + " is not a safetensors file: its header is not a JSON object.");
+    throw Error("[E435] {} is not a safetensors file: its header is not a JSON object.", {where});
   }
-  const json root = parse_json(header, "The header of " + where);
+  const json root = parse_json(header, message("The header of {}", {where}));
   const std::uint64_t data = kLengthBytes + length;
   std::vector<HostTensor> tensors;
   for (const auto& [name, entry] : root.items()) {

@@ -38,14 +38,16 @@ constexpr StorageType kStorageTypes[] = {
 /// Files that torch wrote before 1.6 begin with a pickled magic number, even older ones are tar.
 void refuse_old_format(const File& file, const std::string& where) {
   if (file.text().starts_with("version https://git-lfs")) {
-    throw Error(where +
-                " is a Git LFS pointer, not the weights; run `git lfs pull` in its folder.");
+    throw Error(
+        "[E407] {} is a Git LFS pointer, not the weights; run `git lfs pull` in its folder.",
+        {where});
   }
   if (file.text().starts_with("PK")) return;
-  throw Error(where + " is not in the format that torch.save writes since torch 1.6; convert it " +
-              "once, in its folder: python3 -c \"import torch; f = '" +
-              printable(file.path.substr(file.path.rfind('/') + 1)) +
-              "'; torch.save(torch.load(f, map_location='cpu'), f)\".");
+  throw Error(
+      "[E408] {} is not in the format that torch.save writes since torch 1.6; convert it once, in "
+      "its folder: python3 -c \"import torch; f = '{}'; torch.save(torch.load(f, "
+      "map_location='cpu'), f)\".",
+      {where, printable(file.path.substr(file.path.rfind('/') + 1))});
 }
 
 /// How many numbers of its storage a tensor spans, and how many it has; nothing for an overflow.
@@ -96,15 +98,18 @@ HostTensor find_numbers(const PickledTensor& tensor, std::string_view storage, c
       std::find_if(std::begin(kStorageTypes), std::end(kStorageTypes),
                    [&](const auto& one) { return one.name == tensor.storage_type; });
   if (type == std::end(kStorageTypes) || !type->dtype) {
-    throw Error(where + " has numbers of type torch." + printable(tensor.storage_type) +
-                ", but only float, half, bfloat16 and double weights are supported.");
+    throw Error(
+        "[E409] {} has numbers of type torch.{}, but only float, half, bfloat16 and double weights "
+        "are supported.",
+        {where, printable(tensor.storage_type)});
   }
   const auto reach = extent(tensor);
   const auto stored = static_cast<std::int64_t>(storage.size()) / type->bytes;
   // What repeats numbers could ask for any amount of memory.
   if (!reach || reach->first >= stored || reach->second > stored) {
-    throw Error(where + " has the shape " + shape_text(tensor.shape) + ", but its storage has " +
-                std::to_string(stored) + " numbers (is the file cut off?).");
+    throw Error(
+        "[E410] {} has the shape {}, but its storage has {} numbers (is the file cut off?).",
+        {where, shape_text(tensor.shape), std::to_string(stored)});
   }
   const auto* const bytes = reinterpret_cast<const std::byte*>(storage.data());
   const bool in_place = is_contiguous(tensor);
@@ -127,18 +132,22 @@ std::vector<HostTensor> read_torch_file(const File& file, const Ignored& ignored
   const auto pickle = std::find_if(entries.begin(), entries.end(), [](const auto& entry) {
     return entry.first.ends_with(kPickle);
   });
-  if (pickle == entries.end()) throw Error(where + " is a zip archive, but not one of torch.save.");
+  if (pickle == entries.end()) {
+    throw Error("[E411] {} is a zip archive, but not one of torch.save.", {where});
+  }
   const std::string folder = pickle->first.substr(0, pickle->first.size() - kPickle.size()) + "/";
   const auto order = entries.find(folder + "byteorder");
   if (order != entries.end() && order->second != "little") {
-    throw Error(where + " was saved on a big-endian machine, which is not supported.");
+    throw Error("[E412] {} was saved on a big-endian machine, which is not supported.", {where});
   }
   std::vector<HostTensor> tensors;
   for (const PickledTensor& tensor : read_pickle(pickle->second, where)) {
     if (ignored(tensor.name)) continue;
-    const std::string name = where + ": tensor " + quote(tensor.name);
+    const std::string name = message("{}: tensor {}", {where, quote(tensor.name)});
     const auto storage = entries.find(folder + "data/" + tensor.storage);
-    if (storage == entries.end()) throw Error(name + " has no numbers in the archive.");
+    if (storage == entries.end()) {
+      throw Error("[E413] {} has no numbers in the archive.", {name});
+    }
     tensors.push_back(find_numbers(tensor, storage->second, file, name));
   }
   return tensors;

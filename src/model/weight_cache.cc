@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
@@ -20,9 +21,11 @@
 #include <utility>
 #include <vector>
 
+#include "aira/error.h"
 #include "base/digest.h"
 #include "base/huge_pages.h"
 #include "base/mapped_file.h"
+#include "base/user_path.h"
 
 namespace aira {
 namespace {
@@ -31,6 +34,7 @@ namespace fs = std::filesystem;
 
 /// Must be changed with the order of the parameters or what surrounds them.
 constexpr const char* kFormat = "aira-cli packed weights 2\n";
+constexpr const char* kUnfinished = ".unfinished";    // ends the name while it is written
 constexpr std::size_t kLine = 64;                     // boundary of parts
 constexpr std::size_t kChunk = std::size_t{8} << 20;  // so large that 2 MB pages come of it
 
@@ -118,19 +122,33 @@ bool is_named(int fd, const std::string& path) {
          open.st_ino == named.st_ino && open.st_dev == named.st_dev;
 }
 
+/// Removes what writers that were killed have left in `folder`; living ones have a lock.
+void remove_unfinished(const fs::path& folder) {
+  std::error_code problem;
+  for (fs::directory_iterator entry(folder, problem), end; !problem && entry != end;
+       entry.increment(problem)) {
+    const std::string path = entry->path().string();
+    if (!path.ends_with(".packed" + std::string(kUnfinished))) continue;
+    const Descriptor fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+    if (fd.get() < 0 || ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) continue;
+    if (is_named(fd.get(), path)) ::unlink(path.c_str());
+  }
+}
+
 /// Replaces the file `path`, whose folder is made when it is not there. Returns what went wrong.
 std::string write_file(const std::string& path, std::span<const std::string_view> pieces,
                        const std::function<bool()>& go_on) {
   std::error_code problem;
   fs::create_directories(fs::path(path).parent_path(), problem);
   if (problem) return problem.message();
+  remove_unfinished(fs::path(path).parent_path());
   // One name for all writers, so that killed ones leave no pile of files. The lock ends with them.
-  const std::string unfinished = path + ".unfinished";
+  const std::string unfinished = path + kUnfinished;
   const Descriptor fd(
       ::open(unfinished.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR));
   if (fd.get() < 0) return std::generic_category().message(errno);
   if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0 || !is_named(fd.get(), unfinished)) {
-    return "another process is writing it";
+    return message("another process is writing it");
   }
   if (::ftruncate(fd.get(), 0) == 0 && write_pieces(fd.get(), pieces, go_on) &&
       ::rename(unfinished.c_str(), path.c_str()) == 0) {
@@ -138,7 +156,17 @@ std::string write_file(const std::string& path, std::span<const std::string_view
   }
   const int error = errno;
   ::unlink(unfinished.c_str());
-  return error == ECANCELED ? "there was no time for it" : std::generic_category().message(error);
+  return error == ECANCELED ? message("there was no time for it")
+                            : std::generic_category().message(error);
+}
+
+/// Words that someone writes who wants no cache; folders of these names are written ./off.
+bool is_off(std::string word) {
+  constexpr std::array<std::string_view, 5> kOff = {"off", "none", "no", "false", "0"};
+  std::transform(word.begin(), word.end(), word.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
+  return std::find(kOff.begin(), kOff.end(), word) != kOff.end();
 }
 
 }  // namespace
@@ -149,8 +177,9 @@ std::string cache_folder() {
     return value == nullptr ? "" : value;
   };
   const std::string own = variable("AIRA_CACHE");
-  if (!own.empty()) return own == "off" ? "" : own;
-  const fs::path xdg = variable("XDG_CACHE_HOME");
+  if (is_off(own)) return "";
+  if (!own.empty()) return expand_path(own);
+  const fs::path xdg = expand_path(variable("XDG_CACHE_HOME"));
   if (!xdg.empty()) return xdg / "aira";
   const fs::path home = variable("HOME");
   return home.empty() ? "" : (home / ".cache" / "aira").string();

@@ -11,8 +11,9 @@
 
 namespace aira {
 
-/// The folder for packed files: $AIRA_CACHE (none when that is "off"), else aira in
-/// $XDG_CACHE_HOME, else in ~/.cache; empty without any of these.
+/// The folder for packed files: $AIRA_CACHE (~ and $NAME in it are replaced), else aira in
+/// $XDG_CACHE_HOME, else in ~/.cache; empty without any of these, and when $AIRA_CACHE is "off",
+/// "none", "no", "false" or "0", in any case.
 std::string cache_folder();
 
 class WeightCache {

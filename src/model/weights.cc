@@ -56,14 +56,16 @@ class AdaptedCheckpoint {
     for (std::size_t i = 0; i < std::min(names.size(), kNamed); ++i) {
       list += (i == 0 ? "" : ", ") + printable(names[i]);
     }
-    if (names.size() > kNamed) list += " and " + std::to_string(names.size() - kNamed) + " more";
+    if (names.size() > kNamed) {
+      list = message("{} and {} more", {list, std::to_string(names.size() - kNamed)});
+    }
     if (checkpoint_.has(kHeadBias)) {
-      throw Error(printable(checkpoint_.place()) + " holds " + kHeadBias +
-                  ", but the head of a GPT-2 has no bias.");
+      throw Error("[E406] {} holds {}, but the head of a GPT-2 has no bias.",
+                  {printable(checkpoint_.place()), kHeadBias});
     }
     if (notice) {
-      notice(printable(checkpoint_.place()) + " also holds what is no part of a GPT-2 with " +
-             std::to_string(config_.layers) + " layers and is left out: " + list + ".");
+      notice(message("{} also holds what is no part of a GPT-2 with {} layers and is left out: {}.",
+                     {printable(checkpoint_.place()), std::to_string(config_.layers), list}));
     }
   }
 
@@ -138,7 +140,8 @@ Model Model::load(const ModelFiles& files, Backend& backend, DType dtype, const 
     try {
       if (matrix != nullptr) *matrix = backend.load_matrix(tensor, dtype);
     } catch (const Error& error) {
-      throw Error(tensor.file + ": tensor \"" + stored.name + "\": " + error.what());
+      throw Error(error.tag() + message("{}: tensor {}: {}", {printable(tensor.file),
+                                                              quote(stored.name), error.what()}));
     }
   }
   if (!own_head) model.head = model.token_embedding;

@@ -51,7 +51,7 @@ std::string AnswerText::finish() {
   return release(held_.size());
 }
 
-std::string trimmed(std::string_view text) {
+std::string without_white_space(std::string_view text) {
   const std::size_t first = std::min(text.find_first_not_of(kWhiteSpace), text.size());
   return std::string(text.substr(first, text.find_last_not_of(kWhiteSpace) + 1 - first));
 }

@@ -36,7 +36,7 @@ class AnswerText {
 };
 
 /// `text` without the white space around it, as answers are printed.
-std::string trimmed(std::string_view text);
+std::string without_white_space(std::string_view text);
 
 /// Whether `token` after the ids `before` completes one of `stops`, as transformers' stop_strings
 /// has it: the stop text's last byte is one of the token's; its first may be in the prompt.

@@ -98,7 +98,7 @@ void ChoiceTask::add_paths(const Tokenizer& tokenizer) {
   const bool ends = !request_.keep_space && !request_.options.eos_token_id.empty();
   for (std::size_t i = 0; i < request_.candidates.size(); ++i) {
     std::string& text = request_.candidates[i];
-    if (!request_.keep_space) text = trimmed(text);
+    if (!request_.keep_space) text = without_white_space(text);
     const std::size_t first = paths_.size();
     for (const char* before : {"", " "}) {
       std::vector<std::int32_t> ids = tokenizer.encode(before + text, Tokenizer::Added::kPlainText);

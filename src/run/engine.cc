@@ -9,6 +9,7 @@
 #include <future>
 #include <limits>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 #include "base/thread_pool.h"
@@ -54,6 +55,7 @@ struct Engine::Impl {
   void run();
   bool collect();
   void write_cache();
+  void tell_not_kept(const std::string& problem) const;
 
   EngineOptions options;
   EngineInfo info;
@@ -84,12 +86,12 @@ struct Engine::Impl {
 };
 
 // In the order in which a bad model is reported soonest: small files first, weights last. A GPU
-// wakes up meanwhile.
+// wakes up meanwhile, or, when the system has no thread for that, then.
 Engine::Impl::Impl(EngineOptions given)
     : options(std::move(given)),
       threads(options.threads > 0 ? options.threads : ThreadPool::usable_cores()),
-      coming(std::async(std::launch::async, make_backend, device_for(options), options.dtype,
-                        std::ref(threads), options.notice)),
+      coming(std::async(std::launch::async | std::launch::deferred, make_backend,
+                        device_for(options), options.dtype, std::ref(threads), options.notice)),
       tokenizer(timed(info.tokenizer_seconds, [&] { return Tokenizer::load(options.files); })),
       backend(coming.get()),
       cache(options.cache_folder, options.files, *backend, options.dtype),
@@ -106,8 +108,17 @@ Engine::Impl::Impl(EngineOptions given)
   info.context = model.config.context;
   info.cache_file = cache.path();
   info.cached = cache.hit();
-  if (!cache.path().empty() && !cache.hit()) cache_writer = std::jthread([this] { write_cache(); });
-  thread = std::jthread([this] { run(); });
+  if (options.notice && threads.size() < options.threads) {
+    options.notice(message("The system allows this program {} of the {} threads asked for.",
+                           {std::to_string(threads.size()), std::to_string(options.threads)}));
+  }
+  thread = new_thread([this] { run(); });
+  if (cache.path().empty() || cache.hit()) return;
+  try {
+    cache_writer = std::jthread([this] { write_cache(); });
+  } catch (const std::system_error& error) {
+    tell_not_kept(error.code().message());
+  }
 }
 
 Engine::Impl::~Impl() {
@@ -121,9 +132,12 @@ Engine::Impl::~Impl() {
 void Engine::Impl::write_cache() {
   const std::string problem = cache.keep(
       model, [this] { return Clock::now().time_since_epoch().count() < cache_deadline; });
-  if (!problem.empty() && options.notice && cache_deadline != 0) {
-    options.notice("Converted weights were not kept in " + cache.path() + ": " + problem + ".");
-  }
+  if (!problem.empty() && cache_deadline != 0) tell_not_kept(problem);
+}
+
+void Engine::Impl::tell_not_kept(const std::string& problem) const {
+  if (!options.notice) return;
+  options.notice(message("Converted weights were not kept in {}: {}.", {cache.path(), problem}));
 }
 
 std::optional<Ticket> Engine::Impl::submit(Request request, Listener listener, bool waits) {
@@ -170,7 +184,7 @@ void Engine::Impl::run() {
     try {
       scheduler.step();
     } catch (const std::exception& problem) {  // no memory for the bookkeeping, say
-      scheduler.fail_all(Error(std::string("The engine failed: ") + problem.what() + "."));
+      scheduler.fail_all(Error("[E033] The engine failed: {}.", {problem.what()}));
     }
   }
 }

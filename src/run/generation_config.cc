@@ -111,7 +111,9 @@ class Reader {
   /// Refuses what is wrong, unless it plays no part because nothing is drawn.
   void refuse_wrong(bool draws) const {
     for (const auto& [key, row, value] : wrong_) {
-      if (draws || !shapes_a_draw(*row)) object_.fail(key, row->range.words, *value);
+      if (draws || !shapes_a_draw(*row)) {
+        object_.fail(key, message(row->range.words), *value);
+      }
     }
   }
 
@@ -161,15 +163,17 @@ GenerationConfig read_generation_config(const ModelFiles& files, const ModelConf
   try {
     options.validate();
   } catch (const UsageError& error) {
-    throw Error(where + ": " + error.with_fields());
+    throw Error(error.tag() + message("{}: {}", {where, error.with_fields()}));
   }
   if (!reader.ignored.empty()) {
-    result.notes.push_back("In " + where +
-                           ", this is not supported and has no effect: " + reader.ignored + ".");
+    result.notes.push_back(
+        message("In {}, this is not supported and has no effect: {}.", {where, reader.ignored}));
   }
   if (options.num_beams > 1 && !options.sampling.greedy) {
-    result.notes.push_back("In " + where + ", \"do_sample\" has no effect beside \"num_beams\": " +
-                           "beams are searched for the best, not sampled.");
+    result.notes.push_back(
+        message("In {}, \"do_sample\" has no effect beside \"num_beams\": beams are searched for "
+                "the best, not sampled.",
+                {where}));
   }
   return result;
 }

@@ -6,52 +6,56 @@
 namespace aira {
 namespace {
 
-void check_ids(std::span<const std::int32_t> ids, std::int64_t vocab, const std::string& where,
-               const std::string& remedy = "") {
+void check_ids(std::span<const std::int32_t> ids, std::int64_t vocab, const char* name) {
   for (const std::int32_t id : ids) {
     if (id >= 0 && id < vocab) continue;
-    throw Error("Token id " + std::to_string(id) + where + " is out of range 0.." +
-                std::to_string(vocab - 1) + remedy + ".");
+    throw Error("[E020] Token id {} in {} is out of range 0..{}.",
+                {std::to_string(id), option(name), std::to_string(vocab - 1)});
   }
 }
 
 void check_text(std::span<const std::int32_t> ids, std::int64_t vocab) {
-  check_ids(ids, vocab, "",
-            "; if it came from a text, the model folder mixes files of different models");
+  for (const std::int32_t id : ids) {
+    if (id >= 0 && id < vocab) continue;
+    throw Error(
+        "[E021] Token id {} is out of range 0..{}; if it came from a text, the model folder mixes "
+        "files of different models.",
+        {std::to_string(id), std::to_string(vocab - 1)});
+  }
 }
 
 void check_question(const GenerateRequest& request, const ModelConfig& model, std::int64_t slots) {
   const GenerateOptions& options = request.options;
   options.validate();
   for (const auto& [id, bias] : options.sampling.logit_bias) {
-    check_ids({&id, 1}, model.vocab, " in " + option("logit_bias"));
+    check_ids({&id, 1}, model.vocab, "logit_bias");
   }
   for (const std::vector<std::int32_t>& word : options.sampling.bad_words) {
-    check_ids(word, model.vocab, " in " + option("bad_words_ids"));
+    check_ids(word, model.vocab, "bad_words_ids");
   }
   for (const auto& [ids, bias] : options.sampling.sequence_bias) {
-    check_ids(ids, model.vocab, " in " + option("sequence_bias"));
+    check_ids(ids, model.vocab, "sequence_bias");
   }
-  check_ids(options.sampling.forced_bos_token_id, model.vocab,
-            " in " + option("forced_bos_token_id"));
-  check_ids(options.sampling.forced_eos_token_id, model.vocab,
-            " in " + option("forced_eos_token_id"));
-  if (request.prompt.empty()) throw Error("The prompt is empty.");
+  check_ids(options.sampling.forced_bos_token_id, model.vocab, "forced_bos_token_id");
+  check_ids(options.sampling.forced_eos_token_id, model.vocab, "forced_eos_token_id");
+  if (request.prompt.empty()) throw Error("[E022] The prompt is empty.");
   const auto prompt = static_cast<std::int64_t>(request.prompt.size());
   if (prompt >= model.context) {
-    throw Error("The question is too long: it takes " + std::to_string(prompt) +
-                " tokens with its markers, but the model's context holds " +
-                std::to_string(model.context) + " including at least one of the answer.");
+    throw Error(
+        "[E023] The question is too long: it takes {} tokens with its markers, but the model's "
+        "context holds {} including at least one of the answer.",
+        {std::to_string(prompt), std::to_string(model.context)});
   }
   if (options.max_length > 0 && prompt >= options.max_length) {
-    throw Error("The prompt takes " + std::to_string(prompt) + " tokens, but " +
-                option("max_length") + " allows " + std::to_string(options.max_length) +
-                " with the answer; raise it, or use " + option("max_new_tokens") + ".");
+    throw Error(
+        "[E024] The prompt takes {} tokens, but {} allows {} with the answer; raise it, or use {}.",
+        {std::to_string(prompt), option("max_length"), std::to_string(options.max_length),
+         option("max_new_tokens")});
   }
   if (options.num_beams > slots) {
-    throw Error("A search with " + std::to_string(options.num_beams) +
-                " beams needs as many sequences at once; this run has " + std::to_string(slots) +
-                " (" + option("batch") + ").");
+    throw Error(
+        "[E025] A search with {} beams needs as many sequences at once; this run has {} ({}).",
+        {std::to_string(options.num_beams), std::to_string(slots), option("batch")});
   }
   check_text(request.prompt, model.vocab);
 }
@@ -59,8 +63,10 @@ void check_question(const GenerateRequest& request, const ModelConfig& model, st
 void check_score(const ScoreRequest& request, const ModelConfig& model) {
   const auto rows = static_cast<std::int64_t>(request.ids.size()) - 1;  // the last predicts nothing
   if (!request.rolling && rows > model.context) {
-    throw Error("The text is too long to score: it takes " + std::to_string(rows) +
-                " tokens, but the model's context holds " + std::to_string(model.context) + ".");
+    throw Error(
+        "[E026] The text is too long to score: it takes {} tokens, but the model's context holds "
+        "{}.",
+        {std::to_string(rows), std::to_string(model.context)});
   }
   check_text(request.ids, model.vocab);
 }

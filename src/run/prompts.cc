@@ -35,7 +35,8 @@ std::int32_t Prompts::text_start() const {
   if (roles.eos) return *roles.eos;
   if (!model_ends_.empty()) return model_ends_.front();
   if (roles.bos) return *roles.bos;
-  throw Error("The model has no end-of-text token, so an empty text has nothing to start from.");
+  throw Error(
+      "[E027] The model has no end-of-text token, so an empty text has nothing to start from.");
 }
 
 std::vector<std::int32_t> Prompts::question(std::string_view question, std::span<const Turn> turns,
@@ -43,10 +44,11 @@ std::vector<std::int32_t> Prompts::question(std::string_view question, std::span
   if (!form.empty()) return formed(question, turns, form);
   if (has_markers()) return marked(question, turns);
   if (!tokenizer_.chat_template().empty()) return chat(question, turns);
-  throw Error(std::string("This model knows no questions and answers (its tokenizer has no ") +
-              kStartMarker + " and " + kEndMarker +
-              " and no chat template); use --template to put a question into a text of your own, "
-              "or --raw to have a text completed as it stands.");
+  throw Error(
+      "[E028] This model knows no questions and answers (its tokenizer has no {} and {} and no "
+      "chat template); use --template to put a question into a text of your own, or --raw to have "
+      "a text completed as it stands.",
+      {kStartMarker, kEndMarker});
 }
 
 std::vector<std::int32_t> Prompts::marked(std::string_view question,
@@ -72,9 +74,8 @@ std::vector<std::int32_t> Prompts::marked(std::string_view question,
 
 void Prompts::check_form(const std::string& form) {
   if (form.find("{question}") != std::string::npos || form.find("{}") != std::string::npos) return;
-  throw UsageError(option("template") +
-                   " must have {question} or {} where the question goes, but is " + quote(form) +
-                   ".");
+  throw UsageError("[E029] {} must have {question} or {1} where the question goes, but is {2}.",
+                   {option("template"), "{}", quote(form)});
 }
 
 std::vector<std::int32_t> Prompts::formed(std::string_view question, std::span<const Turn> turns,

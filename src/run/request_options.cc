@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "aira/error.h"
+#include "base/nearest.h"
 #include "base/printable.h"
 #include "run/option_values.h"
 
@@ -20,102 +21,132 @@ using Sampling = SamplingOptions;
 constexpr double kUnlimited = std::numeric_limits<double>::infinity();
 constexpr double kAboveZero = std::numeric_limits<double>::denorm_min();
 
-constexpr OptionRange kSwitch = {"true or false"};
-constexpr OptionRange kText = {"a text that is not empty"};
-constexpr OptionRange kFromOne = {"a whole number of at least 1", 1, kUnlimited};
-constexpr OptionRange kFromZero = {"a whole number of at least 0", 0, kUnlimited};
-constexpr OptionRange kSeed = {"a whole number from 0 to 18446744073709551615", 0, kUnlimited};
-constexpr OptionRange kAnswers = {"a whole number from 1 to 1000000", 1, 1e6};
-constexpr OptionRange kAlternatives = {"a whole number from 0 to 1000", 0, 1000};
-constexpr OptionRange kBeams = {"a whole number from 1 to 4096", 1, 4096};
-constexpr OptionRange kTemperature = {"a number of at least 0", 0, DBL_MAX};
-constexpr OptionRange kShare = {"a number above 0 and at most 1", kAboveZero, 1};
-constexpr OptionRange kFraction = {"a number from 0 to 1", 0, 1};
+constexpr OptionRange kSwitch = {to_translate("true or false")};
+constexpr OptionRange kText = {to_translate("a text that is not empty")};
+constexpr OptionRange kFromOne = {to_translate("a whole number of at least 1"), 1, kUnlimited};
+constexpr OptionRange kFromZero = {to_translate("a whole number of at least 0"), 0, kUnlimited};
+constexpr OptionRange kSeed = {to_translate("a whole number from 0 to 18446744073709551615"), 0,
+                               kUnlimited};
+constexpr OptionRange kAnswers = {to_translate("a whole number from 1 to 1000000"), 1, 1e6};
+constexpr OptionRange kAlternatives = {to_translate("a whole number from 0 to 1000"), 0, 1000};
+constexpr OptionRange kBeams = {to_translate("a whole number from 1 to 4096"), 1, 4096};
+constexpr OptionRange kTemperature = {to_translate("a number of at least 0"), 0, DBL_MAX};
+constexpr OptionRange kShare = {to_translate("a number above 0 and at most 1"), kAboveZero, 1};
+constexpr OptionRange kFraction = {to_translate("a number from 0 to 1"), 0, 1};
 // The repetition penalty is applied in single precision.
-constexpr OptionRange kPenalty = {"a number above 0", std::numeric_limits<float>::denorm_min(),
-                                  FLT_MAX};
-constexpr OptionRange kFinite = {"a finite number", -DBL_MAX, DBL_MAX};
-constexpr OptionRange kWhen = {"true, false or never"};
+constexpr OptionRange kPenalty = {to_translate("a number above 0"),
+                                  std::numeric_limits<float>::denorm_min(), FLT_MAX};
+constexpr OptionRange kFinite = {to_translate("a finite number"), -DBL_MAX, DBL_MAX};
+constexpr OptionRange kWhen = {to_translate("true, false or never")};
 constexpr OptionRange kBiases = {
-    R"(token ids with finite numbers, as 65=-1.5 or, in JSON, {"65": -1.5})"};
-constexpr OptionRange kIds = {"token ids (5,9; in JSON [5, 9])"};
-constexpr OptionRange kIdLists = {"lists of token ids (5,9; in JSON [[5, 9]])"};
+    to_translate(R"(token ids with finite numbers, as 65=-1.5 or, in JSON, {"65": -1.5})")};
+constexpr OptionRange kIds = {to_translate("token ids (5,9; in JSON [5, 9])")};
+constexpr OptionRange kIdLists = {to_translate("lists of token ids (5,9; in JSON [[5, 9]])")};
 constexpr OptionRange kIdBiases = {
-    "token ids with finite numbers (5,9=-1.5; in JSON [[[5, 9], -1.5]])"};
-constexpr OptionRange kDecay = {"a whole number and a finite one (15,1.6; in JSON [15, 1.6])"};
+    to_translate("token ids with finite numbers (5,9=-1.5; in JSON [[[5, 9], -1.5]])")};
+constexpr OptionRange kDecay = {
+    to_translate("a whole number and a finite one (15,1.6; in JSON [15, 1.6])")};
 
-constexpr const char* kAnswerGroup = "Answers";
+constexpr const char* kAnswerGroup = to_translate("Answers");
 
 constexpr auto kOptions = std::to_array<RequestOption>({
     {"max_new_tokens", "", &Generate::max_new_tokens, "N", kFromOne, kSamplingGroup,
-     "Maximum number of generated tokens"},
+     to_translate("Maximum number of generated tokens")},
     {"max_length", "", &Generate::max_length, "N", kFromOne, kSamplingGroup,
-     "The same with the prompt's tokens, in place of it"},
+     to_translate("The same with the prompt's tokens, in place of it")},
     {"temperature", "", &Sampling::temperature, "T", kTemperature, kSamplingGroup,
-     "Sampling temperature; 0 = greedy"},
+     to_translate("Sampling temperature; 0 = greedy")},
     {"top_k", "", &Sampling::top_k, "K", kFromZero, kSamplingGroup,
-     "Keep the K most probable tokens; 0 = off"},
+     to_translate("Keep the K most probable tokens; 0 = off")},
     {"top_p", "", &Sampling::top_p, "P", kFraction, kSamplingGroup,
-     "Keep the most probable tokens up to a total of P; 1 = off"},
+     to_translate("Keep the most probable tokens up to a total of P; 1 = off")},
     {"min_p", "", &Sampling::min_p, "P", kFraction, kSamplingGroup,
-     "Drop tokens less likely than P times the best one; 0 = off"},
+     to_translate("Drop tokens less likely than P times the best one; 0 = off")},
     {"typical_p", "", &Sampling::typical_p, "P", kShare, kSamplingGroup,
-     "Keep the most typical tokens up to a total of P; 1 = off"},
+     to_translate("Keep the most typical tokens up to a total of P; 1 = off")},
     {"epsilon_cutoff", "", &Sampling::epsilon_cutoff, "P", kFraction, kSamplingGroup,
-     "Drop tokens less likely than P; 0 = off"},
+     to_translate("Drop tokens less likely than P; 0 = off")},
     {"eta_cutoff", "", &Sampling::eta_cutoff, "P", kFraction, kSamplingGroup,
-     "Drop tokens less likely than P or the entropy allows; 0 = off"},
+     to_translate("Drop tokens less likely than P or the entropy allows; 0 = off")},
     {"repetition_penalty", "", &Sampling::repetition_penalty, "R", kPenalty, kSamplingGroup,
-     "Penalty for tokens already in the text; 1 = off"},
+     to_translate("Penalty for tokens already in the text; 1 = off")},
     {"no_repeat_ngram_size", "", &Sampling::no_repeat_ngram_size, "N", kFromZero, kSamplingGroup,
-     "Never repeat a sequence of N tokens; 0 = off"},
+     to_translate("Never repeat a sequence of N tokens; 0 = off")},
     {"min_new_tokens", "", &Sampling::min_new_tokens, "N", kFromZero, kSamplingGroup,
-     "Minimum number of generated tokens"},
+     to_translate("Minimum number of generated tokens")},
     {"min_length", "", &Generate::min_length, "N", kFromZero, kSamplingGroup,
-     "The same with the prompt's tokens, in place of it"},
-    {"greedy", "", &Sampling::greedy, "", kSwitch, kSamplingGroup, "Greedy decoding"},
+     to_translate("The same with the prompt's tokens, in place of it")},
+    {"greedy", "", &Sampling::greedy, "", kSwitch, kSamplingGroup, to_translate("Greedy decoding")},
     {"do_sample", "", &Sampling::greedy, "", kSwitch, kSamplingGroup,
-     "Sampling, even from a model that is greedy by default", true},
-    {"seed", "", &Generate::seed, "N", kSeed, kAnswerGroup, "Random seed (drawn once per run)"},
+     to_translate("Sampling, even from a model that is greedy by default"), true},
+    {"seed", "", &Generate::seed, "N", kSeed, kAnswerGroup,
+     to_translate("Random seed (drawn once per run)")},
     {"num_return_sequences", "-n", &Generate::answers, "N", kAnswers, kAnswerGroup,
-     "Answers per question"},
+     to_translate("Answers per question")},
     {"best_of", "", &Generate::best_of, "N", kAnswers, kAnswerGroup,
-     "Sample N answers, keep the most probable; 1 = off"},
+     to_translate("Sample N answers, keep the most probable; 1 = off")},
     {"stop", "--stop-strings", &Generate::stop, "TEXT", kText, kAnswerGroup,
-     "End the answer before TEXT; may be repeated"},
+     to_translate("End the answer before TEXT; may be repeated")},
     {"eos_token_id", "", &Generate::eos_token_id, "ID", kIds, kAnswerGroup,
-     "End the answer with token ID, in place of the model's own"},
+     to_translate("End the answer with token ID, in place of the model's own")},
     {"stop_on_loop", "", &Generate::stop_on_loop, "", kSwitch, kAnswerGroup,
-     "End an answer that repeats itself"},
+     to_translate("End an answer that repeats itself")},
     {"bad_words", "", &Generate::bad_words, "TEXT", kText, kAnswerGroup,
-     "Never generate TEXT; may be repeated"},
+     to_translate("Never generate TEXT; may be repeated")},
     {"bad_words_ids", "", &Sampling::bad_words, "IDS", kIdLists, kAnswerGroup,
-     "Never generate these tokens in a row; may be repeated"},
+     to_translate("Never generate these tokens in a row; may be repeated")},
     {"suppress_tokens", "", &Sampling::suppress_tokens, "IDS", kIds, kAnswerGroup,
-     "Never generate one of these tokens"},
+     to_translate("Never generate one of these tokens")},
     {"begin_suppress_tokens", "", &Sampling::begin_suppress_tokens, "IDS", kIds, kAnswerGroup,
-     "Never begin with one of these tokens"},
+     to_translate("Never begin with one of these tokens")},
     {"forced_bos_token_id", "", &Sampling::forced_bos_token_id, "ID", kIds, kAnswerGroup,
-     "Begin with token ID after a prompt of one token"},
+     to_translate("Begin with token ID after a prompt of one token")},
     {"forced_eos_token_id", "", &Sampling::forced_eos_token_id, "ID", kIds, kAnswerGroup,
-     "End an answer of maximum length with token ID"},
+     to_translate("End an answer of maximum length with token ID")},
     {"logit_bias", "", &Sampling::logit_bias, "ID=BIAS", kBiases, kAnswerGroup,
-     "Add BIAS to the logit of token ID; may be repeated"},
+     to_translate("Add BIAS to the logit of token ID; may be repeated")},
     {"sequence_bias", "", &Sampling::sequence_bias, "IDS=BIAS", kIdBiases, kAnswerGroup,
-     "Add BIAS to the last of these tokens after the others"},
+     to_translate("Add BIAS to the last of these tokens after the others")},
     {"exponential_decay_length_penalty", "", &Sampling::exponential_decay_length_penalty, "N,F",
-     kDecay, kAnswerGroup, "After N tokens make the end likelier by powers of F"},
+     kDecay, kAnswerGroup, to_translate("After N tokens make the end likelier by powers of F")},
     {"logprobs", "", &Generate::logprobs, "K", kAlternatives, kAnswerGroup,
-     "JSON lines: log-probability of each token and of the top K"},
+     to_translate("JSON lines: log-probability of each token and of the top K")},
     {"num_beams", "", &Generate::num_beams, "N", kBeams, kBeamGroup,
-     "Beam search with N beams instead of sampling; 1 = off"},
+     to_translate("Beam search with N beams instead of sampling; 1 = off")},
     {"length_penalty", "", &Generate::length_penalty, "P", kFinite, kBeamGroup,
-     "Above 0 favours long answers"},
+     to_translate("Above 0 favours long answers")},
     {"early_stopping", "", &Generate::early_stopping, "WHEN", kWhen, kBeamGroup,
-     "true, false or never, as in transformers"},
+     to_translate("true, false or never, as in transformers")},
     {"renormalize_logits", "", &Sampling::renormalize_logits, "", kSwitch, kBeamGroup,
-     "Renormalize log-probabilities after all processors"},
+     to_translate("Renormalize log-probabilities after all processors")},
 });
+
+/// What other programs call these options: OpenAI's interface, llama.cpp, ollama, vLLM.
+constexpr std::array<std::array<std::string_view, 2>, 23> kElsewhere = {{
+    {"temp", "temperature"},
+    {"max_tokens", "max_new_tokens"},
+    {"max_completion_tokens", "max_new_tokens"},
+    {"max_output_tokens", "max_new_tokens"},
+    {"n_predict", "max_new_tokens"},
+    {"num_predict", "max_new_tokens"},
+    {"predict", "max_new_tokens"},
+    {"min_tokens", "min_new_tokens"},
+    {"n", "num_return_sequences"},
+    {"typical", "typical_p"},
+    {"repeat_penalty", "repetition_penalty"},
+    {"presence_penalty", "repetition_penalty"},
+    {"frequency_penalty", "repetition_penalty"},
+    {"no_repeat_ngram", "no_repeat_ngram_size"},
+    {"random_seed", "seed"},
+    {"rng_seed", "seed"},
+    {"sampling", "do_sample"},
+    {"beams", "num_beams"},
+    {"beam_size", "num_beams"},
+    {"beam_width", "num_beams"},
+    {"stop_sequence", "stop"},
+    {"stop_sequences", "stop"},
+    {"top_logprobs", "logprobs"},
+}};
 
 template <typename Value>
 bool accepts(const OptionRange& range, const Value& value) {
@@ -127,7 +158,8 @@ bool accepts(const OptionRange& range, const Value& value) {
 }
 
 [[noreturn]] void refuse(const RequestOption& row, const std::string& found) {
-  throw UsageError(option(row.name) + " must be " + row.range.words + ", not " + found + ".");
+  throw UsageError("[E034] {} must be {}, not {}.",
+                   {option(row.name), message(row.range.words), found});
 }
 
 std::string flag_of(std::string_view name) {
@@ -184,7 +216,21 @@ const RequestOption* find_request_option(std::string_view name) {
 
 const RequestOption& request_option(std::string_view name) {
   if (const RequestOption* row = find_request_option(name)) return *row;
-  throw UsageError("There is no request option " + quote(name) + ".");
+  const std::string similar = similar_option(name);
+  if (similar.empty()) throw UsageError("[E230] There is no request option {}.", {quote(name)});
+  throw UsageError("[E231] There is no request option {}; the nearest is {}.",
+                   {quote(name), option(similar)});
+}
+
+std::string similar_option(std::string_view name) {
+  std::string field(name);
+  std::replace(field.begin(), field.end(), '-', '_');
+  for (const auto& [other, ours] : kElsewhere) {
+    if (field == other) return std::string(ours);
+  }
+  std::vector<std::string> names;
+  for (const RequestOption& row : kOptions) names.emplace_back(row.name);
+  return nearest(field, names);
 }
 
 bool shapes_a_draw(const RequestOption& option) {

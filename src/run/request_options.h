@@ -5,9 +5,11 @@
 
 #include <nlohmann/json_fwd.hpp>
 #include <span>
+#include <string>
 #include <string_view>
 #include <variant>
 
+#include "aira/error.h"
 #include "aira/generate.h"
 
 namespace aira {
@@ -29,13 +31,13 @@ struct Member {
 
 /// Legal values. Numbers lie between `from` and `to`, inclusive.
 struct OptionRange {
-  const char* words;  // for "... must be WORDS"
+  const char* words;  // for "... must be WORDS", to_translate()
   double from = 0;
   double to = 0;
 };
 
-inline constexpr const char* kSamplingGroup = "Sampling";
-inline constexpr const char* kBeamGroup = "Beam search";
+inline constexpr const char* kSamplingGroup = to_translate("Sampling");
+inline constexpr const char* kBeamGroup = to_translate("Beam search");
 
 struct RequestOption {
   const char* name;        // of the JSON field; the flag is --name-with-hyphens
@@ -49,8 +51,8 @@ struct RequestOption {
       member;
   const char* placeholder;  // of the value in --help; empty for a switch
   OptionRange range;
-  const char* group;  // heading in --help
-  const char* help;
+  const char* group;      // heading in --help, to_translate()
+  const char* help;       // to_translate()
   bool opposite = false;  // a switch that turns its member off
 
   /// "--top-k"
@@ -69,6 +71,9 @@ std::span<const RequestOption> request_options();
 const RequestOption* find_request_option(std::string_view name);
 /// The same, but throws UsageError when there is none.
 const RequestOption& request_option(std::string_view name);
+/// The name of the option that someone means who writes `name`, as other programs call it ("temp")
+/// or mistyped; empty when it is like none.
+std::string similar_option(std::string_view name);
 /// Whether it plays a part only where a token is drawn: temperature and what follows it.
 bool shapes_a_draw(const RequestOption& option);
 

@@ -21,7 +21,7 @@ std::optional<Error> error_of(const Work& work) {
   } catch (const Error& error) {
     return error;
   } catch (const std::bad_alloc&) {
-    return Error("There is not enough memory.");
+    return Error("[E002] There is not enough memory.");
   }
   return std::nullopt;
 }

@@ -29,7 +29,7 @@ class ScoreTask final : public Task {
   void accept(Sequence& /*sequence*/, Choice /*choice*/, Sequences& /*sequences*/) override {
     if (++accepted_ == score_.tokens.size()) deliver();
   }
-  void cancel() override { fail(Error("The scoring was interrupted.")); }
+  void cancel() override { fail(Error("[E030] The scoring was interrupted.")); }
 
  private:
   /// One past the last id that the next window predicts.

@@ -164,14 +164,16 @@ void process_scores(ScoreRow& row, const History& history, const SamplingOptions
 
 void throw_not_a_number() {
   throw Error(
-      "The model's output is not a number: its weights are damaged, or too large for the chosen "
+      "[E031] The model's output is not a number: its weights are damaged, or too large for the "
+      "chosen "
       "--dtype (try f32).");
 }
 
 void throw_nothing_left() {
-  throw Error("No token is left to go on with: " + option("bad_words") + ", " +
-              option("suppress_tokens") + ", " + option("no_repeat_ngram_size") + " and " +
-              option("min_new_tokens") + " together forbid all of them.");
+  throw Error(
+      "[E032] No token is left to go on with: {}, {}, {} and {} together forbid all of them.",
+      {option("bad_words"), option("suppress_tokens"), option("no_repeat_ngram_size"),
+       option("min_new_tokens")});
 }
 
 }  // namespace aira

@@ -61,8 +61,8 @@ Bpe::Bpe(const Vocabulary& vocabulary, const Texts& merges, const std::string& f
       for (const std::string_view needed : {left, merges[i + 1], merged}) {
         token = vocabulary.find(needed);
         if (token >= 0) continue;
-        throw Error(file + ": merge " + std::to_string(i / 2 + 1) + " needs token " +
-                    quote(needed) + ", which the vocabulary does not have.");
+        throw Error("[E348] {}: merge {} needs token {}, which the vocabulary does not have.",
+                    {file, std::to_string(i / 2 + 1), quote(needed)});
       }
     }
     std::uint32_t& newest = newest_[static_cast<std::size_t>(token)];
@@ -127,8 +127,9 @@ std::uint32_t Bpe::read_letters(const Vocabulary& vocabulary, std::string_view p
     const std::int32_t id = vocabulary.find_in_model(unknown_.token);
     if (id < 0) {
       throw Error(
-          "The text has a letter that the vocabulary lacks, and so does its \"unk_token\", " +
-          quote(unknown_.token) + ".");
+          "[E349] The text has a letter that the vocabulary lacks, and its \"unk_token\", {}, is "
+          "missing too.",
+          {quote(unknown_.token)});
     }
     add_token(id);
   };
@@ -150,7 +151,7 @@ std::uint32_t Bpe::read_letters(const Vocabulary& vocabulary, std::string_view p
     pending = !unknown_.token.empty();
   }
   add_pending();
-  if (begin >= kNone) throw Error("The text is too long for the letters that it has.");
+  if (begin >= kNone) throw Error("[E350] The text is too long for the letters that it has.");
   symbols[count] = {-1, static_cast<std::uint32_t>(begin), count - 1, kNone, kNoMerge};
   return count;
 }

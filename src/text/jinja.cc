@@ -10,15 +10,17 @@ namespace {
 constexpr std::int64_t kMostSteps = 100000;  // statements and turns of loops
 
 void spend(const Scope& scope) {
-  if (--*scope.steps < 0) throw Error("The model's chat template does not come to an end.");
+  if (--*scope.steps < 0) {
+    throw Error("[E322] The model's chat template does not come to an end.");
+  }
 }
 
 void assign(Scope& scope, const Targets& targets, const Value& value) {
   if (targets.size() == 1) return set(scope.names, targets[0], value);
   const List parts = items(value);
   if (parts.size() != targets.size()) {
-    throw Error("The model's chat template takes " + std::to_string(targets.size()) +
-                " values apart where there are " + std::to_string(parts.size()) + ".");
+    throw Error("[E323] The model's chat template takes {} values apart where there are {}.",
+                {std::to_string(targets.size()), std::to_string(parts.size())});
   }
   for (std::size_t i = 0; i < parts.size(); ++i) set(scope.names, targets[i], parts[i]);
 }
@@ -26,7 +28,7 @@ void assign(Scope& scope, const Targets& targets, const Value& value) {
 void append(Text& out, const Text& text) {
   constexpr std::size_t kLongest = std::size_t{1} << 24;
   if (out.size() + text.size() > kLongest) {
-    throw Error("The model's chat template makes too long a text.");
+    throw Error("[E324] The model's chat template makes too long a text.");
   }
   out += text;
 }
@@ -73,7 +75,7 @@ Statement Parser::parse_body(Ends ends) {
     if (std::any_of(ends.begin(), ends.end(), [&](const char* end) { return is_name(end); })) break;
     body.push_back(parse_block(name()));
   }
-  if (is(Kind::kEnd) && ends.size() > 0) fail(std::string("expected {% ") + *(ends.end() - 1));
+  if (is(Kind::kEnd) && ends.size() > 0) fail(std::string("{% ") + *(ends.end() - 1));
   return [body = std::move(body)](Scope& scope, Text& out) {
     for (const Statement& one : body) {
       spend(scope);
@@ -99,7 +101,7 @@ Statement Parser::parse_block(const std::string& tag) {
     end_of_block();
     return [flow = tag == "break" ? Flow::kBreak : Flow::kContinue](Scope&, Text&) { return flow; };
   }
-  refuse("the tag " + quote(tag));
+  refuse(message("the tag {}", {quote(tag)}));
 }
 
 Statement Parser::parse_if() {
@@ -130,7 +132,7 @@ Statement Parser::parse_for() {
   expect(Kind::kName, "in");
   const Expression all = parse_or();
   const Expression wanted = take_name("if") ? parse_tuple() : nullptr;
-  if (is_name("recursive")) refuse("a recursive loop");
+  if (is_name("recursive")) refuse(message("a recursive loop"));
   end_of_block();
   ++loops_;
   const Statement body = parse_body({"else", "endfor"});
@@ -182,7 +184,7 @@ Statement Parser::parse_set() {
     };
     ++at_;
   } else {
-    if (is_sign("|")) refuse("a filter on a block");
+    if (is_sign("|")) refuse(message("a filter on a block"));
     expect(Kind::kSign, "=");
     value = parse_tuple();
   }
@@ -193,8 +195,8 @@ Statement Parser::parse_set() {
     } else if (Dict* names = look_up(scope, targets[0]).dict()) {
       set(*names, attribute, value(scope));
     } else {
-      throw Error("The model's chat template sets " + quote(utf8_of(attribute)) +
-                  " of something that is no namespace.");
+      throw Error("[E325] The model's chat template sets {} of something that is no namespace.",
+                  {quote(utf8_of(attribute))});
     }
     return Flow::kOn;
   };

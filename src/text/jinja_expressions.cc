@@ -101,7 +101,9 @@ Expression Parser::parse_chain(std::initializer_list<const char*> signs, Level t
   for (;;) {
     const auto* const sign =
         std::find_if(signs.begin(), signs.end(), [&](const char* one) { return take_sign(one); });
-    if (is_sign("/") || is_sign("**")) refuse("the operator " + quote(utf8_of(token().text)));
+    if (is_sign("/") || is_sign("**")) {
+      refuse(message("the operator {}", {quote(utf8_of(token().text))}));
+    }
     if (sign == signs.end()) return left;
     left = [left, sign = std::string(*sign), right = (this->*tighter)()](Scope& scope) {
       const Value value = left(scope);
@@ -148,7 +150,7 @@ Expression Parser::parse_brackets() {
     return value;
   }
   const bool mapping = is_sign("{");
-  if (!mapping && !is_sign("[")) fail("expected a value");
+  if (!mapping && !is_sign("[")) fail(message("a value"));
   ++at_;
   const char* const end = mapping ? "}" : "]";
   std::vector<std::pair<Expression, Expression>> entries;
@@ -212,10 +214,10 @@ Expression Parser::parse_index(Expression value) {
   std::size_t colons = 0;
   while (!take_sign("]")) {
     if (take_sign(":")) {
-      if (++colons > 2) fail("expected \"]\"");
+      if (++colons > 2) fail(quote("]"));
     } else {
       bounds[colons] = parse_condition();
-      if (!is_sign(":") && !is_sign("]")) fail("expected \"]\"");
+      if (!is_sign(":") && !is_sign("]")) fail(quote("]"));
     }
   }
   return [value, bounds, colons](Scope& scope) {

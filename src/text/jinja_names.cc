@@ -18,16 +18,18 @@ struct Call {
   /// At most that many arguments, without names.
   void expect(std::size_t most) const {
     if (given.values.size() > most || !given.named.empty()) {
-      unsupported("these arguments of \"" + name + "\"");
+      unsupported(message("these arguments of {}", {quote(name)}));
     }
   }
   const Text& text(const Value& value) const {
     if (const auto* found = value.as<Text>()) return *found;
-    throw Error("The chat template uses \"" + name + "\" where there is no text.");
+    throw Error("[E326] The chat template uses {} where there is no text.", {quote(name)});
   }
   const Text& self_text(std::size_t most) const { return expect(most), text(self); }
   const Text& argument(std::size_t at) const {
-    if (at >= given.values.size()) unsupported("\"" + name + "\" without an argument");
+    if (at >= given.values.size()) {
+      unsupported(message("{} without an argument", {quote(name)}));
+    }
     return text(given.values[at]);
   }
 };
@@ -105,10 +107,13 @@ Value get(const Call& call) {
 
 Value raise(const Call& call) {
   call.expect(1);
-  throw Error("The model's chat template refuses: " + printable(utf8_of(call.argument(0)), 300));
+  throw Error("[E327] The model's chat template refuses: {}",
+              {printable(utf8_of(call.argument(0)), 300)});
 }
 Value mapping(const Call& call) {
-  if (!call.given.values.empty()) unsupported("these arguments of \"" + call.name + "\"");
+  if (!call.given.values.empty()) {
+    unsupported(message("these arguments of {}", {quote(call.name)}));
+  }
   return new_dict(call.given.named);
 }
 
@@ -215,16 +220,17 @@ const auto* row_of(const Table& table, const std::string& name) {
 
 Value filter(const std::string& name, const Value& value, const Arguments& arguments) {
   const Row* row = row_of(kFilters, name);
-  if (row == nullptr) unsupported("the filter " + quote(name));
+  if (row == nullptr) unsupported(message("the filter {}", {quote(name)}));
   return row->run({name, value, arguments});
 }
 
 Value method(const std::string& name, const Value& value, const Arguments& arguments) {
   if (const auto* missing = value.as<Undefined>()) {
-    throw Error("The chat template looks into " + quote(missing->name) + ", which is not defined.");
+    throw Error("[E328] The chat template looks into {}, which is not defined.",
+                {quote(missing->name)});
   }
   const Row* row = row_of(kMethods, name);
-  if (row == nullptr) unsupported("the method " + quote(name));
+  if (row == nullptr) unsupported(message("the method {}", {quote(name)}));
   return row->run({name, value, arguments});
 }
 
@@ -233,16 +239,16 @@ Value call(const Value& function, const Arguments& arguments) {
   const Row* row = known == nullptr ? nullptr : row_of(kFunctions, known->name);
   const auto* missing = function.as<Undefined>();
   if (row == nullptr || row->run == nullptr) {
-    unsupported("the function " + quote(known != nullptr     ? known->name
-                                        : missing != nullptr ? missing->name
-                                                             : "?"));
+    unsupported(message("the function {}", {quote(known != nullptr     ? known->name
+                                                  : missing != nullptr ? missing->name
+                                                                       : "?")}));
   }
   return row->run({known->name, {}, arguments});
 }
 
 bool test(const std::string& name, const Value& value, const Arguments& arguments) {
   const Test* row = row_of(kTests, name);
-  if (row == nullptr) unsupported("the test " + quote(name));
+  if (row == nullptr) unsupported(message("the test {}", {quote(name)}));
   return row->holds(value, arguments);
 }
 

@@ -48,25 +48,27 @@ class Parser {
   bool take_sign(const char* text) { return take(Kind::kSign, text); }
   bool take_name(const char* text) { return take(Kind::kName, text); }
   void expect(Kind kind, const char* text) {
-    if (!take(kind, text)) fail(std::string("expected ") + quote(text));
+    if (!take(kind, text)) fail(quote(text));
   }
   std::string name() {
-    if (!is(Kind::kName)) fail("expected a name");
+    if (!is(Kind::kName)) fail(message("a name"));
     return utf8_of(tokens_[at_++].text);
   }
   [[noreturn]] void fail(const std::string& expected = "") const {
-    const std::string found = is(Kind::kEnd) ? "the end" : quote(utf8_of(token().text));
-    throw Error("The model's chat template cannot be read: line " + std::to_string(token().line) +
-                ": " + (expected.empty() ? "unexpected " : expected + ", not ") + found + ".");
+    const std::string found = is(Kind::kEnd) ? message("the end") : quote(utf8_of(token().text));
+    throw Error("[E320] The model's chat template cannot be read: line {}: {}.",
+                {std::to_string(token().line),
+                 expected.empty() ? message("unexpected {}", {found})
+                                  : message("expected {}, not {}", {expected, found})});
   }
   [[noreturn]] void refuse(const std::string& what) const {
-    unsupported(what + " (line " + std::to_string(token().line) + ")");
+    unsupported(message("{} (line {})", {what, std::to_string(token().line)}));
   }
 
   /// Counts nested tags and brackets, so that hostile ones do not exhaust the stack.
   struct Deeper {
     explicit Deeper(Parser& owner) : parser(owner) {
-      if (++parser.depth_ > 100) unsupported("tags or brackets nested deeper than 100");
+      if (++parser.depth_ > 100) unsupported(message("tags or brackets nested deeper than 100"));
     }
     ~Deeper() { --parser.depth_; }
     Parser& parser;

@@ -20,7 +20,9 @@ char32_t converted(char32_t unit, utf8proc_int32_t (*convert)(utf8proc_int32_t))
                                             {0x1F50, 0x1FFC}, {0xFB00, 0xFB17}};
   const char32_t code = letter(unit);
   for (const auto& [from, to] : kRanges) {
-    if (code >= from && code <= to) unsupported("the other case of " + quote(utf8_of({code})));
+    if (code >= from && code <= to) {
+      unsupported(message("the other case of {}", {quote(utf8_of({code}))}));
+    }
   }
   return static_cast<char32_t>(convert(static_cast<utf8proc_int32_t>(code))) | (unit & kTyped);
 }
@@ -79,7 +81,7 @@ Text titled_strictly(Text text) {
 }
 
 List parts(const Text& text, const Text& separator) {
-  if (separator.empty()) throw Error("The chat template splits a text at nothing.");
+  if (separator.empty()) throw Error("[E329] The chat template splits a text at nothing.");
   List list;
   std::size_t from = 0;
   for (std::size_t at = 0; (at = find(text, separator, from)) != Text::npos;) {
@@ -140,7 +142,9 @@ Text json(const Value& value) {
   }
   if (value.as<None>() != nullptr) return U"null";
   if (const auto* flag = value.as<bool>()) return *flag ? U"true" : U"false";
-  if (value.as<std::int64_t>() == nullptr) throw Error("The chat template has no value to write.");
+  if (value.as<std::int64_t>() == nullptr) {
+    throw Error("[E330] The chat template has no value to write.");
+  }
   return print(value);
 }
 }  // namespace aira::jinja

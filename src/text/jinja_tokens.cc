@@ -38,7 +38,7 @@ class Lexer {
       const char32_t tag = text_[open + 1];
       if (tag == U'#') {
         at_ = text_.find(U"#}", open + 2);
-        if (at_ == Text::npos) fail("a comment has no end");
+        if (at_ == Text::npos) fail(message("a comment has no end"));
         close(U"#}");
       } else {
         add(tag == U'{' ? Kind::kPrint : Kind::kBlock, text_.substr(open, 2));
@@ -58,8 +58,8 @@ class Lexer {
     return line_;
   }
   [[noreturn]] void fail(const std::string& what) {
-    throw Error("The model's chat template cannot be read: line " + std::to_string(line()) + ": " +
-                what + ".");
+    throw Error("[E320] The model's chat template cannot be read: line {}: {}.",
+                {std::to_string(line()), what});
   }
   void add(Kind kind, Text text) { tokens_.push_back({kind, std::move(text), line()}); }
 
@@ -108,7 +108,7 @@ class Lexer {
     int open_brackets = 0;
     for (;;) {
       while (at_ < text_.size() && is_python_space(text_[at_])) ++at_;
-      if (at_ == text_.size()) fail("a tag has no end");
+      if (at_ == text_.size()) fail(message("a tag has no end"));
       if (open_brackets == 0) {
         const bool signed_end = starts(U"-" + end) || (end == U"%}" && starts(U"+" + end));
         if (signed_end) ++at_;
@@ -130,9 +130,9 @@ class Lexer {
     };
     if (is_digit(first)) {
       const Text digits = run_while(is_digit);
-      if (digits.size() > 18) fail("a number is too long");
+      if (digits.size() > 18) fail(message("a number is too long"));
       if (at_ + 1 < text_.size() && text_[at_] == U'.' && is_digit(text_[at_ + 1])) {
-        unsupported("a number with a decimal point");
+        unsupported(message("a number with a decimal point"));
       }
       return add(Kind::kNumber, digits);
     }
@@ -146,13 +146,13 @@ class Lexer {
       if (sign.size() == 1) {
         open_brackets += Text(U"([{").find(first) != Text::npos ? 1 : 0;
         open_brackets -= Text(U")]}").find(first) != Text::npos ? 1 : 0;
-        if (open_brackets < 0) fail("a bracket is closed that was not opened");
+        if (open_brackets < 0) fail(message("a bracket is closed that was not opened"));
       }
       add(Kind::kSign, Text(sign));
       at_ += sign.size();
       return;
     }
-    fail("the character " + quote(utf8_of(Text(1, first))) + " makes no sense in a tag");
+    fail(message("the character {} makes no sense in a tag", {quote(utf8_of(Text(1, first)))}));
   }
 
   /// A text between quotes, with Python's escapes.
@@ -176,7 +176,7 @@ class Lexer {
         (text += U'\\') += escaped;
       }
     }
-    if (at_ == text_.size()) fail("a text has no closing quote");
+    if (at_ == text_.size()) fail(message("a text has no closing quote"));
     ++at_;
     return text;
   }
@@ -188,10 +188,12 @@ class Lexer {
       const auto digit =
           std::u32string_view(U"0123456789abcdef")
               .find(++at_ < text_.size() ? text_[at_] | (text_[at_] >= U'A' ? 0x20U : 0U) : U' ');
-      if (digit == Text::npos) fail("an escape lacks digits");
+      if (digit == Text::npos) fail(message("an escape lacks digits"));
       code = code * 16 + static_cast<char32_t>(digit);
     }
-    if (code > 0x10FFFF || (code >= 0xD800 && code < 0xE000)) fail("an escape is no character");
+    if (code > 0x10FFFF || (code >= 0xD800 && code < 0xE000)) {
+      fail(message("an escape is no character"));
+    }
     return code;
   }
 

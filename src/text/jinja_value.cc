@@ -16,10 +16,16 @@ constexpr std::size_t kLongest = std::size_t{1} << 24;  // letters of a text, it
 bool same(char32_t a, char32_t b) { return letter(a) == letter(b); }
 
 /// "a text", for messages.
-const char* kind_of(const Value& value) {
-  constexpr const char* kKinds[] = {"undefined", "none",   "a boolean", "a number",
-                                    "a text",    "a list", "a mapping", "a function"};
-  return kKinds[value.is.index()];
+std::string kind_of(const Value& value) {
+  constexpr const char* kKinds[] = {to_translate("something undefined"),
+                                    "none",
+                                    to_translate("a boolean"),
+                                    to_translate("a number"),
+                                    to_translate("a text"),
+                                    to_translate("a list"),
+                                    to_translate("a mapping"),
+                                    to_translate("a function")};
+  return message(kKinds[value.is.index()]);
 }
 
 /// A number, or a boolean as one.
@@ -53,12 +59,15 @@ Value calculate(std::string_view operation, std::int64_t a, std::int64_t b) {
     const std::int64_t down = a / b - (a % b != 0 && (a < 0) != (b < 0) ? 1 : 0);
     result = operation == "%" ? a - down * b : down;
   }
-  if (fails) throw Error("The chat template divides by zero or leaves the range of numbers.");
+  if (fails) {
+    throw Error("[E331] The chat template divides by zero or leaves the range of numbers.");
+  }
   return {result};
 }
 
 Text joined(Text a, const Text& b) {
-  if (a.size() + b.size() > kLongest) throw Error("The chat template makes too long a text.");
+  if (a.size() + b.size() > kLongest)
+    throw Error("[E324] The model's chat template makes too long a text.");
   return a += b;
 }
 
@@ -76,10 +85,10 @@ std::vector<std::size_t> slice_indices(std::int64_t size, const Value& from, con
   const auto bound = [](const Value& value, std::int64_t otherwise) {
     if (value.as<None>() != nullptr) return otherwise;
     if (const auto* whole = value.as<std::int64_t>()) return *whole;
-    throw Error(std::string("The chat template slices with ") + kind_of(value) + ".");
+    throw Error("[E332] The chat template slices with {}.", {kind_of(value)});
   };
   const std::int64_t stride = bound(step, 1);
-  if (stride == 0) throw Error("The chat template slices in steps of zero.");
+  if (stride == 0) throw Error("[E333] The chat template slices in steps of zero.");
   const std::int64_t low = stride > 0 ? 0 : -1;
   const std::int64_t high = stride > 0 ? size : size - 1;
   const auto clamp = [&](std::int64_t at) {
@@ -98,9 +107,10 @@ std::vector<std::size_t> slice_indices(std::int64_t size, const Value& from, con
 }  // namespace
 
 void unsupported(const std::string& what) {
-  throw Error("The model's chat template uses " + what +
-              ", which is not supported; --template puts a question into a text of your own, and "
-              "--raw completes a text.");
+  throw Error(
+      "[E321] The model's chat template uses {}, which is not supported; --template puts a "
+      "question into a text of your own, and --raw completes a text.",
+      {what});
 }
 
 Text text_of(std::string_view utf8, bool typed) {
@@ -136,7 +146,7 @@ Text print(const Value& value) {
   if (const auto* whole = value.as<std::int64_t>()) return text_of(std::to_string(*whole));
   if (value.as<Undefined>() != nullptr) return {};
   if (value.as<None>() != nullptr) return U"None";
-  unsupported(std::string("the printed form of ") + kind_of(value));
+  unsupported(message("the printed form of {}", {kind_of(value)}));
 }
 
 bool equal(const Value& a, const Value& b) {
@@ -151,15 +161,14 @@ bool equal(const Value& a, const Value& b) {
     return std::equal(a.list()->begin(), a.list()->end(), b.list()->begin(), b.list()->end(),
                       equal);
   }
-  if (a.dict() != nullptr && b.dict() != nullptr) unsupported("a comparison of mappings");
+  if (a.dict() != nullptr && b.dict() != nullptr) unsupported(message("a comparison of mappings"));
   return a.is.index() == b.is.index() && (a.as<None>() || a.as<Undefined>());
 }
 
 bool contains(const Value& outer, const Value& inner) {
   if (const auto* text = outer.as<Text>()) {
     const auto* part = inner.as<Text>();
-    if (part == nullptr)
-      unsupported(std::string("the search for ") + kind_of(inner) + " in a text");
+    if (part == nullptr) unsupported(message("the search for {} in a text", {kind_of(inner)}));
     return std::search(text->begin(), text->end(), part->begin(), part->end(), same) !=
                text->end() ||
            part->empty();
@@ -186,15 +195,16 @@ Value operate(std::string_view operation, const Value& a, const Value& b) {
   if (operation == "+" && a.list() != nullptr && b.list() != nullptr) {
     List list = *a.list();
     list.insert(list.end(), b.list()->begin(), b.list()->end());
-    if (list.size() > kLongest) throw Error("The chat template makes too long a list.");
+    if (list.size() > kLongest) throw Error("[E334] The chat template makes too long a list.");
     return new_list(std::move(list));
   }
   for (const Value* side : {&a, &b}) {
     if (const auto* missing = side->as<Undefined>()) {
-      throw Error("The chat template uses " + quote(missing->name) + ", which is not defined.");
+      throw Error("[E335] The chat template uses {}, which is not defined.",
+                  {quote(missing->name)});
     }
   }
-  unsupported(quote(operation) + " between " + kind_of(a) + " and " + kind_of(b));
+  unsupported(message("{} between {} and {}", {quote(operation), kind_of(a), kind_of(b)}));
 }
 
 Value item(const Value& value, const Value& key) {
@@ -209,7 +219,8 @@ Value item(const Value& value, const Value& key) {
     const std::size_t at = index_of(key, text->size());
     if (at < text->size()) return {Text(1, (*text)[at])};
   } else if (const auto* missing = value.as<Undefined>()) {
-    throw Error("The chat template looks into " + quote(missing->name) + ", which is not defined.");
+    throw Error("[E328] The chat template looks into {}, which is not defined.",
+                {quote(missing->name)});
   }
   const auto* name = key.as<Text>();
   return {Undefined{name != nullptr ? utf8_of(*name) : "an item"}};
@@ -218,7 +229,9 @@ Value item(const Value& value, const Value& key) {
 Value slice(const Value& value, const Value& from, const Value& to, const Value& step) {
   const auto* text = value.as<Text>();
   const List* list = value.list();
-  if (text == nullptr && list == nullptr) unsupported(std::string("a slice of ") + kind_of(value));
+  if (text == nullptr && list == nullptr) {
+    unsupported(message("a slice of {}", {kind_of(value)}));
+  }
   const std::size_t size = text != nullptr ? text->size() : list->size();
   Text letters;
   List taken;
@@ -236,8 +249,7 @@ List items(const Value& value) {
   } else if (const auto* text = value.as<Text>()) {
     for (const char32_t unit : *text) all.push_back({Text(1, unit)});
   } else if (value.as<Undefined>() == nullptr) {
-    throw Error(std::string("The chat template goes through ") + kind_of(value) +
-                " as if it were a list.");
+    throw Error("[E336] The chat template goes through {} as if it were a list.", {kind_of(value)});
   }
   return all;
 }

@@ -63,7 +63,7 @@ class Reader {
 
  private:
   [[noreturn]] void fail() const {
-    throw Error(where_ + " is not valid JSON of its kind (" + position_in(text_, at_) + ").");
+    throw Error("[E374] {} is not valid JSON of its kind ({}).", {where_, position_in(text_, at_)});
   }
   std::size_t plain_end() const;
   std::size_t end_of_letter(std::size_t at);
@@ -119,7 +119,7 @@ std::size_t Reader::end_of_letter(std::size_t at) {
   }
   const Utf8Step step = utf8_step(text_.substr(at));
   if (step.kind == Utf8Kind::kLetter) return at + step.length;
-  throw Error(where_ + " is not valid UTF-8 (" + position_in(text_, at) + ").");
+  throw Error("[E304] {} is not valid UTF-8 ({}).", {where_, position_in(text_, at)});
 }
 
 /// Appends to string_ what the escape means whose backslash was taken.
@@ -191,7 +191,9 @@ TokenList read_tokens(std::string_view text, std::size_t& at, const std::string&
     const std::string_view token = reader.string();
     reader.expect(':');
     const auto id = reader.integer();
-    if (!id) throw Error(where + ": the id of token " + quote(token) + " is not a whole number.");
+    if (!id) {
+      throw Error("[E375] {}: the id of token {} is not a whole number.", {where, quote(token)});
+    }
     list.tokens.add(token);
     list.ids.push_back(*id);
   });
@@ -204,8 +206,8 @@ Texts read_merges(std::string_view text, std::size_t& at, const std::string& whe
   merges.reserve(text.size() - at);
   std::size_t number = 0;
   Reader reader(text, at, where);
-  const auto fail = [&](const std::string& problem) {
-    throw Error(where + ": merge " + std::to_string(number) + " is " + problem);
+  const auto refuse = [&] {
+    throw Error("[E376] {}: merge {} is not a pair of strings.", {where, std::to_string(number)});
   };
   reader.elements(']', [&] {
     number = merges.size() / 2 + 1;
@@ -213,19 +215,23 @@ Texts read_merges(std::string_view text, std::size_t& at, const std::string& whe
     if (next == '"') {
       const std::string_view line = reader.string();
       if (!line.starts_with("#version") && !add_merge(line, merges)) {
-        fail(quote(line) + "; expected two tokens with one space between.");
+        throw Error("[E377] {}: merge {} is {}; expected two tokens with one space between.",
+                    {where, std::to_string(number), quote(line)});
       }
       return;
     }
-    if (next != '[') fail("neither a string nor a pair of strings.");
+    if (next != '[') {
+      throw Error("[E378] {}: merge {} is neither a string nor a pair of strings.",
+                  {where, std::to_string(number)});
+    }
     reader.expect('[');
     std::size_t count = 0;
     reader.elements(']', [&] {
-      if (++count > 2 || reader.peek() != '"') fail("not a pair of strings.");
+      if (++count > 2 || reader.peek() != '"') refuse();
       merges.add(reader.string());
     });
     reader.expect(']');
-    if (count != 2) fail("not a pair of strings.");
+    if (count != 2) refuse();
   });
   at = reader.at();
   return merges;

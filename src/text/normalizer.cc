@@ -138,7 +138,7 @@ Step make_step(const JsonObject& settings, const std::string& where) {
       return replaced(text, pattern, content);
     };
   }
-  throw Error(where + ": the normalizer " + quote(type) + " is not supported.");
+  throw Error("[E353] {}: the normalizer {} is not supported.", {where, quote(type)});
 }
 
 }  // namespace

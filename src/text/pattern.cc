@@ -81,7 +81,8 @@ std::optional<std::size_t> Pattern::Search::match(std::size_t step, std::size_t 
   const std::size_t bottom = branches.size();
   for (;;) {
     if (steps_left-- == 0) {
-      throw Error("A regular expression of the tokenizer takes too long to search this text.");
+      throw Error(
+          "[E340] A regular expression of the tokenizer takes too long to search this text.");
     }
     const Step& now = pattern.code_[step];
     const auto to = [&](std::int32_t distance) {

@@ -13,8 +13,8 @@
 namespace aira {
 namespace {
 
-constexpr std::size_t kMostCode = 10'000;  // steps; {n} copies what it repeats
-constexpr int kDeepest = 50;               // nested groups
+constexpr std::int32_t kMostCode = 10'000;  // steps; {n} copies what it repeats
+constexpr int kDeepest = 50;                // nested groups
 constexpr int kNoLimit = 1'000'000;
 
 /// The bits of the general categories that begin with `name`, "L" or "Lu"; 0 for another name.
@@ -39,7 +39,7 @@ class PatternParser {
   void parse() {
     Part part = alternatives(0);
     if (!done()) refuse();
-    if (part.may_be_empty) fail("it can match the empty text");
+    if (part.may_be_empty) fail(message("it can match the empty text"));
     part.code.push_back({});
     pattern_.code_ = std::move(part.code);
   }
@@ -52,12 +52,12 @@ class PatternParser {
   };
 
   [[noreturn]] void fail(const std::string& why) const {
-    throw Error(where_ + ": the regular expression " + quote(text_, 300) +
-                " is not supported: " + why + ".");
+    throw Error("[E341] {}: the regular expression {} is not supported: {}.",
+                {where_, quote(text_, 300), why});
   }
   [[noreturn]] void refuse() const {
-    fail(done() ? "it ends too early"
-                : "this program does not know " + quote(text_.substr(at_, 12)));
+    fail(done() ? message("it ends too early")
+                : message("this program does not know {}", {quote(text_.substr(at_, 12))}));
   }
   bool done() const { return at_ == text_.size(); }
   bool take(std::string_view wanted) {
@@ -70,7 +70,7 @@ class PatternParser {
   }
   static std::int32_t size(const Part& part) { return static_cast<std::int32_t>(part.code.size()); }
   void append(Part& part, const Part& more) {
-    if (part.code.size() + more.code.size() > kMostCode) fail("it is too long");
+    if (size(part) + size(more) > kMostCode) fail(message("it is too long"));
     part.code.insert(part.code.end(), more.code.begin(), more.code.end());
     part.may_be_empty &= more.may_be_empty;
   }
@@ -100,7 +100,7 @@ class PatternParser {
 };
 
 PatternParser::Part PatternParser::alternatives(int depth) {
-  if (depth > kDeepest) fail("its groups are nested too deep");
+  if (depth > kDeepest) fail(message("its groups are nested too deep"));
   std::vector<Part> parts = {sequence(depth)};
   while (take("|")) parts.push_back(sequence(depth));
   Part all = std::move(parts.back());
@@ -173,7 +173,7 @@ int PatternParser::number() {
   if (!next_is("0123456789")) refuse();
   while (next_is("0123456789")) {
     value = 10 * value + (text_[at_++] - '0');
-    if (value > 1000) fail("it repeats something more than 1,000 times");
+    if (value > 1000) fail(message("it repeats something more than 1,000 times"));
   }
   return value;
 }
@@ -196,7 +196,7 @@ PatternParser::Part PatternParser::quantified(const Part& part) {
   const bool lazy = !counted && take("?");
   const bool possessive = !counted && !lazy && take("+");
   if (next_is("*+?{")) refuse();
-  if (part.may_be_empty) fail("it repeats what can match the empty text");
+  if (part.may_be_empty) fail(message("it repeats what can match the empty text"));
   Part out = repeated(part, least, most, lazy);
   if (!possessive) return out;
   out.code.push_back({});

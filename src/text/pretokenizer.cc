@@ -73,7 +73,8 @@ PreTokenizer::Step PreTokenizer::make_step(const nlohmann::json& component,
     const std::string name = settings.text("behavior").value_or("Isolated");
     const auto* found = std::find(kNames.begin(), kNames.end(), name);
     if (found == kNames.end()) {
-      throw Error(where + ": \"behavior\" is " + quote(name) + ", which is not supported.");
+      throw Error("[E351] {}: {} is {}, which is not supported.",
+                  {where, "\"behavior\"", quote(name)});
     }
     return static_cast<Matches>(found - kNames.begin());
   };
@@ -88,7 +89,7 @@ PreTokenizer::Step PreTokenizer::make_step(const nlohmann::json& component,
   if (type == "Punctuation") return Split{{kPunctuation, where}, behavior(), false};
   if (type == "WhitespaceSplit") return Split{{kSpaces, where}, Matches::kRemoved, false};
   if (type == "Whitespace") return Split{{kWordsOrSymbols, where}, Matches::kRemoved, true};
-  throw Error(where + ": the pre-tokenizer " + quote(type) + " is not supported.");
+  throw Error("[E352] {}: the pre-tokenizer {} is not supported.", {where, quote(type)});
 }
 
 void PreTokenizer::split(std::size_t step, std::string_view text, const Visit& visit) const {

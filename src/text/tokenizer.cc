@@ -100,8 +100,8 @@ std::vector<std::int32_t> Tokenizer::encode(std::span<const Part> parts) const {
   }
   constexpr std::size_t kMostBytes = std::size_t{1} << 29;  // BPE counts the bytes in 32 bits
   if (valid.size() > kMostBytes) {
-    throw Error("The text has " + std::to_string(valid.size()) + " bytes; at most " +
-                std::to_string(kMostBytes) + " can be tokenised at once.");
+    throw Error("[E380] The text has {} bytes; at most {} can be tokenised at once.",
+                {std::to_string(valid.size()), std::to_string(kMostBytes)});
   }
   std::vector<std::string_view> typed;
   for (std::size_t i = 0; i < parts.size(); ++i) {

@@ -23,7 +23,7 @@ AddedToken read_special(const json& value, const std::string& where) {
     token = read_added_token(value, where);
     token.normalized &= value.contains("normalized");
   } else {
-    throw Error(where + " must be a string or an object with \"content\".");
+    throw Error("[E370] {} must be a string or an object with \"content\".", {where});
   }
   token.special = true;
   return token;
@@ -47,11 +47,13 @@ void read_special_tokens(const JsonObject& object, const json& root, const std::
     const json* value = object.find(key);
     const bool is_old = key == std::string_view("additional_special_tokens");
     if (value == nullptr || (is_old && !config.extra.empty())) continue;
-    if (!value->is_array() && !value->is_object()) object.fail(key, "a list of tokens", *value);
+    if (!value->is_array() && !value->is_object()) {
+      object.fail(key, message("a list of tokens"), *value);
+    }
     // The values of an object: their keys are names of further roles.
     std::vector<AddedToken>& tokens = value->is_object() ? config.named : config.extra;
     for (const json& token : *value) {
-      tokens.push_back(read_special(token, file + ": each of " + quote(key)));
+      tokens.push_back(read_special(token, message("{}: each of {}", {file, quote(key)})));
     }
   }
 }
@@ -59,15 +61,15 @@ void read_special_tokens(const JsonObject& object, const json& root, const std::
 /// "added_tokens_decoder": {"ID": {"content", ...}}.
 void read_decoder(const json& value, const std::string& file, TokenizerConfig& config) {
   const std::string where = file + ": \"added_tokens_decoder\"";
-  if (!value.is_object()) throw Error(where + " must be an object.");
+  if (!value.is_object()) throw Error("[E371] {} must be an object.", {where});
   for (const auto& [key, flags] : value.items()) {
     std::int32_t id = -1;
     const char* end = key.data() + key.size();
     const auto [stop, error] = std::from_chars(key.data(), end, id);
     if (error != std::errc() || stop != end || id < 0) {
-      throw Error(where + " must have token ids as keys, but has " + quote(key) + ".");
+      throw Error("[E372] {} must have token ids as keys, but has {}.", {where, quote(key)});
     }
-    config.added.push_back(read_added_token(flags, where + ", id " + key));
+    config.added.push_back(read_added_token(flags, message("{}, id {}", {where, key})));
     config.added.back().id = id;
   }
   config.added_file = file;
@@ -80,7 +82,7 @@ std::string read_chat_template(const JsonObject& object, const std::string& file
   if (value == nullptr || !value->is_array()) return object.text("chat_template").value_or("");
   std::string source;
   for (const json& entry : *value) {
-    const JsonObject named(entry, file + ": each of \"chat_template\"");
+    const JsonObject named(entry, message("{}: each of {}", {file, "\"chat_template\""}));
     if (named.text("name") == "default") source = named.text("template").value_or("");
   }
   return source;
@@ -93,7 +95,7 @@ void read_added_file(const File& file, TokenizerConfig& config) {
   const JsonObject object(root, config.added_file);
   for (const auto& [content, value] : root.items()) {
     const auto id = object.integer(content, kTokenIds);
-    if (!id) object.fail(content, "a token id", value);
+    if (!id) object.fail(content, message("a token id"), value);
     AddedToken token;
     token.content = content;
     token.id = static_cast<std::int32_t>(*id);
@@ -123,9 +125,10 @@ bool is_gpt2_class(std::string name, const std::string& where) {
   if (name.ends_with("Fast")) name.resize(name.size() - 4);
   if (name.empty() || name == "GPT2Tokenizer") return true;
   if (name == "PreTrainedTokenizer" || name == "TokenizersBackend") return false;
-  throw Error(where + ": the class " + quote(name) +
-              " of \"tokenizer_class\" is not supported; expected \"GPT2Tokenizer\", or "
-              "\"PreTrainedTokenizerFast\", which follows tokenizer.json.");
+  throw Error(
+      "[E373] {}: the class {} of \"tokenizer_class\" is not supported; expected "
+      "\"GPT2Tokenizer\", or \"PreTrainedTokenizerFast\", which follows tokenizer.json.",
+      {where, quote(name)});
 }
 
 }  // namespace
@@ -134,7 +137,7 @@ AddedToken read_added_token(const json& value, const std::string& where) {
   const JsonObject object(value, where);
   AddedToken token;
   const auto content = object.text("content");
-  if (!content) throw Error(where + " has no \"content\".");
+  if (!content) throw Error("[E354] {} has no {}.", {where, "\"content\""});
   token.content = *content;
   token.single_word = object.boolean("single_word").value_or(false);
   token.lstrip = object.boolean("lstrip").value_or(false);

@@ -32,8 +32,8 @@ Texts read_merges_txt(const File& file) {
     rest.remove_prefix(std::min(end + 1, rest.size()));
     if (line.ends_with('\r')) line.remove_suffix(1);
     if (line.starts_with("#version") || add_merge(line, merges)) continue;
-    throw Error(printable(file.path) + ": line " + std::to_string(number) + " is " + quote(line) +
-                "; expected two tokens with one space between.");
+    throw Error("[E342] {}: line {} is {}; expected two tokens with one space between.",
+                {printable(file.path), std::to_string(number), quote(line)});
   }
   return merges;
 }
@@ -50,9 +50,9 @@ void add_tokens(std::vector<AddedToken> tokens, const std::string& file, Tokeniz
     token.id = parts.vocabulary.find(token.content);
     if (token.id < 0) token.id = parts.vocabulary.append(token.content);
     if (declared >= 0 && declared != token.id) {
-      throw Error(file + ": the added token " + quote(token.content) + " has the id " +
-                  std::to_string(declared) + "; expected " + std::to_string(token.id) +
-                  ", its place in the vocabulary.");
+      throw Error(
+          "[E343] {}: the added token {} has the id {}; expected {}, its place in the vocabulary.",
+          {file, quote(token.content), std::to_string(declared), std::to_string(token.id)});
     }
     const auto [place, is_new] = places.emplace(token.id, parts.added.size());
     if (is_new) parts.added.emplace_back();
@@ -118,8 +118,9 @@ TokenizerParts read_tokenizer_files(const ModelFiles& files) {
   const auto file = files.find("tokenizer.json");
   const auto vocabulary = file ? std::nullopt : files.find("vocab.json");
   if (!file && !vocabulary) {
-    throw Error(printable(files.place()) +
-                " has no tokenizer: expected tokenizer.json, or vocab.json with merges.txt.");
+    throw Error(
+        "[E344] {} has no tokenizer: expected tokenizer.json, or vocab.json with merges.txt.",
+        {printable(files.place())});
   }
   config.is_gpt2 |= !file;
   if (config.is_gpt2) {

@@ -19,12 +19,12 @@ using nlohmann::json;
 void flatten(const json* value, const std::string& where, std::vector<const json*>& components) {
   if (value == nullptr || value->is_null()) return;
   const auto type = JsonObject(*value, where).text("type");
-  if (!type) throw Error(where + " has no \"type\".");
+  if (!type) throw Error("[E354] {} has no {}.", {where, "\"type\""});
   if (*type != "Sequence") return components.push_back(value);
   for (const char* key : {"normalizers", "pretokenizers", "decoders", "processors"}) {
     const auto list = value->find(key);
     if (list == value->end()) continue;
-    if (!list->is_array()) throw Error(where + ": " + quote(key) + " must be a list.");
+    if (!list->is_array()) throw Error("[E355] {}: {} must be a list.", {where, quote(key)});
     for (const json& component : *list) flatten(&component, where, components);
   }
 }
@@ -40,12 +40,12 @@ void check_model(const JsonObject& model, const std::string& where) {
   for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
     const std::string value = model.text(key).value_or("");
     if (!value.empty()) {
-      throw Error(where + ": " + quote(key) + " is " + quote(value) +
-                  ", which is not supported; expected none.");
+      throw Error("[E356] {}: {} is {}, which is not supported; expected none.",
+                  {where, quote(key), quote(value)});
     }
   }
   if (const json* dropout = model.find("dropout"); dropout != nullptr && *dropout != 0) {
-    throw Error(where + ": \"dropout\" is set, which would make token ids random.");
+    throw Error("[E357] {}: \"dropout\" is set, which would make token ids random.", {where});
   }
 }
 
@@ -57,8 +57,8 @@ Decoder read_decoder(const JsonObject& settings, const std::string& where) {
     if (type == "ByteLevel") {
       decoder = Decoder::kBytes;
     } else if (type != "Fuse") {
-      throw Error(where + ": the decoder " + quote(type) +
-                  " is not supported; expected \"ByteLevel\".");
+      throw Error("[E358] {}: the decoder {} is not supported; expected \"ByteLevel\".",
+                  {where, quote(type)});
     }
   }
   return decoder;
@@ -69,7 +69,8 @@ void read_template(const JsonObject& processor, const std::string& where, Tokeni
   const json* single = processor.find("single");
   const json* tokens = processor.find("special_tokens");
   if (single == nullptr || !single->is_array() || (tokens != nullptr && !tokens->is_object())) {
-    throw Error(where + " must have \"single\", a list, and \"special_tokens\", an object.");
+    throw Error("[E359] {} must have \"single\", a list, and \"special_tokens\", an object.",
+                {where});
   }
   int texts = 0;
   for (const json& piece : *single) {
@@ -82,13 +83,13 @@ void read_template(const JsonObject& processor, const std::string& where, Tokeni
     const std::string id =
         token == nullptr ? "" : JsonObject(*token, where).text("id").value_or("");
     if (tokens == nullptr || !tokens->contains(id)) {
-      throw Error(where + ": \"special_tokens\" lacks " + quote(id) + ".");
+      throw Error("[E360] {}: \"special_tokens\" lacks {}.", {where, quote(id)});
     }
     for (const std::int64_t one : JsonObject(tokens->at(id), where).integers("ids", kTokenIds)) {
       (texts == 0 ? parts.prefix : parts.suffix).push_back(static_cast<std::int32_t>(one));
     }
   }
-  if (texts != 1) throw Error(where + ": \"single\" must have the sequence \"A\" once.");
+  if (texts != 1) throw Error("[E361] {}: \"single\" must have the sequence \"A\" once.", {where});
 }
 
 void read_post_processor(const JsonObject& settings, const std::string& file,
@@ -99,7 +100,7 @@ void read_post_processor(const JsonObject& settings, const std::string& file,
     const std::string type = component->at("type").get<std::string>();
     if (type == "ByteLevel") continue;  // moves offsets alone
     if (!parts.prefix.empty() || !parts.suffix.empty()) {
-      throw Error(where + " has more than one template, which is not supported.");
+      throw Error("[E362] {} has more than one template, which is not supported.", {where});
     }
     if (type == "TemplateProcessing") {
       read_template(processor, where, parts);
@@ -107,7 +108,7 @@ void read_post_processor(const JsonObject& settings, const std::string& file,
       const auto id = [&](const char* key) {  // ["TOKEN", ID]
         const json* pair = processor.find(key);
         if (pair == nullptr || !pair->is_array() || pair->size() != 2) {
-          throw Error(where + ": " + quote(key) + " must be a token and its id.");
+          throw Error("[E363] {}: {} must be a token and its id.", {where, quote(key)});
         }
         const json value = {{"id", pair->back()}};
         return static_cast<std::int32_t>(
@@ -116,7 +117,7 @@ void read_post_processor(const JsonObject& settings, const std::string& file,
       parts.prefix = {id("cls")};
       parts.suffix = {id("sep")};
     } else {
-      throw Error(where + " is " + quote(type) + ", which is not supported.");
+      throw Error("[E364] {} is {}, which is not supported.", {where, quote(type)});
     }
   }
 }
@@ -125,11 +126,12 @@ std::vector<AddedToken> read_added(const JsonObject& settings, const std::string
   std::vector<AddedToken> tokens;
   const json* list = settings.find("added_tokens");
   if (list == nullptr) return tokens;
-  if (!list->is_array()) settings.fail("added_tokens", "a list", *list);
+  if (!list->is_array()) settings.fail("added_tokens", message("a list"), *list);
   for (const json& value : *list) {
-    const std::string place = where + ": added token " + std::to_string(tokens.size() + 1);
+    const std::string place =
+        message("{}: added token {}", {where, std::to_string(tokens.size() + 1)});
     const auto id = JsonObject(value, place).integer("id", kTokenIds);
-    if (!id) throw Error(place + " has no \"id\".");
+    if (!id) throw Error("[E354] {} has no {}.", {place, "\"id\""});
     tokens.push_back(read_added_token(value, place));
     tokens.back().id = static_cast<std::int32_t>(*id);
   }
@@ -140,12 +142,13 @@ std::vector<AddedToken> read_added(const JsonObject& settings, const std::string
 
 Pattern read_pattern(const JsonObject& component, const std::string& where) {
   const json* pattern = component.find("pattern");
-  if (pattern == nullptr) throw Error(where + ": a component lacks \"pattern\".");
+  if (pattern == nullptr) throw Error("[E365] {}: a component lacks \"pattern\".", {where});
   const JsonObject object(*pattern, where + ": \"pattern\"");
   if (const auto regex = object.text("Regex")) return {*regex, where};
   const auto text = object.text("String");
   if (!text || text->empty()) {
-    throw Error(where + ": \"pattern\" must have a \"Regex\" or a \"String\" that is not empty.");
+    throw Error("[E366] {}: \"pattern\" must have a \"Regex\" or a \"String\" that is not empty.",
+                {where});
   }
   return Pattern::literal(*text);
 }
@@ -164,15 +167,15 @@ TokenizerParts read_tokenizer_json(const File& file, bool is_gpt2) {
   const JsonObject settings(root, where);
   const json* found = settings.find("model");
   if (found == nullptr || !found->is_object()) {
-    throw Error(where + ": \"model\" is missing or not an object.");
+    throw Error("[E367] {}: {} is missing or not an object.", {where, "\"model\""});
   }
   const JsonObject model(*found, where + ": \"model\"");
   const std::string type = model.text("type").value_or("BPE");
   if (type != "BPE") {
-    throw Error(where + " holds a " + quote(type) + " model; only \"BPE\" is supported.");
+    throw Error("[E368] {} holds a {} model; only \"BPE\" is supported.", {where, quote(type)});
   }
-  if (!tokens) throw Error(where + ": \"vocab\" is missing or not an object.");
-  if (!merges) throw Error(where + ": \"merges\" is missing or not a list.");
+  if (!tokens) throw Error("[E367] {}: {} is missing or not an object.", {where, "\"vocab\""});
+  if (!merges) throw Error("[E369] {}: {} is missing or not a list.", {where, "\"merges\""});
 
   TokenizerParts parts;
   parts.added = read_added(settings, where);

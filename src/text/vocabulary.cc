@@ -77,10 +77,13 @@ Vocabulary::Vocabulary(TokenList list, const std::string& file) {
     const bool in_range = id >= 0 && id <= kHighestId;
     if (in_range && index >= places.size()) places.resize(index + 1);
     if (!in_range || places[index] != kNowhere) {
-      throw Error(file + ": the vocabulary gives token " + quote(list.tokens[i]) + " the id " +
-                  std::to_string(id) +
-                  (in_range ? ", which another token has already."
-                            : "; expected ids from 0 to " + std::to_string(kHighestId) + "."));
+      if (in_range) {
+        throw Error(
+            "[E345] {}: the vocabulary gives token {} the id {}, which another token has already.",
+            {file, quote(list.tokens[i]), std::to_string(id)});
+      }
+      throw Error("[E346] {}: the vocabulary gives token {} the id {}; expected ids from 0 to {}.",
+                  {file, quote(list.tokens[i]), std::to_string(id), std::to_string(kHighestId)});
     }
     places[index] = static_cast<std::uint32_t>(i + 1);
   }
@@ -97,7 +100,7 @@ Vocabulary::Vocabulary(TokenList list, const std::string& file) {
   }
   for (std::int32_t id = 0; id < places_; ++id) {
     if (enter(id)) continue;
-    throw Error(file + ": the vocabulary has token " + quote(token(id)) + " twice.");
+    throw Error("[E347] {}: the vocabulary has token {} twice.", {file, quote(token(id))});
   }
 }
 

@@ -301,7 +301,7 @@ class Ends(CliTest):
                 out = b"".join(process.stdout.readline() for _ in range(40))
                 process.send_signal(signal.SIGINT)
                 out += process.stdout.read()  # communicate() would lose what is buffered
-                self.assertEqual((*process.communicate(), process.returncode), (b"", b"", 130))
+                self.assertEqual((*process.communicate(), process.returncode), (b"", b"", -signal.SIGINT))
                 self.assertTrue(out.endswith(b"\n"))
                 count = out.count(b"\n")
                 self.assertLess(count, 3000)
@@ -318,7 +318,7 @@ class Ends(CliTest):
         process.send_signal(signal.SIGINT)
         time.sleep(0.1)
         out += process.stdout.read()
-        self.assertEqual((*process.communicate(), process.returncode), (b"", b"", 130))
+        self.assertEqual((*process.communicate(), process.returncode), (b"", b"", -signal.SIGINT))
         self.assertTrue(out.endswith(b"\n"))
         self.assertTrue(self.whole((), out.count(b"\n")) == out)
 
@@ -334,7 +334,7 @@ class Ends(CliTest):
                     process.stdout.readline()  # of the first line, which asks nothing
                 time.sleep(0.2)
                 process.send_signal(signal.SIGINT)
-                self.assertEqual((*process.communicate(), process.returncode), (b"", b"", 130))
+                self.assertEqual((*process.communicate(), process.returncode), (b"", b"", -signal.SIGINT))
 
     def test_a_full_disk_is_told_once_with_many_answers_at_work(self):
         for args in self.WAYS:
@@ -381,7 +381,7 @@ class OnATerminal(CliTest):
         terminal.wait_for(" left")
         self.assertIn(" lines done, ", terminal.screen)
         terminal.type("\x03")
-        self.assertEqual(terminal.end(), 130)
+        self.assertEqual(terminal.end(), -signal.SIGINT)
         self.assertTrue(terminal.raw.endswith(b"\r\x1b[K"), terminal.raw[-80:])
         self.assertNotIn(b"\n", terminal.raw)
 
@@ -395,7 +395,7 @@ class OnATerminal(CliTest):
         terminal = self.work("--stats")
         terminal.wait_for("lines done", 2)
         terminal.process.send_signal(signal.SIGINT)
-        self.assertEqual(terminal.end(), 130)
+        self.assertEqual(terminal.end(), -signal.SIGINT)
         for line in terminal.raw.decode().split("\r\n"):
             before, _, seen = line.rpartition("\r")
             self.assertTrue(before == "" or seen.startswith("\x1b[K"), line)  # it is wiped out

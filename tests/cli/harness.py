@@ -53,7 +53,8 @@ def environment(**more):
 
 
 def _own_signals():
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a background job would ignore it
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)  # a background job ignores the first, nohup the last
 
 
 def start(*args, env=None, prepare=lambda: None, **how):
@@ -119,9 +120,10 @@ class CliTest(unittest.TestCase):
 
 
 class Terminal:
-    """aira-cli in a pseudo-terminal; `screen` is all that it wrote, less colours and cursor moves."""
+    """aira-cli (or another program) in a pseudo-terminal; `screen` is all that it wrote, less colours
+    and cursor moves."""
 
-    def __init__(self, *args, env=None, **how):
+    def __init__(self, *args, env=None, program=(BINARY,), **how):
         master, slave = pty.openpty()
         self.master = master
         streams = {name: how.get(name, slave) for name in ("stdin", "stdout", "stderr")}
@@ -133,7 +135,7 @@ class Terminal:
             import termios
             fcntl.ioctl(slave, termios.TIOCSCTTY, 0)  # Ctrl-C reaches who has this terminal
 
-        self.process = subprocess.Popen([BINARY, *args], env=env or environment(),
+        self.process = subprocess.Popen([*program, *args], env=env or environment(),
                                         preexec_fn=session, **streams)
         os.close(slave)
         self.raw = b""

@@ -175,7 +175,7 @@ class JsonLines(CliTest):
         self.assertIn(b"error", process.stdout.readline())
         process.send_signal(signal.SIGINT)
         out, err = process.communicate()
-        self.assertEqual((out, err, process.returncode), (b"", b"", 130))
+        self.assertEqual((out, err, process.returncode), (b"", b"", -signal.SIGINT))
 
 
 if __name__ == "__main__":

@@ -89,7 +89,7 @@ class Pipe(CliTest):
                              stdin=text)
         self.assertEqual(code, 1)
         self.assertEqual(out, self.ask("um") + b"\n" + self.ask("dois"))
-        self.assertRegex(err, r"\Aaira-cli: error: line 2: .*too long.*1000002.*64.*\n\Z")
+        self.assertRegex(err, r"\Aaira-cli: error: \[E023\] line 2: .*too long.*1000002.*64.*\n\Z")
 
     def test_every_answer_of_a_long_question_keeps_its_place(self):
         code, out, _ = run("-m", model(), "-n", "3", stdin="x" * 100 + "\n")
@@ -141,7 +141,7 @@ class Pipe(CliTest):
         process.stdin.flush()
         self.assertEqual(process.stdout.readline(), b"\n")
         process.send_signal(signal.SIGINT)
-        self.assertEqual((*process.communicate(), process.returncode), (b"", b"", 130))
+        self.assertEqual((*process.communicate(), process.returncode), (b"", b"", -signal.SIGINT))
 
     def test_ctrl_c_while_waiting_for_a_line(self):
         process = start("-m", model(), "--max-new-tokens", "3")
@@ -149,7 +149,7 @@ class Pipe(CliTest):
         process.stdin.flush()
         process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        self.assertEqual(process.wait(), 130)
+        self.assertEqual(process.wait(), -signal.SIGINT)
         process.communicate()
 
     def test_an_ignored_ctrl_c_stays_ignored(self):

@@ -17,6 +17,11 @@ COLOURS = {"": 0.9, "38;5;16;48;5;229": 0.5, "38;5;16;48;5;214": 0.2, "38;5;16;4
            "38;5;231;48;5;90": 0}
 
 
+def on_screen(text):
+    """Without the control characters that would move a terminal's cursor."""
+    return re.sub("[\x00-\x08\x0b-\x1f\x7f-\x9f]", "\ufffd", text)
+
+
 def luminance(index):
     """Of one of the 256 colours of a terminal."""
     if index >= 232:
@@ -60,18 +65,18 @@ class ShowProbs(CliTest):
     def test_colours_are_those_of_the_probabilities(self):
         answer = self.answer()
         screen = self.shown(*HOT, "-q", "--show-probs", QUESTION)
-        self.assertEqual(SGR.sub("", screen), answer["text"] + "\n")
+        self.assertEqual(SGR.sub("", screen), on_screen(answer["text"]) + "\n")
         shown = []  # (text, colour)
         colour = ""
         for text, code in zip(SGR.split(screen)[::2], [*SGR.split(screen)[1::2], ""]):
             if text:
                 shown.append((text, colour))
             colour = "" if code == "0" else code
-        expected = "".join(text for text, _ in self.units(answer)).strip()
+        expected = on_screen("".join(text for text, _ in self.units(answer)).strip())
         self.assertEqual("".join(text for text, _ in shown), expected + "\n")
         letters = [(letter, colour) for text, colour in shown for letter in text][:-1]
         wanted = [(letter, next(c for c, least in COLOURS.items() if p >= least))
-                  for text, p in self.units(answer) for letter in text]
+                  for text, p in self.units(answer) for letter in on_screen(text)]
         while wanted[0][0].isspace():
             wanted.pop(0)
         self.assertEqual(letters, wanted[:len(letters)])
@@ -98,7 +103,8 @@ class ShowProbs(CliTest):
     def test_numbers_where_there_are_no_colours(self):
         answer = self.answer()
         self.assertIn("é", answer["text"])
-        expected = "".join(f"{text}[{100 * p:.0f}]" for text, p in self.units(answer))
+        expected = "".join(f"{on_screen(text)}[{100 * p:.0f}]"
+                           for text, p in self.units(answer))
         for env in (environment(NO_COLOR="1"), environment(TERM="dumb")):
             legend, _, screen = self.shown(*HOT, "--show-probs", QUESTION, env=env).partition("\n")
             self.assertIn("the number behind a token", legend)
@@ -129,7 +135,7 @@ class ShowProbs(CliTest):
         [line] = self.json_lines("-m", model(), *HOT, "-n", "3", "--jsonl",
                                  stdin=json.dumps({"question": QUESTION}))
         self.assertEqual(SGR.sub("", screen), "".join(
-            f"Response {i}: {answer['text']}\n" for i, answer in enumerate(line["answers"], 1)))
+            f"Response {i}: {on_screen(answer['text'])}\n" for i, answer in enumerate(line["answers"], 1)))
 
     def test_choices(self):
         screen = self.shown("-q", "--show-probs", "--choose", "sim|não", QUESTION)

@@ -1,0 +1,56 @@
+#include "base/user_path.h"
+
+#include <pwd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+namespace aira {
+namespace {
+
+std::string expand_user(std::string_view path) {
+  if (!path.starts_with('~')) return std::string(path);
+  const std::size_t end = std::min(path.find('/'), path.size());
+  const std::string user(path.substr(1, end - 1));
+  const char* home = user.empty() ? std::getenv("HOME") : nullptr;
+  if (home == nullptr) {
+    const passwd* entry = user.empty() ? ::getpwuid(::getuid()) : ::getpwnam(user.c_str());
+    if (entry == nullptr) return std::string(path);
+    home = entry->pw_dir;
+  }
+  std::string folder = home;
+  while (folder.ends_with('/')) folder.pop_back();
+  folder += path.substr(end);
+  return folder.empty() ? "/" : folder;
+}
+
+bool is_letter(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
+
+}  // namespace
+
+std::string expand_path(std::string_view path) {
+  const std::string text = expand_user(path);
+  std::string expanded;
+  for (std::size_t at = 0; at < text.size();) {
+    const bool braces = text.compare(at, 2, "${") == 0;
+    std::size_t begin = at + (braces ? 2 : 1);
+    std::size_t end = begin;
+    if (braces) end = std::min(text.find('}', begin), text.size());
+    while (!braces && end < text.size() && is_letter(text[end])) ++end;
+    const char* value = text[at] == '$' && end > begin
+                            ? std::getenv(text.substr(begin, end - begin).c_str())
+                            : nullptr;
+    if (value != nullptr && (!braces || end < text.size())) {
+      expanded += value;
+      at = end + (braces ? 1 : 0);
+    } else {
+      expanded += text[at++];
+    }
+  }
+  return expanded;
+}
+
+}  // namespace aira

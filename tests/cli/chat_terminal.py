@@ -1,0 +1,64 @@
+"""What the tests of the chat share."""
+
+import fcntl
+import itertools
+import json
+import re
+import struct
+import termios
+
+from harness import CliTest, Terminal, model, scratch
+
+SHORT = ("--seed", "1", "--max-new-tokens", "8")
+HOT = (*SHORT, "--temperature", "5", "--top-p", "1", "--top-k", "0")
+_numbers = itertools.count()
+
+
+class ChatTerminal(Terminal):
+    def resize(self, rows, columns):
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def enters_raw_mode(self):
+        """Waits until the terminal echoes nothing: the chat reads it."""
+        while termios.tcgetattr(self.master)[3] & termios.ECHO:
+            self._read(0.01)
+
+    def paste(self, text):
+        self.type(f"\x1b[200~{text}\x1b[201~")
+
+
+class ChatTest(CliTest):
+    def start(self, *args, **how):
+        """A chat that waits for its first question."""
+        terminal = ChatTerminal("-m", how.pop("folder", None) or model(), *args, **how)
+        terminal.wait_for("> ")
+        return terminal
+
+    def leave(self, terminal):
+        terminal.type("/exit\n")
+        self.assertEqual(terminal.end(), 0, terminal.screen)
+
+    def asked(self, terminal, question):
+        """What stands between `question` and the next prompt: the answer."""
+        prompts = terminal.screen.count("\n> ")
+        terminal.type(question + "\n")
+        terminal.wait_for("\n> ", prompts + 1)
+        return terminal.screen.rsplit("\n> ", 2)[-2].partition("\n")[2]
+
+    def answer(self, *args):
+        """The answer of a run with these arguments as a terminal shows it."""
+        text = self.succeed("-m", model(), *args).decode()[:-1]
+        return re.sub("[\x00-\x08\x0b-\x1f\x7f-\x9f]", "\N{REPLACEMENT CHARACTER}",
+                      text.replace("\r", ""))
+
+    def saved(self, terminal):
+        """What /save writes."""
+        path = scratch(f"dialogue{next(_numbers)}.json")
+        self.asked(terminal, f"/save {path}")
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+
+    def questions(self, terminal):
+        """All questions that were answered, as the model got them."""
+        return [message["content"] for message in self.saved(terminal)["messages"]
+                if message["role"] == "user"]
