@@ -47,7 +47,7 @@ TEST_P(BrokenFiles, AreRefused) {
 const Broken kTokenizerJson[] = {
     {"nothing", {}, {}, "memory", "has no tokenizer"},
     {"empty", {}, {{"tokenizer.json", ""}}, "memory/tokenizer.json", "not valid JSON"},
-    {"not_json", {}, {{"tokenizer.json", "hello"}}, "memory/tokenizer.json", "line 1, byte 1"},
+    {"not_json", {}, {{"tokenizer.json", "hello"}}, "memory/tokenizer.json", "byte 1"},
     {"list", {}, {{"tokenizer.json", "[]"}}, "memory/tokenizer.json", "must be a JSON object"},
     {"deep", {}, {{"tokenizer.json", "@["}}, "memory/tokenizer.json", "JSON"},
     {"deep_value", {}, {{"tokenizer.json", "{\"x\":@["}}, "memory/tokenizer.json", "nested deeper"},

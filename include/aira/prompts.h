@@ -26,9 +26,11 @@ class Prompts {
   /// is: `form`, a text with {question} or {} where a question goes; marker + question + marker;
   /// the tokenizer's chat template. Earlier answers are closed by the end token, or as the chat
   /// template has it. Special tokens in a form count, in questions and answers they are text.
-  /// Throws Error when there is none, or the chat template is beyond this program.
+  /// `system`, a message that stands before all turns, has a place in chat templates only. Throws
+  /// Error when there is no form or no place, or the chat template is beyond this program.
   std::vector<std::int32_t> question(std::string_view question, std::span<const Turn> turns = {},
-                                     const std::string& form = {}) const;
+                                     const std::string& form = {},
+                                     std::string_view system = {}) const;
   /// Throws UsageError when `form` has no place for the question.
   static void check_form(const std::string& form);
   /// The text as transformers' `tokenizer(text)` takes it (text_start() when that gives nothing).
@@ -47,7 +49,8 @@ class Prompts {
   std::vector<std::int32_t> marked(std::string_view question, std::span<const Turn> turns) const;
   std::vector<std::int32_t> formed(std::string_view question, std::span<const Turn> turns,
                                    const std::string& form) const;
-  std::vector<std::int32_t> chat(std::string_view question, std::span<const Turn> turns) const;
+  std::vector<std::int32_t> chat(std::string_view question, std::span<const Turn> turns,
+                                 std::string_view system) const;
 
   const Tokenizer& tokenizer_;
   std::optional<std::pair<std::int32_t, std::int32_t>> markers_;  // before, after a question

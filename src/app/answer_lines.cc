@@ -7,6 +7,8 @@
 #include "app/choose.h"
 #include "app/json_lines.h"
 #include "app/json_request.h"
+#include "app/openai_batch.h"
+#include "base/printable.h"
 
 namespace aira {
 
@@ -22,20 +24,27 @@ namespace {
 
 using UseAnswer = std::function<void(std::size_t number, const Answer& answer)>;
 
-/// Calls `use` with each whole answer, on the printing thread.
-PrintAnswer submit(Answering& answering, LineLoop& loop, GenerateRequest request, UseAnswer use) {
+/// Calls `use` with each whole answer, on the printing thread. `asked` is for --log.
+PrintAnswer submit(Answering& answering, LineLoop& loop, ordered_json asked,
+                   GenerateRequest request, UseAnswer use) {
+  const auto answers = std::make_shared<std::vector<Answer>>();  // for --log
+  const GenerateOptions options = request.options;
   Listener listener;
-  listener.finished = [&answering, &loop, seed = request.options.seed, use = std::move(use)](
+  listener.finished = [&answering, &loop, answers, seed = options.seed, use = std::move(use)](
                           std::size_t number, const Answer& answer) {
     if (answer.finish == FinishReason::kInterrupted) return;
     use(number, answer);
+    if (answering.options().log) answers->push_back(answer);
     loop.progress().add_tokens(answer.token_ids.size());
     if (answering.options().stats) loop.progress().clear();
     answering.print_stats(answer, seed);
   };
   listener.failed = [](const Error& error) { throw Error(error); };
   const Ticket ticket = answering.engine().submit(std::move(request), std::move(listener));
-  return [ticket] { ticket.wait(); };
+  return [&answering, ticket, asked = std::move(asked), options, answers] {
+    ticket.wait();
+    answering.log(asked, options, *answers);
+  };
 }
 
 ordered_json to_json(const Answer& answer, bool choices) {
@@ -51,12 +60,54 @@ ordered_json to_json(const Answer& answer, bool choices) {
   return result;
 }
 
+/// Sets "prompt_tokens", for "echo".
+PrintAnswer submit_prompt(Answering& answering, LineLoop& loop, const GenerateRequest& request,
+                          ordered_json& result) {
+  result["prompt_tokens"] = ordered_json::array();
+  return submit_score(
+      answering.engine(), loop, {.ids = request.prompt, .logprobs = request.options.logprobs},
+      [&result, first = request.prompt.front()](const Score& score) {
+        result["prompt_tokens"] = tokens_of(score);
+        result["prompt_tokens"].insert(result["prompt_tokens"].begin(),
+                                       ordered_json::object({{"id", first}, {"logprob", nullptr}}));
+      });
+}
+
+/// A line of ours, or the one that an OpenAI batch line stands for.
+PrintAnswer submit_line(Answering& answering, LineLoop& loop, const json& line,
+                        ordered_json& result) {
+  auto [key, request] = request_of(answering, line, options_of(answering, line));
+  request.candidates = choices_of(answering.options(), line);
+  result[key] = line[key];
+  result["answers"] = ordered_json::array();
+  const bool choices = request.options.logprobs >= 0;
+  const auto use = [&result, choices](std::size_t, const Answer& answer) {
+    result["answers"].push_back(to_json(answer, choices));
+    add_choices(result, answer);
+  };
+  const bool echo = JsonObject(line, "The line").boolean("echo").value_or(false);
+  PrintAnswer prompt = echo ? submit_prompt(answering, loop, request, result) : [] {};
+  const std::size_t prompt_tokens = request.prompt.size();
+  ordered_json asked = {{key, line[key]}};
+  if (line.contains("id")) asked["id"] = line["id"];
+  return [&result, prompt, prompt_tokens,
+          answer = submit(answering, loop, std::move(asked), std::move(request), use)] {
+    prompt();
+    answer();
+    std::size_t tokens = 0;
+    for (const ordered_json& one : result["answers"]) tokens += one["token_ids"].size();
+    result["usage"] = {{"prompt_tokens", prompt_tokens},
+                       {"completion_tokens", tokens},
+                       {"total_tokens", prompt_tokens + tokens}};
+  };
+}
+
 }  // namespace
 
 int run_pipe(const AskOptions& options) {
   LineLoop loop(options);
   Answering answering(options);
-  const GenerateOptions request = options.request.over(answering.engine().defaults());
+  const GenerateOptions request = options.request.over(answering.defaults());
   const auto use = [&](std::size_t number, const Answer& answer) {
     loop.print_line(answering.numbering(number) + one_line(answer.text));
   };
@@ -64,9 +115,11 @@ int run_pipe(const AskOptions& options) {
   const auto begin = [&](const std::string& line) -> PrintAnswer {
     if (line.empty()) return [] {};
     if (streams) {
-      return answering.stream_later(answering.request(line, request), [&] { loop.print_line(""); });
+      return answering.stream_later(answering.request(line, request), line,
+                                    [&] { loop.print_line(""); });
     }
-    return submit(answering, loop, answering.request(line, request), use);
+    return submit(answering, loop, {{options.raw ? "prompt" : "question", line}},
+                  answering.request(line, request), use);
   };
   return loop.run(&answering.engine(), answering.max_sequences(), request.answers, begin);
 }
@@ -74,31 +127,20 @@ int run_pipe(const AskOptions& options) {
 int run_json_lines(const AskOptions& options) {
   LineLoop loop(options);
   Answering answering(options, true);
-  const auto begin = [&](const json& line, ordered_json& result) {
-    auto [key, request] = request_of(answering, line, options_of(answering, line));
-    request.candidates = choices_of(answering.options(), line);
-    result[key] = line[key];
-    result["answers"] = ordered_json::array();
-    const bool choices = request.options.logprobs >= 0;
-    const auto use = [&result, choices](std::size_t, const Answer& answer) {
-      result["answers"].push_back(to_json(answer, choices));
-      add_choices(result, answer);
-    };
-    const bool echo = JsonObject(line, "The line").boolean("echo").value_or(false);
-    PrintAnswer prompt = [] {};
-    if (echo) {
-      result["prompt_tokens"] = ordered_json::array();
-      prompt = submit_score(answering.engine(), loop,
-                            {.ids = request.prompt, .logprobs = request.options.logprobs},
-                            [&result, first = request.prompt.front()](const Score& score) {
-                              result["prompt_tokens"] = tokens_of(score);
-                              result["prompt_tokens"].insert(
-                                  result["prompt_tokens"].begin(),
-                                  ordered_json::object({{"id", first}, {"logprob", nullptr}}));
-                            });
+  const auto begin = [&](const json& given, ordered_json& result) -> PrintAnswer {
+    const bool openai = is_openai(given);
+    const json line = openai ? from_openai(given) : given;
+    const ordered_json others = other_fields(line, request_keys());
+    if (openai && !others.empty()) {
+      throw Error("[E128] This program has nothing like {} in the \"body\" of a batch line.",
+                  {quote(others.begin().key())});
     }
-    return
-        [prompt, answer = submit(answering, loop, std::move(request), use)] { prompt(), answer(); };
+    PrintAnswer answer = submit_line(answering, loop, line, result);
+    if (!openai) return [&result, answer, others] { answer(), result.update(others); };
+    return [&result, answer, given] {
+      answer();
+      result = to_openai(given, result["model"], result["answers"], result["usage"]);
+    };
   };
   return loop.run_json(answering.model_name(), &answering.engine(), answering.max_sequences(),
                        begin);

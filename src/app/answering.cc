@@ -5,13 +5,19 @@
 #include <algorithm>
 #include <ctime>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <utility>
 
+#include "app/answer_log.h"
+#include "app/config_file.h"
 #include "app/interrupt.h"
 #include "app/output.h"
 #include "app/word_wrap.h"
 
 namespace aira {
+
+using nlohmann::ordered_json;
+
 namespace {
 
 /// The most memory this process has had, in MB (VmHWM); 0 where the system does not say.
@@ -26,7 +32,7 @@ double peak_megabytes() {
 
 /// --batch, or what a single question can use of it; in any case its beams.
 std::int64_t sequences_of(const AskOptions& options) {
-  const GenerateOptions request = options.request.over({});
+  const GenerateOptions request = options.request.over(config().request.over({}));
   // A text to choose from may be written in two ways.
   const std::int64_t answers =
       std::max({request.answers, request.best_of, 2 * std::ssize(options.choices)});
@@ -115,7 +121,8 @@ Answering::Answering(const AskOptions& options, bool any_prompt)
       program_seconds_(static_cast<double>(std::clock()) / CLOCKS_PER_SEC),
       model_(find_model(options)),
       max_sequences_(sequences_of(options)),
-      engine_(engine_options(options, model_, max_sequences_, options.question ? 1 : 0)) {
+      engine_(engine_options(options, model_, max_sequences_, options.question ? 1 : 0)),
+      defaults_(config().request.over(engine_.defaults())) {
   if (!any_prompt) static_cast<void>(request("?", {}));
 }
 
@@ -147,16 +154,43 @@ std::pair<Ticket, std::shared_ptr<Answering::Printer>> Answering::begin(
   return {engine_.submit(std::move(request), std::move(listener)), std::move(printer)};
 }
 
-std::vector<Answer> Answering::stream(const GenerateRequest& request) {
+std::vector<Answer> Answering::stream(const GenerateRequest& request, std::string_view asked) {
   const auto [ticket, printer] = begin(request, nullptr);
   const OnInterrupt cancels([this, &asked = ticket] { engine_.cancel(asked); });
   ticket.wait();
+  log({{options_.raw ? "prompt" : "question", asked}}, request.options, printer->answers());
   return printer->answers();
 }
 
-std::function<void()> Answering::stream_later(const GenerateRequest& request,
+std::function<void()> Answering::stream_later(const GenerateRequest& request, std::string asked,
                                               std::function<void()> end_line) {
-  return [ticket = begin(request, std::move(end_line)).first] { ticket.wait(); };
+  const auto begun = begin(request, std::move(end_line));
+  return [this, asked = std::move(asked), options = request.options, begun] {
+    begun.first.wait();
+    log({{options_.raw ? "prompt" : "question", asked}}, options, begun.second->answers());
+  };
+}
+
+void Answering::log(ordered_json asked, const GenerateOptions& options,
+                    std::span<const Answer> answers) const {
+  if (!options_.log) return;
+  ordered_json record = {{"model", model_.name}};
+  record.update(std::move(asked));
+  if (options_.form) record["template"] = *options_.form;
+  record["options"] = ordered_json::object();
+  for (const RequestOption& row : request_options()) {
+    const nlohmann::json value = row.value(options);
+    if (std::string_view(row.name) != "seed" && value != row.value(engine_.defaults())) {
+      record["options"][row.name] = value;
+    }
+  }
+  record["seed"] = options.seed;
+  record["answers"] = ordered_json::array();
+  for (const Answer& answer : answers) {
+    if (answer.finish == FinishReason::kInterrupted) continue;
+    record["answers"].push_back({{"text", answer.text}, {"tokens", answer.token_ids.size()}});
+  }
+  options_.log->add(record);
 }
 
 void Answering::print_stats(const Answer& answer, std::uint64_t seed) {

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -22,6 +24,8 @@ class Answering {
   explicit Answering(const AskOptions& options, bool any_prompt = false);
 
   const AskOptions& options() const { return options_; }
+  /// What the model's folder asks for, changed by the config file.
+  const GenerateOptions& defaults() const { return defaults_; }
   Engine& engine() { return engine_; }
   const std::string& model_name() const { return model_.name; }
   std::int64_t max_sequences() const { return max_sequences_; }
@@ -30,12 +34,15 @@ class Answering {
   GenerateRequest request(std::string_view text, const GenerateOptions& options,
                           std::span<const Prompts::Turn> turns = {}) const;
   /// Answers and prints the answers while they are written, one after the other. After Ctrl-C the
-  /// last one is FinishReason::kInterrupted, and those after it are missing.
-  std::vector<Answer> stream(const GenerateRequest& request);
+  /// last one is FinishReason::kInterrupted, and those after it are missing. `asked` is for --log.
+  std::vector<Answer> stream(const GenerateRequest& request, std::string_view asked);
   /// Begins the answers to one line of many. What it returns prints them in the same way, each on
   /// one line, which `end_line` ends.
-  std::function<void()> stream_later(const GenerateRequest& request,
+  std::function<void()> stream_later(const GenerateRequest& request, std::string asked,
                                      std::function<void()> end_line);
+  /// Writes what was asked ({"question": ...}) and answered to the --log, if there is one.
+  void log(nlohmann::ordered_json asked, const GenerateOptions& options,
+           std::span<const Answer> answers) const;
   /// "Response 1: " with --numbered, else nothing.
   std::string numbering(std::size_t answer) const {
     return options_.numbered ? "Response " + std::to_string(answer + 1) + ": " : "";
@@ -53,6 +60,7 @@ class Answering {
   FoundModel model_;
   std::int64_t max_sequences_;
   Engine engine_;
+  GenerateOptions defaults_;
   bool start_printed_ = false;
   ShowProbs probs_{options_};
 };

@@ -6,12 +6,16 @@
 
 #include <CLI/CLI.hpp>
 #include <array>
+#include <nlohmann/json.hpp>
 #include <random>
 
+#include "app/answer_log.h"
 #include "app/answering.h"
 #include "app/choose.h"
+#include "app/config_file.h"
 #include "app/interrupt.h"
 #include "app/output.h"
+#include "app/question_text.h"
 #include "app/show_probs.h"
 
 namespace aira {
@@ -87,10 +91,11 @@ void check(const AskOptions& options, bool chat) {
 
 int run_one_shot(const AskOptions& options) {
   Answering answering(options);
-  const GenerateOptions request = options.request.over(answering.engine().defaults());
+  const GenerateOptions request = options.request.over(answering.defaults());
   catch_interrupts();
   const std::vector<Answer> answers =
-      answering.stream(answering.request(*options.question, request));
+      answering.stream(answering.request(*options.question, request), *options.question);
+  note_unread_text(options);
   return answers.back().finish == FinishReason::kInterrupted ? kInterrupted : kDone;
 }
 
@@ -107,6 +112,12 @@ std::string unescaped(std::string_view typed) {
   return text;
 }
 
+/// That of the config file, if it has one.
+void use_configured_seed(RequestChanges& request) {
+  const RequestOption& row = request_option("seed");
+  if (config().request.has(row)) request.set_field(row, row.value(config().request.over({})));
+}
+
 /// The chat has no question and no lines.
 Action set_up(CLI::App& app, bool chat) {
   const auto options = std::make_shared<AskOptions>();
@@ -120,6 +131,7 @@ Action set_up(CLI::App& app, bool chat) {
     add_file(app, *options, message("One question per line; - is stdin").c_str());
     app.add_flag("--jsonl", options->json, message("JSON lines in and out"));
   }
+  if (!chat) add_text_options(app, *options);
   add_request_options(app, options->request);
   app.option_defaults()->group(message("Asking"));
   app.add_flag("--raw", options->raw,
@@ -139,20 +151,28 @@ Action set_up(CLI::App& app, bool chat) {
   app.add_flag("--stats", options->stats,
                message("Tokens, speed, memory and seed of each answer on stderr"));
   add_show_probs(app, *options);
+  add_log(app, options->log_file);
   add_quiet(app, *options);
   const auto chats = [options, chat] {
-    return chat ||
-           (!options->question && !options->file && !options->json && ::isatty(STDIN_FILENO) == 1);
+    return chat || (!options->question && !options->file && !options->json && !options->whole &&
+                    options->line_end == '\n' && ::isatty(STDIN_FILENO) == 1);
   };
   app.final_callback([options, chats] {
+    check_text_options(*options);
     check(*options, chats());
     check_choose(*options, chats());
     check_show_probs(*options, chats());
   });
   return [options, chats] {
-    if (options->question) return run_one_shot(*options);
-    if (options->json) return run_json_lines(*options);
-    return chats() ? run_chat(*options) : run_pipe(*options);
+    if (options->log_file) options->log = std::make_shared<AnswerLog>(*options->log_file);
+    complete_question(*options);
+    if (options->request.over({}).seed == options->drawn_seed)
+      use_configured_seed(options->request);
+    const int code = options->question ? run_one_shot(*options)
+                     : options->json   ? run_json_lines(*options)
+                     : chats()         ? run_chat(*options)
+                                       : run_pipe(*options);
+    return options->log ? options->log->finish(code) : code;
   };
 }
 

@@ -1,6 +1,7 @@
 // The options of the ways of asking, and the ways.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -8,6 +9,8 @@
 #include "app/command_line.h"
 
 namespace aira {
+
+class AnswerLog;
 
 struct AskOptions : CommonOptions {
   std::optional<std::string> question;
@@ -22,6 +25,10 @@ struct AskOptions : CommonOptions {
   bool show_probs = false;
   bool no_stream = false;
   std::uint64_t drawn_seed = 0;  // counts when there is no --seed
+  bool with_stdin = false;       // the text of stdin is part of the question
+  bool whole = false;            // all of the input is one question
+  std::optional<std::string> log_file;
+  std::shared_ptr<AnswerLog> log;  // open from before the model is loaded; null: none
 };
 
 int run_chat(const AskOptions& options);

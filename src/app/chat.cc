@@ -50,7 +50,7 @@ void Chat::run() {
 
 /// Throws Error for what this chat cannot do.
 void Chat::check(const RequestChanges& request) {
-  const GenerateOptions options = request.over(answering_.engine().defaults());
+  const GenerateOptions options = request.over(answering_.defaults());
   if (options.logprobs >= 0 && !options_.show_probs) {
     throw Error("[E202] {} is for --jsonl, where it is printed; the chat has no place for it.",
                 {option("logprobs")});
@@ -91,7 +91,7 @@ void Chat::ask(const std::string& question, bool again) {
   last_question_ = question;
   const GenerateRequest asked = request(question, options, before);
   last_seed_ = options.seed;
-  const std::vector<Answer> answers = answering_.stream(asked);
+  const std::vector<Answer> answers = answering_.stream(asked, question);
   if (answers.front().finish != FinishReason::kInterrupted) {
     turns_.resize(before);
     turns_.emplace_back(question, answer_text(answers.front()));

@@ -56,7 +56,7 @@ class Chat {
   GenerateRequest request(const std::string& question, const GenerateOptions& options,
                           std::size_t turns);
   std::string answer_text(const Answer& answer);
-  GenerateOptions in_use() { return request_.over(answering_.engine().defaults()); }
+  GenerateOptions in_use() { return request_.over(answering_.defaults()); }
   bool fixed_seed() { return in_use().seed != options_.drawn_seed; }
 
   const AskOptions& options_;

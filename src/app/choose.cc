@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 
+#include "app/json_request.h"
 #include "app/output.h"
 #include "base/json.h"
 #include "base/printable.h"
@@ -106,13 +107,14 @@ std::vector<std::string> choices_of(const AskOptions& options, const json& line)
       object.fail("choices", "a list of texts", *own);
     }
     own->get_to(texts);
-    check_texts(texts, kField, object.find("question") != nullptr);
+    const bool raw = object.find("prompt") != nullptr || object.find("prompt_ids") != nullptr;
+    check_texts(texts, kField, !raw);
   }
   if (texts.empty()) return texts;
   for (const auto& [key, value] : line.items()) {
-    const RequestOption* row = find_request_option(key);
+    const RequestOption* row = option_of(key);
     if (row != nullptr && !goes_with_choices(*row)) {
-      refuse(option(row->name), own != nullptr ? kField : kFlag);
+      refuse(quote(key), own != nullptr ? kField : kFlag);
     }
   }
   return texts;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "aira/error.h"
+#include "app/config_file.h"
 #include "app/output.h"
 #include "app/wrap_help.h"
 #include "base/printable.h"
@@ -164,6 +165,7 @@ Action parse_command_line(int argc, const char* const* argv) {
   std::vector<const char*> words(argv, argv + argc);
   const Command& command = take_command(words);
   auto [app, action] = set_up(command);
+  add_configured_words(*app, words);
   try {
     parse_words(*app, words);
   } catch (const CLI::CallForHelp&) {
@@ -261,8 +263,9 @@ std::string options_page() {
 
 This page is what `aira-cli help options` prints. Each option can be given on the command line, as a
 field of a JSON line and to the chat's `/params`. What a JSON line says goes before the command line,
-that before the model's `generation_config.json`, and that before the defaults below or those of
-transformers ([generation.md](generation.md)).
+that before the config file ([batches.md](batches.md#defaults-in-a-file)) and the model's
+`generation_config.json`, and these before the defaults below or those of transformers
+([generation.md](generation.md)).
 
 | option | JSON field | must be | default | meaning |
 |---|---|---|---|---|

@@ -65,6 +65,7 @@ struct CommonOptions {
   DType dtype = DType::kF16;
   int threads = 0;                  // 0 = one per usable core
   std::optional<std::string> file;  // of lines; nothing and "-" are stdin
+  char line_end = '\n';             // of the lines in it, or '\0'
   std::int64_t batch = 32;          // maximum number of concurrent sequences
   bool json = false;                // --json or --jsonl
   bool quiet = false;

@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "app/config_file.h"
 #include "app/model_lookup.h"
 #include "app/output.h"
 #include "model/checkpoint.h"
@@ -42,22 +43,45 @@ ordered_json special_tokens(const Tokenizer& tokenizer) {
   return result;
 }
 
-ordered_json describe(const CommonOptions& options) {
+const char* origin_of_model(const CommonOptions& options) {
+  if (options.adapter) return "--adapter";
+  if (options.model) return "-m";
+  if (environment("AIRA_MODEL")) return "$AIRA_MODEL";
+  return config().model || config().adapter ? "config file" : "default";
+}
+
+/// Where the first of `flags` that was given comes from. `app` has parsed.
+std::string origin_of(const CLI::App& app, std::initializer_list<const char*> flags) {
+  for (const std::string flag : flags) {
+    const std::vector<std::string>& words = config().words;
+    const auto ours = std::count_if(words.begin(), words.end(), [&](const std::string& word) {
+      return word.starts_with(flag + "=");
+    });
+    if (std::ssize(app.get_option(flag)->results()) > ours) return flag;
+    if (ours > 0) return "config file";
+  }
+  return "default";
+}
+
+ordered_json describe(const CommonOptions& options, const ordered_json& from) {
   const ModelOnBackend model(options);
   const auto& [found, pool, backend] = model;
-  const ModelConfig config = read_model_config(found.files);
+  const ModelConfig model_config = read_model_config(found.files);
   ordered_json info = {{"name", found.name},
                        {"found", found.found},
                        {"place", found.files.place()},
                        {"parameters", count_parameters(found.files)},
-                       {"layers", config.layers},
-                       {"width", config.width},
-                       {"heads", config.heads},
-                       {"context", config.context},
-                       {"vocabulary", config.vocab},
+                       {"layers", model_config.layers},
+                       {"width", model_config.width},
+                       {"heads", model_config.heads},
+                       {"context", model_config.context},
+                       {"vocabulary", model_config.vocab},
                        {"stored_as", stored_types(found.files)},
                        {"runs_as", name_of(options.dtype)},
                        {"backend", backend->description()}};
+  if (!config().path.empty()) info["config_file"] = config().path;
+  info["from"] = {{"name", origin_of_model(options)}};
+  info["from"].update(from);
   const WeightCache weights(cache_folder(), found.files, *backend, options.dtype);
   if (!weights.path().empty()) {
     std::error_code missing;
@@ -76,14 +100,17 @@ ordered_json describe(const CommonOptions& options) {
     info["chat_template"] = !tokenizer.chat_template().empty();
   });
   if (problem) info["tokenizer_problem"] = problem->what();
-  const auto [defaults, said, file, notes] = read_generation_config(found.files, config, is_aira);
+  const auto [model_defaults, said, file, notes] =
+      read_generation_config(found.files, model_config, is_aira);
+  const RequestChanges& ours = config().request;
+  const GenerateOptions defaults = ours.over(model_defaults);
   for (const RequestOption& row : request_options()) {
     const nlohmann::json value = row.value(defaults);
-    if ((std::string_view(row.group) != kSamplingGroup && !said.has(row)) || value.is_null()) {
-      continue;
-    }
+    const bool is_said = said.has(row) || ours.has(row);
+    if ((std::string_view(row.group) != kSamplingGroup && !is_said) || value.is_null()) continue;
     info["generation"][row.name] = value;
-    info["generation_from"][row.name] = said.has(row)            ? file
+    info["generation_from"][row.name] = ours.has(row)            ? "config file"
+                                        : said.has(row)          ? file
                                         : value == row.value({}) ? "default"
                                                                  : "transformers";
   }
@@ -101,7 +128,7 @@ std::string table_of(const ordered_json& values, const ordered_json& from) {
   };
   std::string table;
   for (const auto& [name, value] : values.items()) {
-    if (name == "generation_from") continue;
+    if (name == "generation_from" || name == "from") continue;
     if (value.is_object() && !value.contains("id")) {
       table += table_of(value, name == "generation" ? values["generation_from"] : ordered_json());
       continue;
@@ -127,9 +154,14 @@ Action set_up_info(CLI::App& app) {
   add_model_options(app, *options, true);
   app.add_flag("--json", options->json, message("Print one JSON object"))->group(message("Output"));
   add_quiet(app, *options);
-  return [options] {
-    const ordered_json info = describe(*options);
-    options->json ? print_json(info) : print(table_of(info, {}));
+  const auto from = std::make_shared<ordered_json>();
+  app.final_callback([&app, from] {
+    *from = {{"runs_as", origin_of(app, {"--dtype"})},
+             {"backend", origin_of(app, {"--device", "--threads"})}};
+  });
+  return [options, from] {
+    const ordered_json info = describe(*options, *from);
+    options->json ? print_json(info) : print(table_of(info, info["from"]));
     return kDone;
   };
 }

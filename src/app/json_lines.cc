@@ -3,7 +3,10 @@
 #include <limits>
 #include <utility>
 
+#include "app/openai_batch.h"
+#include "base/nearest.h"
 #include "base/printable.h"
+#include "run/request_options.h"
 
 namespace aira {
 
@@ -14,14 +17,75 @@ void to_json(ordered_json& to, const TokenLogProbability& token) {
   to = {{"id", token.token}, {"logprob", token.log_probability}};
 }
 
+namespace {
+
+/// Names that output lines use.
+const Keys kOutputKeys = {"answers", "error",         "ids",    "is_greedy", "line", "logprob",
+                          "model",   "prompt_tokens", "scores", "tokens",    "usage"};
+
+std::string letters_of(std::string_view name) {
+  std::string letters;
+  for (const char letter : name) {
+    if (letter != '_' && letter != '-') letters += static_cast<char>(letter | 0x20);
+  }
+  return letters;
+}
+
+/// The one of `known` that `key` is a slip of, if it cannot well be a name of its own: "step" is no
+/// "stop", and "prompt_id" goes with a prompt.
+std::string mistyped(const std::string& key, const Keys& known) {
+  const std::string elsewhere(option_called(key));
+  if (known.contains(elsewhere)) return elsewhere;
+  const std::vector<std::string> names(known.begin(), known.end());
+  std::string meant = nearest(key, names);
+  if (letters_of(key) == letters_of(meant)) return meant;
+  const auto difference = std::ssize(meant) - std::ssize(key);
+  const bool is_id = key.ends_with("_id") && meant == key + "s";
+  return key.size() < 5 || difference > 2 || difference < -2 || is_id ? "" : meant;
+}
+
+}  // namespace
+
 Keys keys_of(const json& line, const Keys& known) {
   Keys keys;
   for (const auto& [key, value] : line.items()) {
-    if (key == "id") continue;
-    if (!known.contains(key)) throw Error("The key " + quote(key) + " means nothing here.");
-    if (!value.is_null()) keys.insert(key);
+    if (known.contains(key) && !value.is_null()) keys.insert(key);
   }
   return keys;
+}
+
+ordered_json other_fields(const json& line, const Keys& known) {
+  ordered_json others = ordered_json::object();
+  for (const auto& [key, value] : line.items()) {
+    if (key == "id" || known.contains(key)) continue;
+    if (kOutputKeys.contains(key)) {
+      throw Error("[E110] The output has a field {} of its own; give this one another name.",
+                  {quote(key)});
+    }
+    if (const std::string meant = mistyped(key, known); !meant.empty()) {
+      throw Error("[E111] The field {} looks like {}; write it so, or give it another name.",
+                  {quote(key), quote(meant)});
+    }
+    others[key] = value;
+  }
+  return others;
+}
+
+ordered_json failure_of(const json& line, std::int64_t number) {
+  if (is_openai(line)) {
+    const json id = line.value("custom_id", json());
+    return {{"id", "batch_req_" + (id.is_string() ? id.get<std::string>() : id.dump())},
+            {"custom_id", id},
+            {"line", number},
+            {"response", nullptr}};
+  }
+  return {{"id", line.contains("id") ? line["id"] : json()}, {"line", number}};
+}
+
+void add_error(ordered_json& failure, const Error& error) {
+  failure["error"] = ordered_json::object();
+  if (!error.id().empty()) failure["error"]["code"] = error.id();
+  failure["error"]["message"] = error.with_fields();
 }
 
 std::vector<std::int32_t> token_ids(const JsonObject& line, const std::string& key) {

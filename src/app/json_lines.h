@@ -13,8 +13,19 @@ namespace aira {
 
 using Keys = std::set<std::string>;
 
-/// The keys of `line` that are not null, less "id". Throws Error when one is not among `known`.
+/// The keys of `line` that are not null and are among `known`.
 Keys keys_of(const nlohmann::json& line, const Keys& known);
+
+/// The fields of `line` that mean nothing here and are to be returned as they are: what is neither
+/// "id" nor among `known`. Throws Error for names that the output has itself and for what is
+/// probably a mistyped one of `known`.
+nlohmann::ordered_json other_fields(const nlohmann::json& line, const Keys& known);
+
+/// What stands in the place of line `number` when it fails, less the error; `line` is empty when it
+/// is no JSON object: {"id", "line"}, or {"id", "custom_id", "response"} for OpenAI's batch lines.
+nlohmann::ordered_json failure_of(const nlohmann::json& line, std::int64_t number);
+/// Adds "error": {"code", "message"}.
+void add_error(nlohmann::ordered_json& failure, const Error& error);
 
 /// A list of token ids; empty when the key is missing. Throws Error when it is something else.
 std::vector<std::int32_t> token_ids(const JsonObject& line, const std::string& key);

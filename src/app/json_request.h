@@ -3,11 +3,16 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "app/answering.h"
+#include "app/json_lines.h"
 
 namespace aira {
+
+/// The keys of a line that say what is asked and how.
+const Keys& request_keys();
 
 /// The key of the prompt, and the request. Throws Error.
 std::pair<std::string, GenerateRequest> request_of(Answering& answering, const nlohmann::json& line,
@@ -15,5 +20,8 @@ std::pair<std::string, GenerateRequest> request_of(Answering& answering, const n
 
 /// The options of the command line with those of the line. Throws Error.
 GenerateOptions options_of(Answering& answering, const nlohmann::json& line);
+
+/// The option that a field of a line sets, by its own name or that of other programs; null: none.
+const RequestOption* option_of(std::string_view key);
 
 }  // namespace aira

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "app/config_file.h"
 #include "app/output.h"
 #include "base/catalogue.h"
 #include "base/printable.h"
@@ -50,7 +51,12 @@ std::string_view language_of_locale() {
 }  // namespace
 
 void choose_language() {
-  const std::string wanted = variable("AIRA_LANG");
+  std::string origin = "AIRA_LANG";
+  std::string wanted = variable("AIRA_LANG");
+  if (wanted.empty()) {
+    origin = "language";
+    wanted = configured_language().value_or("");
+  }
   const std::string_view language =
       wanted.empty() ? language_of_locale() : language_of(std::string_view(wanted));
   if (language == "pt") {
@@ -58,7 +64,7 @@ void choose_language() {
       note("this program was built without its messages in Portuguese, for want of msgfmt.");
     }
   } else if (language != "en") {
-    note("AIRA_LANG is " + quote(wanted) + "; it must be pt or en.");
+    note(origin + " is " + quote(wanted) + "; it must be pt or en.");
   }
 }
 

@@ -20,21 +20,24 @@ constexpr std::size_t kLongestLine = std::size_t{64} << 20;
 
 }  // namespace
 
-LineReader::LineReader(const std::optional<std::string>& path)
+LineReader::LineReader(const std::optional<std::string>& path, char end)
     : name_(path.value_or("-") == "-" ? "stdin" : quote(*path, 4096)),
-      file_(name_ == "stdin" ? ::dup(STDIN_FILENO) : ::open(path->c_str(), O_RDONLY | O_CLOEXEC)) {
+      file_(name_ == "stdin" ? ::dup(STDIN_FILENO) : ::open(path->c_str(), O_RDONLY | O_CLOEXEC)),
+      end_(end) {
   if (file_.get() < 0) throw failure("Opening " + name_);
   struct stat status {};
   if (::fstat(file_.get(), &status) == 0 && S_ISREG(status.st_mode)) size_ = status.st_size;
+}
+
+std::string LineReader::place(std::int64_t number) const {
+  return message(end_ == '\0' ? to_translate("text {} of {}") : to_translate("line {} of {}"),
+                 {std::to_string(number), name_});
 }
 
 /// Reads more into pending_. False at the end of the input and when interrupted.
 bool LineReader::fill() {
   pending_.erase(0, std::exchange(position_, 0));
   const std::size_t before = pending_.size();
-  if (before > kLongestLine) {
-    throw Error("Line " + std::to_string(number_ + 1) + " of " + name_ + " is longer than 64 MiB.");
-  }
   ssize_t got = -1;
   do {
     if (!wait_readable(file_.get())) return false;
@@ -45,29 +48,86 @@ bool LineReader::fill() {
   if (got < 0) throw failure("Reading " + name_);
   ended_ = got == 0;
   read_ += got;
+  format_.convert(pending_, before, ended_);
   return !ended_;
 }
 
 double LineReader::fraction_read() const {
   if (size_ == 0) return 0;
   const auto left = static_cast<std::int64_t>(pending_.size() - position_);
-  return std::min(1.0, static_cast<double>(read_ - left) / static_cast<double>(size_));
+  return std::clamp(static_cast<double>(read_ - left) / static_cast<double>(size_), 0.0, 1.0);
 }
 
 std::optional<std::string> LineReader::next() {
   if (interrupted()) return std::nullopt;
-  std::size_t end = pending_.find('\n', position_);
+  std::size_t end = pending_.find(end_, position_);
   while (end == std::string::npos && !ended_) {
     const std::size_t searched = pending_.size() - position_;
+    if (searched > kLongestLine) {
+      throw Error("[E100] {}: this is longer than 64 MiB.", {place(number_ + 1)});
+    }
     if (!fill() && !ended_) return std::nullopt;
-    end = pending_.find('\n', searched);
+    end = pending_.find(end_, searched);
   }
   if (end == std::string::npos && position_ == pending_.size()) return std::nullopt;
-  std::string line = pending_.substr(position_, end - position_);
-  position_ = end == std::string::npos ? pending_.size() : end + 1;
-  if (line.ends_with('\r')) line.pop_back();
+  const bool has_end = end != std::string::npos;
+  end = std::min(end, pending_.size());
+  const std::size_t next = std::min(end + 1, pending_.size());
+  std::string line;
+  if (position_ == 0 && pending_.size() - next <= kChunk) {  // a long line is not copied
+    line = pending_.substr(next);
+    line.swap(pending_);
+    line.resize(end);
+  } else {
+    line = pending_.substr(position_, end - position_);
+    position_ = next;
+  }
+  if (end_ == '\n' && line.ends_with('\r')) line.pop_back();
+  // One at the beginning of a later line: files that were written one after the other.
+  if (line.starts_with(kByteOrderMark)) {
+    line.erase(0, kByteOrderMark.size());
+    if (line.empty() && !has_end) return std::nullopt;
+  }
   ++number_;
   return line;
+}
+
+std::string LineReader::rest() {
+  while (!ended_ && fill()) {
+  }
+  std::string text = std::exchange(pending_, {}).substr(std::exchange(position_, 0));
+  if (text.starts_with(kByteOrderMark)) text.erase(0, kByteOrderMark.size());
+  check(text, number_ + 1);
+  return text;
+}
+
+void LineReader::check(std::string_view text, std::int64_t first_number) const {
+  const std::size_t at = find_no_text(text);
+  if (at == std::string_view::npos) return;
+  const std::string_view before = text.substr(0, at);
+  const std::size_t start = before.rfind('\n') + 1;  // 0 without one
+  const std::string where =
+      place(first_number + (end_ == '\n' ? std::count(before.begin(), before.end(), '\n') : 0));
+  if (format_.is_utf16() && text[at] == '\0') {
+    throw Error(
+        "[E101] {}: there is a NUL character, so this is no text in UTF-16; if it is UTF-32, "
+        "convert it with iconv -f UTF-32 -t UTF-8.",
+        {where});
+  }
+  if (format_.is_utf16()) {
+    throw Error("[E102] {}: half a character; the UTF-16 text is broken here.", {where});
+  }
+  if (text[at] == '\0') {
+    throw Error(
+        "[E103] {}: there is a NUL byte, so this is no text; if it is UTF-16, convert it with "
+        "iconv -f UTF-16LE -t UTF-8.",
+        {where});
+  }
+  throw Error(
+      "[E104] {}: this is not UTF-8 (byte {} is {}); if it is Latin-1 or Windows-1252, convert it "
+      "with iconv -f WINDOWS-1252 -t UTF-8.",
+      {where, std::to_string(at - start + 1),
+       format("0x%02X", static_cast<unsigned char>(text[at]))});
 }
 
 }  // namespace aira

@@ -4,20 +4,28 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
+#include "app/input_text.h"
 #include "base/mapped_file.h"
 
 namespace aira {
 
-/// Lines of a file or of stdin as they arrive, ended by LF or CRLF; the last one may lack its end.
+/// Lines of a file or of stdin as they arrive, in UTF-8 or UTF-16, ended by LF or CRLF; the last
+/// one may lack its end. Byte order marks are dropped.
 class LineReader {
  public:
-  /// Reads the file `path`; nothing and "-" are stdin. Throws Error when it cannot be opened.
-  explicit LineReader(const std::optional<std::string>& path = {});
+  /// Reads the file `path`; nothing and "-" are stdin. With '\0' for `end`, NUL ends a line in
+  /// place of LF. Throws Error when the file cannot be opened.
+  explicit LineReader(const std::optional<std::string>& path = {}, char end = '\n');
 
-  /// The next line without its end; nothing at the end of the input and when interrupted. Throws
-  /// Error when reading fails or a line is longer than 64 MiB.
+  /// The next line without its end; nothing at the end of the input and when interrupted. It may be
+  /// no text: see check(). Throws Error when reading fails or a line is longer than 64 MiB.
   std::optional<std::string> next();
+  /// Throws Error when `line`, which next() returned last, is not UTF-8 or holds a NUL.
+  void check(std::string_view line) const { check(line, number_); }
+  /// All that is left, checked. Throws Error when reading fails.
+  std::string rest();
   /// How much of a file has been returned, from 0 to 1; 0 for what has no size (a pipe).
   double fraction_read() const;
   /// The number of the line that next() returned last, from 1.
@@ -25,9 +33,13 @@ class LineReader {
 
  private:
   bool fill();
+  void check(std::string_view text, std::int64_t first_number) const;
+  std::string place(std::int64_t number) const;
 
   std::string name_;  // for messages
   Descriptor file_;
+  char end_;
+  InputText format_;
   bool ended_ = false;
   std::int64_t size_ = 0;     // of a regular file, else 0
   std::int64_t read_ = 0;     // bytes read so far

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "app/interrupt.h"
+#include "app/json_lines.h"
 #include "base/thread_pool.h"
 
 namespace aira {
@@ -108,6 +109,7 @@ int LineLoop::run(Engine* engine, std::int64_t sequences, std::int64_t answers,
                   const Begin& begin) {
   int code = kDone;
   const auto begin_line = [&](const std::string& line) -> PrintAnswer {
+    lines_.check(line);
     PrintAnswer answer;
     std::optional<Error> problem = problem_in([&] { answer = begin(line); });
     return [&, number = lines_.number(), answer, problem]() mutable {
@@ -129,21 +131,25 @@ int LineLoop::run_json(const std::string& model, Engine* engine, std::int64_t se
                        const BeginJson& begin) {
   std::int64_t failed = 0;
   const auto begin_line = [&](const std::string& text) -> PrintAnswer {
+    if (text.find_first_not_of(" \t\r") == std::string::npos) return [] {};
     const auto result = std::make_shared<ordered_json>(ordered_json::object());
-    json id;
+    ordered_json failure = failure_of({}, lines_.number());
     PrintAnswer answer;
     std::optional<Error> problem = problem_in([&] {
+      lines_.check(text);
       const json line = parse_json(text, "The line");
       static_cast<void>(JsonObject(line, "The line"));  // throws when it is none
-      if (line.contains("id")) (*result)["id"] = id = line["id"];
+      failure = failure_of(line, lines_.number());
+      if (line.contains("id")) (*result)["id"] = line["id"];
       (*result)["model"] = model;
       answer = begin(line, *result);
     });
-    return [&failed, id, result, answer, problem]() mutable {
+    return [&failed, failure, result, answer, problem]() mutable {
       if (!problem) problem = problem_in(answer);
       if (interrupted()) return;
       if (problem) {
-        *result = {{"id", id}, {"error", {{"message", problem->with_fields()}}}};
+        add_error(failure, *problem);
+        *result = std::move(failure);
         ++failed;
       }
       print_json(*result);

@@ -27,16 +27,17 @@ class LineLoop {
 
   /// Over the lines of -f.
   explicit LineLoop(const CommonOptions& options)
-      : lines_(options.file), progress_(!options.quiet) {}
+      : lines_(options.file, options.line_end), progress_(!options.quiet) {}
 
   /// Calls `begin` for each line, and in order what it returned, which prints up to `answers` lines
   /// by print_line(); a line that fails is reported on stderr, and empty lines take the place of
   /// missing ones. `engine` (null: none) computes up to `sequences` at once. Returns the exit code:
   /// kInterrupted after Ctrl-C, when incomplete answers are dropped. If the input cannot be read to
-  /// its end, answers what came before, then throws Error.
+  /// its end or is no text, answers what came before, then throws Error.
   int run(Engine* engine, std::int64_t sequences, std::int64_t answers, const Begin& begin);
   /// The same for JSON lines. Prints the line's "id", if any, the model's name, and what `begin`
-  /// and the function that it returned have added to `result`; or {"id", "error": {"message"}}.
+  /// and the function that it returned have added to `result`; or {"id", "line", "error": {"code",
+  /// "message"}}. Blank lines are skipped.
   int run_json(const std::string& model, Engine* engine, std::int64_t sequences,
                const BeginJson& begin);
 

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "app/config_file.h"
 #include "app/output.h"
 #include "base/printable.h"
 #include "device/device.h"
@@ -186,13 +187,14 @@ FoundModel find_asked(const std::string& asked, const std::string& origin) {
   return model;
 }
 
-/// The adapter of --adapter on the model of -m, else on the one that it names itself: $AIRA_MODEL
-/// may be any other.
-FoundModel find_adapted(const CommonOptions& options) {
-  const FoundModel adapter = find_folder(*options.adapter, "--adapter");
+/// The adapter on `model`, else on the one that it names itself. `origin`: the config file, or
+/// empty for options.
+FoundModel find_adapted(const std::string& asked, const std::optional<std::string>& model,
+                        const std::string& origin = {}) {
+  const FoundModel adapter = find_folder(asked, origin.empty() ? "--adapter" : origin);
   std::optional<FoundModel> base;
-  if (options.model) {
-    base = find_asked(*options.model, "-m");
+  if (model) {
+    base = find_asked(*model, origin.empty() ? "-m" : origin);
   } else {
     const AdapterBase named = base_of(adapter.files);
     base = find_folder(
@@ -223,9 +225,13 @@ std::optional<std::string> environment(const char* name) {
 }
 
 FoundModel find_model(const CommonOptions& options) {
-  if (options.adapter) return find_adapted(options);
+  const Config& file = config();
+  // Not on $AIRA_MODEL, which may be any other.
+  if (options.adapter) return find_adapted(*options.adapter, options.model);
   if (options.model) return find_asked(*options.model, "-m");
   if (const auto variable = environment("AIRA_MODEL")) return find_asked(*variable, "$AIRA_MODEL");
+  if (file.adapter) return find_adapted(*file.adapter, file.model, printable(file.path));
+  if (file.model) return find_asked(*file.model, printable(file.path));
   if (auto cached = find_default()) return *std::move(cached);
   if (auto files = builtin_model()) {
     if (!options.quiet) note("using the small built-in demo model; -m MODEL chooses another.");

@@ -19,10 +19,10 @@ struct FoundModel {
   std::string found;  // how it was found: "folder", "Hugging Face cache", "built in"
 };
 
-/// The model of -m, the --adapter's base, $AIRA_MODEL, the Hugging Face cache or the built-in one,
-/// with a line on stderr for the last; with the adapter. Throws Error when there is no such model,
-/// when what is there is no model (a sentence says what it is), and when the default model is in
-/// the cache but not whole.
+/// The model of -m, the --adapter's base, $AIRA_MODEL, the config file, the Hugging Face cache or
+/// the built-in one, with a line on stderr for the last; with the adapter. Throws Error when there
+/// is no such model, when what is there is no model (a sentence says what it is), and when the
+/// default model is in the cache but not whole.
 FoundModel find_model(const CommonOptions& options);
 
 EngineOptions engine_options(const CommonOptions& options, const FoundModel& model,

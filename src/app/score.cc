@@ -4,12 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cmath>
-#include <fstream>
-#include <iostream>
-#include <sstream>
-#include <system_error>
 #include <utility>
 
 #include "app/json_lines.h"
@@ -27,8 +22,10 @@ using nlohmann::ordered_json;
 namespace {
 
 constexpr std::int64_t kMostAlternatives = 1000;
-
 constexpr int kBarBits = 24;  // one cell of a bar is a bit
+
+const Keys kKeys = {"context",     "continuation",     "continuations", "text",
+                    "context_ids", "continuation_ids", "logprobs"};
 
 struct ScoreOptions : CommonOptions {
   bool perplexity = false;
@@ -82,8 +79,7 @@ ScoreRequest encoded_pair(const Engine& engine, std::string context, const std::
 
 /// What a line wants scored; several for "continuations".
 std::vector<ScoreRequest> score_requests(const Engine& engine, const json& line) {
-  Keys keys = keys_of(line, {"context", "continuation", "continuations", "text", "context_ids",
-                             "continuation_ids", "logprobs"});
+  Keys keys = keys_of(line, kKeys);
   keys.erase("logprobs");
   const JsonObject object(line, "The line");
   const auto context = [&] { return object.text("context").value_or(""); };
@@ -118,23 +114,11 @@ ordered_json to_json(const Score& score) {
   return {{"logprob", score.logprob}, {"is_greedy", score.is_greedy}, {"tokens", tokens_of(score)}};
 }
 
-/// The text of --text, -f or stdin, valid UTF-8.
+/// The text of --text, -f or stdin.
 std::string whole_text(const ScoreOptions& options) {
-  std::ostringstream text;
-  if (options.text) {
-    text << *options.text;
-  } else if (options.file.value_or("-") == "-") {
-    text << std::cin.rdbuf();
-  } else {
-    std::ifstream file(*options.file, std::ios::binary);
-    if (!file) {
-      throw Error("[E271] The file {} cannot be opened: {}.",
-                  {quote(*options.file, 4096), std::generic_category().message(errno)});
-    }
-    text << file.rdbuf();
-  }
-  if (text.view().empty()) throw Error("[E272] The text is empty, so it has no log-likelihood.");
-  return valid_utf8(text.str());
+  std::string text = options.text ? valid_utf8(*options.text) : LineReader(options.file).rest();
+  if (text.empty()) throw Error("[E272] The text is empty, so it has no log-likelihood.");
+  return text;
 }
 
 /// The parts between white space, as lm-evaluation-harness counts words.
@@ -237,8 +221,9 @@ int run_score(const ScoreOptions& options) {
             several ? result["scores"].push_back(to_json(score)) : result.update(to_json(score));
           }));
     }
-    return [scores = std::move(scores)] {
+    return [&result, scores = std::move(scores), others = other_fields(line, kKeys)] {
       for (const PrintAnswer& one : scores) one();
+      result.update(others);
     };
   };
   return loop.run_json(model.name, &engine, options.batch, begin);

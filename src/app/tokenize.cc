@@ -60,7 +60,13 @@ int run_tokenize(const TokenizeOptions& options) {
   };
   const auto convert_json = [&](const json& line, ordered_json& result) -> PrintAnswer {
     const char* key = options.decode ? "ids" : "text";
-    if (keys_of(line, {key}).empty()) throw Error("[E277] A line needs {}.", {quote(key)});
+    const Keys keys = {"ids", "text"};
+    const ordered_json others = other_fields(line, keys);
+    if (keys_of(line, keys) != Keys{key}) {
+      throw Error(options.decode
+                      ? "[E105] A line needs \"ids\", a list of token ids, and no \"text\"."
+                      : "[E106] A line needs \"text\" and no \"ids\".");
+    }
     const JsonObject object(line, "The line");
     const std::vector<std::int32_t> ids =
         options.decode ? token_ids(object, key) : encode(*object.text(key));
@@ -71,6 +77,7 @@ int run_tokenize(const TokenizeOptions& options) {
         result["pieces"].push_back(piece_text(tokenizer.bytes(id), false));
       }
     }
+    result.update(others);
     return [] {};
   };
   return options.json ? loop.run_json(found.name, nullptr, 1, convert_json)

@@ -169,6 +169,7 @@ json parse_python_json(std::string_view text, const std::string& where) {
 
 std::string position_in(std::string_view text, std::size_t at) {
   const std::string_view before = text.substr(0, at);
+  if (text.find('\n') == std::string_view::npos) return "byte " + std::to_string(at + 1);
   const auto lines = std::count(before.begin(), before.end(), '\n');
   const std::size_t line_start = lines == 0 ? 0 : before.rfind('\n') + 1;
   return message("line {}, byte {}",

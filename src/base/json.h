@@ -30,7 +30,8 @@ nlohmann::json parse_json(std::string_view text, const std::string& where,
 /// a byte order mark is refused.
 nlohmann::json parse_python_json(std::string_view text, const std::string& where);
 
-/// "line 3, byte 17": the place of byte `at` of `text`, both counted from 1.
+/// "line 3, byte 17": the place of byte `at` of `text`, both counted from 1; "byte 17" in a text of
+/// one line.
 std::string position_in(std::string_view text, std::size_t at);
 
 /// Both ends belong to the range.

@@ -40,10 +40,16 @@ std::int32_t Prompts::text_start() const {
 }
 
 std::vector<std::int32_t> Prompts::question(std::string_view question, std::span<const Turn> turns,
-                                            const std::string& form) const {
+                                            const std::string& form,
+                                            std::string_view system) const {
+  if (!system.empty() && (!form.empty() || has_markers())) {
+    throw Error(
+        "[E112] This model's form of a dialogue has no place for a message of the role \"system\"; "
+        "put its text into the question, or leave it out.");
+  }
   if (!form.empty()) return formed(question, turns, form);
   if (has_markers()) return marked(question, turns);
-  if (!tokenizer_.chat_template().empty()) return chat(question, turns);
+  if (!tokenizer_.chat_template().empty()) return chat(question, turns, system);
   throw Error(
       "[E028] This model knows no questions and answers (its tokenizer has no {} and {} and no "
       "chat template); use --template to put a question into a text of your own, or --raw to have "
@@ -101,13 +107,14 @@ std::vector<std::int32_t> Prompts::formed(std::string_view question, std::span<c
   return tokenizer_.encode_with_template(parts);
 }
 
-std::vector<std::int32_t> Prompts::chat(std::string_view question,
-                                        std::span<const Turn> turns) const {
+std::vector<std::int32_t> Prompts::chat(std::string_view question, std::span<const Turn> turns,
+                                        std::string_view system) const {
   using namespace jinja;
   List messages;
   const auto add = [&](const char32_t* role, std::string_view content) {
     messages.push_back(new_dict({{U"role", {Text(role)}}, {U"content", {text_of(content, true)}}}));
   };
+  if (!system.empty()) add(U"system", system);
   for (const auto& [earlier_question, answer] : turns) {
     add(U"user", earlier_question);
     add(U"assistant", answer);

@@ -222,12 +222,16 @@ const RequestOption& request_option(std::string_view name) {
                    {quote(name), option(similar)});
 }
 
+std::string_view option_called(std::string_view name) {
+  const auto* const row = std::find_if(kElsewhere.begin(), kElsewhere.end(),
+                                       [&](const auto& pair) { return pair[0] == name; });
+  return row == kElsewhere.end() ? "" : (*row)[1];
+}
+
 std::string similar_option(std::string_view name) {
   std::string field(name);
   std::replace(field.begin(), field.end(), '-', '_');
-  for (const auto& [other, ours] : kElsewhere) {
-    if (field == other) return std::string(ours);
-  }
+  if (const auto ours = option_called(field); !ours.empty()) return std::string(ours);
   std::vector<std::string> names;
   for (const RequestOption& row : kOptions) names.emplace_back(row.name);
   return nearest(field, names);

@@ -74,6 +74,8 @@ const RequestOption& request_option(std::string_view name);
 /// The name of the option that someone means who writes `name`, as other programs call it ("temp")
 /// or mistyped; empty when it is like none.
 std::string similar_option(std::string_view name);
+/// The name of the option that other programs call `name` ("temp"); empty when none does.
+std::string_view option_called(std::string_view name);
 /// Whether it plays a part only where a token is drawn: temperature and what follows it.
 bool shapes_a_draw(const RequestOption& option);
 

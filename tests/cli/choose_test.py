@@ -44,7 +44,7 @@ class Choose(CliTest):
 
     def test_a_json_line(self):
         line = self.choose(TEXTS)
-        self.assertEqual(list(line), ["model", "question", "answers", "choices"])
+        self.assertEqual(list(line), ["model", "question", "answers", "choices", "usage"])
         [answer] = line["answers"]
         self.assertEqual([choice["text"] for choice in line["choices"]], TEXTS)
         best = max(line["choices"], key=lambda choice: choice["logprob"])
@@ -107,6 +107,13 @@ class Choose(CliTest):
         self.assertEqual(chat.end(), 2)
         self.assertIn("--choose is for a question on the command line", chat.screen)
 
+    def test_messages_and_other_fields(self):
+        question, messages = self.lines(
+            {"question": QUESTION, "choices": TEXTS, "tema": "é"},
+            {"messages": [{"role": "user", "content": QUESTION}], "choices": [" sim", *TEXTS[1:]]})
+        self.assertEqual(question["tema"], "é")
+        self.assertEqual(question["choices"], messages["choices"])
+
     def test_a_bar_in_a_text(self):
         [line] = self.lines({"question": QUESTION}, args=("--choose", r"a\|b|c\\d|\n"))
         self.assertEqual([choice["text"] for choice in line["choices"]], ["a|b", r"c\d", r"\n"])
@@ -148,6 +155,8 @@ class Choose(CliTest):
                 self.assertIn(f"{name} does not go with --choose", err)
         self.error({"question": QUESTION, "choices": TEXTS, "temperature": 0.5},
                    '"temperature" does not go with "choices"')
+        self.error({"question": QUESTION, "choices": TEXTS, "max_tokens": 5},
+                   '"max_tokens" does not go with "choices"')
         self.error({"question": QUESTION, "top_k": 3}, '"top_k" does not go with --choose',
                    args=("--choose", CHOOSE))
 

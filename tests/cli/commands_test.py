@@ -37,11 +37,11 @@ class Tokenize(CliTest):
 
     def test_bad_json_lines(self):
         args = ("tokenize", "-m", model(), "--jsonl")
-        for line in ("x", "{}", '{"text": 1}', '{"text": "a", "more": 1}', '{"ids": [1]}'):
+        for line in ("x", "{}", '{"text": 1}', '{"text": "a", "ids": [1]}', '{"ids": [1]}'):
             [result] = self.json_lines(*args, stdin=line, code=1)
             self.assertIn("error", result)
         for line in ('{"ids": [-1]}', '{"ids": 1}', '{"ids": [1.5]}', '{"ids": ["a"]}',
-                     '{"ids": [99999999999]}', '{"text": "a"}'):
+                     '{"ids": [99999999999]}', '{"text": "a"}', '{"ids": [97], "text": "a"}'):
             [result] = self.json_lines(*args, "--decode", stdin=line, code=1)
             self.assertIn("error", result)
 
@@ -167,7 +167,7 @@ class Score(CliTest):
     def test_bad_lines_keep_their_place(self):
         good = {"text": "a", "id": 1}
         bad = ["x", "{}", {"text": 1}, {"context": "a"}, {"continuation": "a"},
-               {"text": "a", "context": "b"}, {"text": "a", "top_k": 3}, {"context_ids": [1]},
+               {"text": "a", "context": "b"}, {"text": "a", "logprob": 3}, {"context_ids": [1]},
                {"continuation_ids": [260]}, {"context": "x", "continuation": "x" * 1000}]
         lines = self.score(*[line for pair in zip(bad, [good] * len(bad)) for line in pair], code=1)
         for error, result in zip(lines[::2], lines[1::2]):

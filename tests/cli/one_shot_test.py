@@ -104,7 +104,8 @@ class OneShot(CliTest):
         self.assertIn(f"prompt {2 + len('<|endoftext|>')} tokens", err)
 
     def test_invalid_utf8_in_the_question(self):
-        self.ask("--seed", "1", b"a\xff\xc3")
+        err = self.fail_with(1, "-m", model(), b"a\xff\xc3")
+        self.assertIn("[E146] The question is not UTF-8", err)
 
     def test_streams_as_tokens_come(self):
         process = start("-m", slow_model(), "--max-new-tokens", "100000", "Oi")

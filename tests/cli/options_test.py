@@ -101,8 +101,6 @@ class Cuts(CliTest):
                 with self.subTest(name=name, value=value):
                     refused(self, f'"{name}" must be ', **{name: value})
         refused(self, "259", logit_bias={"260": 1})
-        for name in ("batch", "numbered", "history", "n"):  # not about one answer
-            refused(self, f'There is no request option "{name}"', **{name: 1})
 
 
 class Several(CliTest):
