@@ -51,7 +51,7 @@ void Chat::run() {
 /// Throws Error for what this chat cannot do.
 void Chat::check(const RequestChanges& request) {
   const GenerateOptions options = request.over(answering_.defaults());
-  if (options.logprobs >= 0) {
+  if (options.logprobs >= 0 && !options_.show_probs) {
     throw Error("[E202] {} is for --jsonl, where it is printed; the chat has no place for it.",
                 {option("logprobs")});
   }
