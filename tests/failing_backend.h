@@ -17,6 +17,8 @@ class FailingBackend final : public Backend {
 
   /// Makes the `n`-th linear from now on, counted from 0, throw; the others work.
   void fail_at(int n) { left_ = n; }
+  /// Computed so far.
+  std::size_t rows() const { return rows_; }
 
   Buffer alloc(std::int64_t bytes, const void* contents) override {
     return backend_->alloc(bytes, contents);
@@ -32,6 +34,7 @@ class FailingBackend final : public Backend {
   }
   void begin(std::span<const Row> rows, std::span<const std::int32_t> output_rows,
              const PageTable& table) override {
+    rows_ += rows.size();
     backend_->begin(rows, output_rows, table);
   }
   void end() override { backend_->end(); }
@@ -56,6 +59,7 @@ class FailingBackend final : public Backend {
  private:
   std::unique_ptr<Backend> backend_;
   int left_ = -1;
+  std::size_t rows_ = 0;
 };
 
 }  // namespace aira

@@ -16,8 +16,8 @@ using Ids = std::vector<std::int32_t>;
 
 class FailingStep : public testing::TestWithParam<TestBackend> {
  protected:
-  std::unique_ptr<Scheduler> scheduler() {
-    return std::make_unique<Scheduler>(model_, tokenizer_, backend_, threads_, Ids{2, 3}, 2);
+  std::unique_ptr<Scheduler> scheduler(std::int64_t slots = 2) {
+    return std::make_unique<Scheduler>(model_, tokenizer_, backend_, threads_, Ids{2, 3}, slots);
   }
   /// A greedy answer of 12 tokens to a prompt of more than one page.
   static GenerateRequest question(std::int32_t salt) {
@@ -74,6 +74,42 @@ TEST_P(FailingStep, FailsOnlyTheRequestsInIt) {
   EXPECT_EQ(waiting->problem, std::nullopt);
   EXPECT_EQ(waiting->answers.at(0).token_ids, expected);
   EXPECT_TRUE(scheduler->idle());
+}
+
+TEST_P(FailingStep, ChoicesComputeTheirPromptOnce) {
+  GenerateRequest request = question(3);
+  request.candidates = {"abc", "é"};
+  std::optional<double> expected;
+  // Each text with and without a blank. A single slot starts anew from the last page of the prompt
+  // that is full.
+  using Case = std::pair<std::int64_t, std::size_t>;
+  for (const auto& [slots, rows] : {Case(8, 45 + 7 + 5), {2, 45 + 7 + 5}, {1, 57 + 3 * 13}}) {
+    const auto scheduler = this->scheduler(slots);
+    const std::size_t before = backend_.rows();
+    const auto chosen = ask(*scheduler, request);
+    while (scheduler->step()) {
+    }
+    EXPECT_EQ(backend_.rows() - before, rows) << slots;
+    ASSERT_EQ(chosen->answers.size(), 1U);
+    const Answer& answer = chosen->answers[0];
+    EXPECT_EQ(answer.logprob, expected.value_or(answer.logprob)) << slots;
+    expected = answer.logprob;
+  }
+}
+
+TEST_P(FailingStep, FailsAChoice) {
+  const auto scheduler = this->scheduler();
+  GenerateRequest request = question(3);
+  request.candidates = {"abc", "é"};
+  const auto failed = ask(*scheduler, request);
+  backend_.fail_at(static_cast<int>(4 * model_.config.layers + 3));
+  while (scheduler->step()) {
+  }
+  EXPECT_EQ(failed->problem, "There is not enough memory.");
+  const auto again = ask(*scheduler, request);
+  while (scheduler->step()) {
+  }
+  EXPECT_EQ(again->answers.at(0).candidates.size(), 2U);
 }
 
 INSTANTIATE_TEST_SUITE_P(Every, FailingStep, testing::ValuesIn(test_backends()),

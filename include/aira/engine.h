@@ -45,6 +45,10 @@ struct GenerateRequest {
   GenerateOptions options;
   /// Answer::text keeps the white space around it: prompt and answer together are the text.
   bool keep_space = false;
+  /// The answer is the most probable of these texts, and nothing is drawn. White space around them
+  /// does not count, before them a blank may stand, and the end of the answer after them counts;
+  /// with keep_space the text goes on exactly so, ended or not.
+  std::vector<std::string> candidates = {};
 };
 
 /// The log-likelihood of `ids` from position `first` on, each given those before it.
@@ -66,6 +70,9 @@ struct Listener {
   /// A piece of the text of answer number `answer`, whole characters only. Answers to one request
   /// interleave. Not called for beams and for the best of several.
   std::function<void(std::size_t answer, std::string_view piece)> text = {};
+  /// A token, before the text that it completes, with probabilities as far as
+  /// GenerateOptions::logprobs asked for them. Not called for beams.
+  std::function<void(std::size_t answer, const Choice& token)> token = {};
   /// An answer is complete. Answers come in order of their number, 0 first. After a cancel, the
   /// first incomplete one comes as FinishReason::kInterrupted and no others follow.
   std::function<void(std::size_t answer, const Answer& result)> finished = {};

@@ -94,6 +94,13 @@ struct Choice {
   std::vector<TokenLogProbability> top;  // most probable first
 };
 
+/// One of GenerateRequest::candidates.
+struct RatedText {
+  std::string text;
+  double logprob = 0;      // that the model answers with it
+  double probability = 0;  // the same among the candidates, which sum to 1
+};
+
 struct Answer {
   std::string text;  // no special tokens, no surrounding white space unless it is to be kept
   std::vector<std::int32_t> token_ids;  // generated ids, the end token included
@@ -105,6 +112,7 @@ struct Answer {
   /// penalty. Here penalties count.
   std::optional<double> score;
   std::vector<Choice> choices;  // of each token; only when GenerateOptions::logprobs asked for it
+  std::vector<RatedText> candidates;  // those of the request, in its order
   std::int64_t prompt_tokens = 0;
   double first_token_seconds = 0;  // from the start of its prompt to the first token
   double decode_seconds = 0;       // from the first token to the last

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "app/answering.h"
+#include "app/choose.h"
 #include "app/json_lines.h"
 #include "app/json_request.h"
 #include "app/openai_batch.h"
@@ -76,13 +77,15 @@ PrintAnswer submit_prompt(Answering& answering, LineLoop& loop, const GenerateRe
 PrintAnswer submit_line(Answering& answering, LineLoop& loop, const json& line,
                         ordered_json& result) {
   auto [key, request] = request_of(answering, line, options_of(answering, line));
+  request.candidates = choices_of(answering.options(), line);
   result[key] = line[key];
   result["answers"] = ordered_json::array();
   const bool choices = request.options.logprobs >= 0;
   const auto use = [&result, choices](std::size_t, const Answer& answer) {
     result["answers"].push_back(to_json(answer, choices));
+    add_choices(result, answer);
   };
-  const bool echo = JsonObject(line, "The line").boolean("echo").value_or(false);
+  const bool echo = JsonObject(line, message("The line")).boolean("echo").value_or(false);
   PrintAnswer prompt = echo ? submit_prompt(answering, loop, request, result) : [] {};
   const std::size_t prompt_tokens = request.prompt.size();
   ordered_json asked = {{key, line[key]}};

@@ -33,7 +33,9 @@ double peak_megabytes() {
 /// --batch, or what a single question can use of it; in any case its beams.
 std::int64_t sequences_of(const AskOptions& options) {
   const GenerateOptions request = options.request.laid_over(config().request.laid_over({}));
-  const std::int64_t answers = std::max(request.answers, request.best_of);
+  // A text to choose from may be written in two ways.
+  const std::int64_t answers =
+      std::max({request.answers, request.best_of, 2 * std::ssize(options.choices)});
   return std::max(options.question ? std::min(options.batch, answers) : options.batch,
                   request.num_beams);
 }
@@ -51,7 +53,8 @@ class Answering::Printer {
         streamed_(options.best_of <= 1 && options.num_beams == 1),
         seed_(options.seed),
         end_line_(std::move(end_line)),
-        wraps_(::isatty(STDOUT_FILENO) == 1 && !answering.options_.raw),
+        wraps_(::isatty(STDOUT_FILENO) == 1 && !answering.options_.raw &&
+               !answering.options_.show_probs),
         early_(static_cast<std::size_t>(options.answers)) {}
 
   const std::vector<Answer>& answers() const { return answers_; }
@@ -129,11 +132,12 @@ GenerateRequest Answering::request(std::string_view text, const GenerateOptions&
   const auto added = options_.plain ? Tokenizer::Added::kPlainText : Tokenizer::Added::kRecognise;
   return {options_.raw ? prompts.raw(text, added)
                        : prompts.question(text, turns, options_.form.value_or("")),
-          options, options_.raw};
+          options, options_.raw, options_.choices};
 }
 
 std::pair<Ticket, std::shared_ptr<Answering::Printer>> Answering::begin(
-    const GenerateRequest& request, std::function<void()> end_line) {
+    GenerateRequest request, std::function<void()> end_line) {
+  probs_.ask_for(request.options);
   auto printer = std::make_shared<Printer>(*this, request.options, std::move(end_line));
   Listener listener;
   listener.text = [printer](std::size_t answer, std::string_view text) {
@@ -146,7 +150,8 @@ std::pair<Ticket, std::shared_ptr<Answering::Printer>> Answering::begin(
     printer->failed();
     throw Error(error);
   };
-  return {engine_.submit(request, std::move(listener)), std::move(printer)};
+  listener = probs_.wrap(std::move(listener), engine_.tokenizer());
+  return {engine_.submit(std::move(request), std::move(listener)), std::move(printer)};
 }
 
 std::vector<Answer> Answering::stream(const GenerateRequest& request, std::string_view asked) {

@@ -13,6 +13,7 @@
 
 #include "app/ask.h"
 #include "app/model_lookup.h"
+#include "app/show_probs.h"
 
 namespace aira {
 
@@ -51,7 +52,7 @@ class Answering {
 
  private:
   class Printer;
-  std::pair<Ticket, std::shared_ptr<Printer>> begin(const GenerateRequest& request,
+  std::pair<Ticket, std::shared_ptr<Printer>> begin(GenerateRequest request,
                                                     std::function<void()> end_line);
 
   const AskOptions& options_;
@@ -61,6 +62,7 @@ class Answering {
   Engine engine_;
   GenerateOptions defaults_;
   bool start_printed_ = false;
+  ShowProbs probs_{options_};
 };
 
 }  // namespace aira

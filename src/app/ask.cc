@@ -11,10 +11,12 @@
 
 #include "app/answer_log.h"
 #include "app/answering.h"
+#include "app/choose.h"
 #include "app/config_file.h"
 #include "app/interrupt.h"
 #include "app/output.h"
 #include "app/question_text.h"
+#include "app/show_probs.h"
 
 namespace aira {
 namespace {
@@ -100,7 +102,7 @@ void check(const CLI::App& app, const AskOptions& options, bool chat) {
         "text anyway.");
   }
   if (options.form) Prompts::check_form(*options.form);
-  if (options.request.tentative().logprobs >= 0 && !options.json) {
+  if (options.request.tentative().logprobs >= 0 && !options.json && !options.show_probs) {
     throw UsageError("[E250] --logprobs needs --jsonl, where they are printed.");
   }
   if (options.question && options.question->empty() && !options.raw) {
@@ -168,6 +170,7 @@ Action set_up(CLI::App& app, bool chat) {
          "--template", [options](const std::string& typed) { options->form = unescaped(typed); },
          message("Put the question in the place of {question} or {} in TEXT"))
       ->option_text("TEXT");
+  add_choose(app, *options);
   app.add_flag("--history", options->history, message("Chat: keep earlier turns in the prompt"));
   app.add_flag("--numbered", options->numbered, message("\"Response 1: \" before each answer"));
   add_batch(app, *options);
@@ -176,6 +179,7 @@ Action set_up(CLI::App& app, bool chat) {
   app.add_flag("--no-stream", options->no_stream, message("Print an answer only when it is whole"));
   app.add_flag("--stats", options->stats,
                message("Tokens, speed, memory and seed of each answer on stderr"));
+  add_show_probs(app, *options);
   add_log(app, options->log_file);
   add_quiet(app, *options);
   const auto chats = [options, chat] {
@@ -186,6 +190,8 @@ Action set_up(CLI::App& app, bool chat) {
     check_text_options(*options);
     check(app, *options, chats());
     check_run(*options, !chats() && !options->question && !options->whole);
+    check_choose(*options, chats());
+    check_show_probs(*options, chats());
   });
   return [options, chats] {
     if (options->log_file) options->log = std::make_shared<AnswerLog>(*options->log_file);

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "app/command_line.h"
 
@@ -16,10 +17,12 @@ struct AskOptions : CommonOptions {
   RequestChanges request;
   bool raw = false;
   bool plain = false;
-  std::optional<std::string> form;  // --template
+  std::optional<std::string> form;   // --template
+  std::vector<std::string> choices;  // --choose; none: the model writes
   bool history = false;
   bool numbered = false;
   bool stats = false;
+  bool show_probs = false;
   bool no_stream = false;
   std::uint64_t drawn_seed = 0;  // counts when there is no --seed
   bool with_stdin = false;       // the text of stdin is part of the question

@@ -12,7 +12,9 @@
 
 #include "app/model_lookup.h"
 #include "app/output.h"
+#include "app/plot.h"
 #include "base/huge_pages.h"
+#include "base/utf8.h"
 #include "model/model.h"
 #include "run/task.h"
 
@@ -34,6 +36,7 @@ struct BenchOptions : CommonOptions {
   std::optional<std::int64_t> prompt_tokens;  // default 512, or the context where that is less
   std::optional<std::int64_t> decode_tokens;  // default 64, or what fits
   std::int64_t repetitions = 5;
+  std::optional<std::string> plot;  // an SVG to be written
 };
 
 /// Positions [begin, end) of the first `sequences` slots, `step` of each at once.
@@ -146,18 +149,31 @@ ordered_json result_of(const Test& test, double step_bytes, double bandwidth) {
   return result;
 }
 
+/// What a test measured, for people.
+std::string label_of(const ordered_json& test) {
+  const std::string tokens = test["tokens"].dump();
+  if (!test.contains("position")) return message("prompt {}", {tokens});
+  const std::string position = test["position"].dump();
+  if (test["sequences"] == 1) return message("decode {} at {}", {tokens, position});
+  return message("decode {} at {}, {} sequences", {tokens, position, test["sequences"].dump()});
+}
+
+/// `text` with blanks behind it up to `width` characters.
+std::string padded(std::string text, std::int64_t width) {
+  for (std::size_t at = 0; at < text.size(); --width) next_code_point(text, at);
+  return text.append(static_cast<std::size_t>(std::max<std::int64_t>(0, width)), ' ');
+}
+
 std::string report_table(const ordered_json& report) {
-  std::string table;
-  for (const char* name : {"model", "dtype", "backend"}) {
-    table += std::string(name) + ": " + report[name].get<std::string>() + "\n";
-  }
-  table += format("memory bandwidth: %.1f GB/s\n%-32s %12s  %s\n",
-                  report["memory_gb_per_second"].get<double>(), "", "tokens/s", "of bandwidth");
+  const auto text = [&](const char* key) { return report[key].get<std::string>(); };
+  std::string table = message("model: {}\ndtype: {}\nbackend: {}\nmemory bandwidth: {} GB/s\n",
+                              {text("model"), text("dtype"), text("backend"),
+                               format("%.1f", report["memory_gb_per_second"].get<double>())});
+  table += padded("", 32) + format(" %12s  ", message("tokens/s").c_str()) +
+           message("of bandwidth") + "\n";
   for (const ordered_json& test : report["tests"]) {
-    std::string name = test["test"].get<std::string>() + " " + test["tokens"].dump();
-    if (test.contains("position")) name += " at " + test["position"].dump();
-    if (test["sequences"] > 1) name += ", " + test["sequences"].dump() + " sequences";
-    table += format("%-32s %12.2f", name.c_str(), test["tokens_per_second"].get<double>());
+    table +=
+        padded(label_of(test), 32) + format(" %12.2f", test["tokens_per_second"].get<double>());
     if (test.contains("percent_of_bandwidth")) {
       table += format(" %6.0f %%", test["percent_of_bandwidth"].get<double>());
     }
@@ -166,13 +182,33 @@ std::string report_table(const ordered_json& report) {
   return table;
 }
 
+Chart chart_of(const ordered_json& report, std::span<const Test> tests) {
+  const auto text = [&](const char* key) { return report[key].get<std::string>(); };
+  Chart chart = {.title = message("Speed of {}", {text("model")}),
+                 .subtitle = message("{}, {}; median of {} rounds, lines from the slowest to the "
+                                     "fastest",
+                                     {text("backend"), text("dtype"),
+                                      std::to_string(tests.front().seconds.size())}),
+                 .axis = message("tokens per second; longer is better"),
+                 .bars = {}};
+  for (std::size_t i = 0; i < tests.size(); ++i) {
+    const auto& [fastest, slowest] =
+        std::minmax_element(tests[i].seconds.begin(), tests[i].seconds.end());
+    const double speed = report["tests"][i]["tokens_per_second"];
+    const double tokens = speed * median(tests[i].seconds);
+    chart.bars.push_back(
+        {label_of(report["tests"][i]), speed, tokens / *slowest, tokens / *fastest});
+  }
+  return chart;
+}
+
 int run_bench(const BenchOptions& options) {
   ModelOnBackend setup(options);
   auto& [found, pool, backend] = setup;
   const std::int64_t context = read_model_config(found.files).context;
   if (std::max(options.prompt_tokens.value_or(0), options.decode_tokens.value_or(0)) > context) {
-    throw Error("The model's context holds " + std::to_string(context) +
-                " tokens; -p and -n must not be larger.");
+    throw Error("[E283] The model's context holds {} tokens; {} and {} must not be larger.",
+                {std::to_string(context), "-p", "-n"});
   }
   // Converted, not mapped from the packed file, which is copied into 2 MB pages some time after
   // the start, in the middle of a test.
@@ -186,7 +222,7 @@ int run_bench(const BenchOptions& options) {
                 .output_rows = kBatches.back()});
   std::vector<Test> tests = make_tests(options, one, many);
   const auto memory = allocate_huge_pages(kMemoryBytes);
-  if (!memory) throw Error("There is not enough memory to measure how fast it is.");
+  if (!memory) throw Error("[E284] There is not enough memory to measure how fast it is.");
   const std::span words(reinterpret_cast<std::uint64_t*>(memory.get()), kMemoryBytes / 8);
   std::iota(words.begin(), words.end(), 0);
   std::vector<double> speeds;
@@ -209,6 +245,7 @@ int run_bench(const BenchOptions& options) {
     report["tests"].push_back(result_of(test, step_bytes(model, *backend), median(speeds)));
   }
   options.json ? print_json(report) : print(report_table(report));
+  if (options.plot) write_plot(chart_of(report, tests), *options.plot);
   return kDone;
 }
 
@@ -216,24 +253,29 @@ int run_bench(const BenchOptions& options) {
 
 Action set_up_bench(CLI::App& app) {
   const auto options = std::make_shared<BenchOptions>();
-  app.description("aira-cli bench [options]          Measure prompts, decoding and many sequences");
-  app.footer(R"(Decoding computes all logits of fixed tokens; sampling is not part of the time.
-
-Examples:
+  app.description(
+      message("aira-cli bench [options]          Measure prompts, decoding and many sequences"));
+  app.footer(
+      message("Decoding computes all logits of fixed tokens; sampling is not part of the time.") +
+      "\n\n" + message("Examples:") + R"(
   aira-cli bench
+  aira-cli bench --plot bench.svg
   aira-cli bench -m ./model -p 512 -n 64 -r 5 -t 2 --json)");
   add_model_options(app, *options, true);
-  app.option_defaults()->group("Bench");
+  app.option_defaults()->group(message("Bench"));
   add_count(app, "-p,--prompt-tokens", options->prompt_tokens, 0, kMost,
-            "Length of the prompt (512); 0 = none");
+            message("Length of the prompt (512); 0 = none").c_str());
   add_count(app, "-n,--decode-tokens", options->decode_tokens, 0, kMost,
-            "Tokens to decode (64); 0 = none");
-  add_count(app, "-r,--repetitions", options->repetitions, 1, kMost, "Rounds (5)");
-  app.add_flag("--json", options->json, "Print one JSON object")->group("Output");
+            message("Tokens to decode (64); 0 = none").c_str());
+  add_count(app, "-r,--repetitions", options->repetitions, 1, kMost, message("Rounds (5)").c_str());
+  app.option_defaults()->group(message("Output"));
+  app.add_flag("--json", options->json, message("Print one JSON object"));
+  add_text(app, "--plot", options->plot, "FILE", message("Also draw a chart, as SVG").c_str());
   add_quiet(app, *options);
   app.final_callback([options] {
+    if (options->plot) check_plot(*options->plot);
     if (options->prompt_tokens == 0 && options->decode_tokens == 0) {
-      throw UsageError("With -p 0 and -n 0 there is nothing to measure.");
+      throw UsageError("[E285] With {} and {} there is nothing to measure.", {"-p 0", "-n 0"});
     }
   });
   return [options] { return run_bench(*options); };

@@ -90,7 +90,8 @@ void add_error(ordered_json& failure, const Error& error) {
 
 std::vector<std::int32_t> token_ids(const JsonObject& line, const std::string& key) {
   const json* value = line.find(key);
-  if (value != nullptr && !value->is_array()) line.fail(key, "a list of token ids", *value);
+  if (value != nullptr && !value->is_array())
+    line.fail(key, message("a list of token ids"), *value);
   const std::vector<std::int64_t> ids =
       line.integers(key, {.from = 0, .to = std::numeric_limits<std::int32_t>::max()});
   return {ids.begin(), ids.end()};

@@ -13,8 +13,8 @@ using nlohmann::json;
 namespace {
 
 /// Keys of a line that are no request options.
-const Keys kPromptKeys = {"id",       "question", "prompt", "prompt_ids",
-                          "messages", "template", "plain",  "echo"};
+const Keys kPromptKeys = {"id",       "question", "prompt", "prompt_ids", "messages",
+                          "template", "plain",    "echo",   "choices"};
 
 /// Other names of request options: of transformers and of OpenAI.
 constexpr std::array<std::array<std::string_view, 2>, 4> kOtherNames = {{
@@ -44,6 +44,8 @@ std::vector<std::int32_t> ids_of(Answering& answering, const json& messages,
 
 }  // namespace
 
+const RequestOption* option_of(std::string_view key) { return find_request_option(own_name(key)); }
+
 const Keys& request_keys() {
   static const Keys keys = [] {
     Keys all = kPromptKeys;
@@ -56,7 +58,7 @@ const Keys& request_keys() {
 
 std::pair<std::string, GenerateRequest> request_of(Answering& answering, const json& line,
                                                    const GenerateOptions& options) {
-  const JsonObject object(line, "The line");
+  const JsonObject object(line, message("The line"));
   const std::optional<std::string> question = object.text("question");
   const std::optional<std::string> text = object.text("prompt");
   std::vector<std::int32_t> ids = token_ids(object, "prompt_ids");

@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "app/answering.h"
@@ -19,5 +20,8 @@ std::pair<std::string, GenerateRequest> request_of(Answering& answering, const n
 
 /// The options of the command line with those of the line. Throws Error.
 GenerateOptions options_of(Answering& answering, const nlohmann::json& line);
+
+/// The option that a field of a line sets, by its own name or that of other programs; null: none.
+const RequestOption* option_of(std::string_view key);
 
 }  // namespace aira

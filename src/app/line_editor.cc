@@ -25,8 +25,7 @@ bool is_dumb() { return environment("TERM").value_or("dumb") == "dumb"; }
 char* prompt(EditLine* /*editor*/) {
   static char plain[] = "> ";
   static char bold[] = "\1\033[1m\1> \1\033[0m\1";
-  static const bool colours = !environment("NO_COLOR") && !is_dumb();
-  return colours ? bold : plain;
+  return colours() ? bold : plain;
 }
 
 /// stderr, or the terminal that stdin is; null when there is none.

@@ -252,8 +252,8 @@ int LineLoop::run_json(const std::string& model, Engine* engine, std::int64_t se
     PrintAnswer answer;
     std::optional<Error> problem = problem_in([&] {
       lines_.check(text);
-      const json line = parse_json(text, "The line");
-      static_cast<void>(JsonObject(line, "The line"));  // throws when it is none
+      const json line = parse_json(text, message("The line"));
+      static_cast<void>(JsonObject(line, message("The line")));  // throws when it is none
       failure = failure_of(line, lines_.number());
       if (line.contains("id")) (*result)["id"] = line["id"];
       (*result)["model"] = model;

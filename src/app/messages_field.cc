@@ -15,7 +15,7 @@ namespace {
 
 /// The text of message `number`, counted from 1.
 std::string content_of(const json& message, std::size_t number) {
-  const json* content = JsonObject(message, "The message").find("content");
+  const json* content = JsonObject(message, aira::message("The message")).find("content");
   if (content != nullptr && content->is_string()) return content->get<std::string>();
   std::string text;
   bool is_text = content != nullptr && content->is_array();
@@ -43,7 +43,8 @@ Messages messages_of(const json& messages) {
   Messages dialogue;
   bool asked = false;  // the last message was the user's
   for (std::size_t at = 0; at < messages.size(); ++at) {
-    const std::string role = JsonObject(messages[at], "The message").text("role").value_or("");
+    const std::string role =
+        JsonObject(messages[at], message("The message")).text("role").value_or("");
     std::string text = content_of(messages[at], at + 1);
     if (at == 0 && (role == "system" || role == "developer")) {
       dialogue.system = std::move(text);

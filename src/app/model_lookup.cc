@@ -177,10 +177,11 @@ FoundModel find_adapted(const std::string& asked, const std::optional<std::strin
     base = find_asked(*model, origin.empty() ? "-m" : origin);
   } else {
     const AdapterBase named = base_of(adapter.files);
-    base = find_folder(
-        named.model,
-        "base_model_name_or_path in " + printable(adapter.files.place() + "/" + kAdapterConfig),
-        named.revision.empty() ? "main" : named.revision);
+    base =
+        find_folder(named.model,
+                    message("{} in {}", {"base_model_name_or_path",
+                                         printable(adapter.files.place() + "/" + kAdapterConfig)}),
+                    named.revision.empty() ? "main" : named.revision);
     refuse_other_folders(base->files);
   }
   return {base->files.with_adapter(adapter.files), base->name + " + " + adapter.name, base->found};
@@ -193,6 +194,10 @@ std::function<void(const std::string&)> notice_of(const CommonOptions& options) 
 }
 
 }  // namespace
+
+bool colours() {
+  return !environment("NO_COLOR") && environment("TERM").value_or("dumb") != "dumb";
+}
 
 FoundModel find_model(const CommonOptions& options) {
   const Config& file = config();

@@ -48,7 +48,7 @@ bool is_openai(const json& line) {
 }
 
 json from_openai(const json& line) {
-  const JsonObject object(line, "The line");
+  const JsonObject object(line, message("The line"));
   if (!object.text("custom_id")) throw Error("[E124] A batch line needs a \"custom_id\".");
   const std::string url = object.text("url").value_or("");
   if (object.text("method").value_or("POST") != "POST" || (url != kChat && url != kCompletions)) {

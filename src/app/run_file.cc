@@ -67,7 +67,7 @@ void settle_replacement(const std::string& path) {
 
 RunIdentity read_identity(const std::string& line, const std::string& path) {
   try {
-    const nlohmann::json heading = parse_json(line, "The journal");
+    const nlohmann::json heading = parse_json(line, message("The journal"));
     if (heading.at(kVersion) == 1) return heading.at("run").get<RunIdentity>();
   } catch (const Error&) {
   } catch (const nlohmann::json::exception&) {

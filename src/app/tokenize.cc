@@ -4,6 +4,7 @@
 
 #include "app/json_lines.h"
 #include "app/model_lookup.h"
+#include "app/pieces.h"
 #include "base/printable.h"
 
 namespace aira {
@@ -16,11 +17,16 @@ struct TokenizeOptions : CommonOptions {
   bool plain = false;
   bool with_template = false;
   bool decode = false;
+  bool pieces = false;
 };
 
-std::string joined(const std::vector<std::int32_t>& ids) {
+/// Ids between blanks; `tokenizer`, which may be null, puts its text behind each.
+std::string joined(const std::vector<std::int32_t>& ids, const Tokenizer* tokenizer) {
   std::string line;
-  for (const std::int32_t id : ids) line += (line.empty() ? "" : " ") + std::to_string(id);
+  for (const std::int32_t id : ids) {
+    line += (line.empty() ? "" : " ") + std::to_string(id);
+    if (tokenizer != nullptr) line += " " + piece_text(tokenizer->bytes(id), true);
+  }
   return line;
 }
 
@@ -30,7 +36,7 @@ std::vector<std::int32_t> parse_ids(const std::string& line) {
   std::istringstream words(line);
   for (std::string word; words >> word;) {
     std::int32_t id = 0;
-    if (!read_word(word, id) || id < 0) throw Error(quote(word) + " is not a token id.");
+    if (!read_word(word, id) || id < 0) throw Error("[E276] {} is not a token id.", {quote(word)});
     ids.push_back(id);
   }
   return ids;
@@ -47,8 +53,10 @@ int run_tokenize(const TokenizeOptions& options) {
                                  : tokenizer.encode(text, added);
   };
   const auto convert = [&](const std::string& line) -> PrintAnswer {
-    const std::string result =
-        options.decode ? tokenizer.decode(parse_ids(line), false) : joined(encode(line));
+    const std::vector<std::int32_t> ids = options.decode ? parse_ids(line) : encode(line);
+    const std::string result = options.decode && !options.pieces
+                                   ? tokenizer.decode(ids, false)
+                                   : joined(ids, options.pieces ? &tokenizer : nullptr);
     return [&loop, result] { loop.print_line(result); };
   };
   const auto convert_json = [&](const json& line, ordered_json& result) -> PrintAnswer {
@@ -56,15 +64,18 @@ int run_tokenize(const TokenizeOptions& options) {
     const Keys keys = {"ids", "text"};
     const ordered_json others = other_fields(line, keys);
     if (keys_of(line, keys) != Keys{key}) {
-      throw Error(options.decode
-                      ? "[E105] A line needs \"ids\", a list of token ids, and no \"text\"."
-                      : "[E106] A line needs \"text\" and no \"ids\".");
+      if (!options.decode) throw Error("[E106] A line needs \"text\" and no \"ids\".");
+      throw Error("[E105] A line needs \"ids\", a list of token ids, and no \"text\".");
     }
-    const JsonObject object(line, "The line");
-    if (options.decode) {
-      result["text"] = tokenizer.decode(token_ids(object, key), false);
-    } else {
-      result["ids"] = encode(*object.text(key));
+    const JsonObject object(line, message("The line"));
+    const std::vector<std::int32_t> ids =
+        options.decode ? token_ids(object, key) : encode(*object.text(key));
+    options.decode ? result["text"] = tokenizer.decode(ids, false) : result["ids"] = ids;
+    if (options.pieces) {
+      result["pieces"] = ordered_json::array();
+      for (const std::int32_t id : ids) {
+        result["pieces"].push_back(piece_text(tokenizer.bytes(id), false));
+      }
     }
     result.update(others);
     return [] {};
@@ -77,27 +88,33 @@ int run_tokenize(const TokenizeOptions& options) {
 
 Action set_up_tokenize(CLI::App& app) {
   const auto options = std::make_shared<TokenizeOptions>();
-  app.description(R"(aira-cli tokenize [options]       Convert lines of text to token ids, or back
-JSON lines: {"text"} -> {"ids"}; with --decode {"ids"} -> {"text"})");
-  app.footer(R"(Examples:
+  app.description(message(
+      R"(aira-cli tokenize [options]       Convert lines of text to token ids, or back
+JSON lines: {"text"} -> {"ids"}; with --decode {"ids"} -> {"text"}
+--pieces shows what each id stands for: \xc3 is a byte that is no whole
+character, \n a line break, \\ a backslash.)"));
+  app.footer(message("Examples:") + R"(
   echo "Olá, mundo" | aira-cli tokenize
+  echo "Olá, mundo" | aira-cli tokenize --pieces
   echo '{"text": "Olá<|endoftext|>"}' | aira-cli tokenize --jsonl
   echo "Olá, mundo" | aira-cli tokenize | aira-cli tokenize --decode)");
   add_model_options(app, *options, false);
-  add_file(app, *options, "One text or list of ids per line; - is stdin");
-  app.add_flag("--jsonl", options->json, "JSON lines in and out");
-  app.option_defaults()->group("Tokens");
-  app.add_flag("--plain", options->plain, "Treat special tokens in the text as plain text");
+  add_file(app, *options, message("One text or list of ids per line; - is stdin").c_str());
+  app.add_flag("--jsonl", options->json, message("JSON lines in and out"));
+  app.option_defaults()->group(message("Tokens"));
+  app.add_flag("--plain", options->plain,
+               message("Treat special tokens in the text as plain text"));
   app.add_flag("--template", options->with_template,
-               "Add the ids that the tokenizer's own template puts around a text");
-  app.add_flag("--decode", options->decode, "Convert ids to text");
+               message("Add the ids of the tokenizer's own template"));
+  app.add_flag("--decode", options->decode, message("Convert ids to text"));
+  app.add_flag("--pieces", options->pieces, message("Show the text of each id"));
   add_run_options(app, *options, "tokenize");
   add_quiet(app, *options);
   app.final_callback([options] {
     check_run(*options, true);
     if ((options->plain || options->with_template) && options->decode) {
-      throw UsageError(std::string(options->plain ? "--plain" : "--template") +
-                       " is about text and --decode about ids; use one of them.");
+      throw UsageError("[E278] {} is about text and {} about ids; use one of them.",
+                       {options->plain ? "--plain" : "--template", "--decode"});
     }
   });
   return [options] { return run_tokenize(*options); };

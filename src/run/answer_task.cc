@@ -111,6 +111,9 @@ void AnswerTask::accept(Sequence& sequence, Choice choice, Sequences& /*sequence
   const auto [token, logprob] = choice.chosen;
   answer.token_ids.push_back(token);
   answer.logprob += logprob;
+  if (listener().token) {
+    post([this, number = branch.number, choice] { listener().token(number, choice); });
+  }
   if (options.logprobs >= 0) answer.choices.push_back(std::move(choice));
   if (answer.token_ids.size() == 1) {
     answer.first_token_seconds = seconds_since(started_);

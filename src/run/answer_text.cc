@@ -51,6 +51,11 @@ std::string AnswerText::finish() {
   return release(held_.size());
 }
 
+std::string without_white_space(std::string_view text) {
+  const std::size_t first = std::min(text.find_first_not_of(kWhiteSpace), text.size());
+  return std::string(text.substr(first, text.find_last_not_of(kWhiteSpace) + 1 - first));
+}
+
 bool completes(std::span<const std::string> stops, std::span<const std::int32_t> before,
                std::int32_t token, const std::function<std::string(std::int32_t)>& bytes_of) {
   std::size_t longest = 0;

@@ -35,6 +35,9 @@ class AnswerText {
   bool stopped_ = false;
 };
 
+/// `text` without the white space around it, as answers are printed.
+std::string without_white_space(std::string_view text);
+
 /// Whether `token` after the ids `before` completes one of `stops`, as transformers' stop_strings
 /// has it: the stop text's last byte is one of the token's; its first may be in the prompt.
 bool completes(std::span<const std::string> stops, std::span<const std::int32_t> before,

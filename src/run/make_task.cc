@@ -99,6 +99,9 @@ std::shared_ptr<Task> Scheduler::make_task(Request request, Listener listener) c
   }
   std::sort(ends.begin(), ends.end());
   ends.erase(std::unique(ends.begin(), ends.end()), ends.end());
+  if (!question.candidates.empty()) {
+    return make_choice_task(std::move(question), std::move(listener), context_, sequences_.slots());
+  }
   const auto prompt = static_cast<std::int64_t>(question.prompt.size());
   if (options.max_length > 0) options.max_new_tokens = options.max_length - prompt;
   options.max_new_tokens = std::min(options.max_new_tokens, model.context - prompt);

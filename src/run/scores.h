@@ -18,6 +18,7 @@ class LogSoftmax {
   double operator[](std::int32_t token) const {
     return static_cast<double>(logits_[static_cast<std::size_t>(token)]) - highest_ - log_sum_;
   }
+  std::int64_t size() const { return std::ssize(logits_); }
   double highest() const { return highest_; }  // of the logits
   /// The k most probable tokens (all, when there are fewer), most probable first, ties by id.
   std::vector<TokenLogProbability> top(std::int64_t k) const;

@@ -115,6 +115,10 @@ std::shared_ptr<Task> make_answer_task(GenerateRequest request, Listener listene
                                        const TaskContext& context);
 std::shared_ptr<Task> make_beam_task(GenerateRequest request, Listener listener,
                                      const TaskContext& context);
+/// The most probable of GenerateRequest::candidates, with up to `slots` sequences at once. Throws
+/// Error when one does not fit the context after the prompt.
+std::shared_ptr<Task> make_choice_task(GenerateRequest request, Listener listener,
+                                       const TaskContext& context, std::int64_t slots);
 std::shared_ptr<Task> make_score_task(ScoreRequest request, Listener listener,
                                       const TaskContext& context);
 

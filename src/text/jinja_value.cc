@@ -223,7 +223,7 @@ Value item(const Value& value, const Value& key) {
                 {quote(missing->name)});
   }
   const auto* name = key.as<Text>();
-  return {Undefined{name != nullptr ? utf8_of(*name) : "an item"}};
+  return {Undefined{name != nullptr ? utf8_of(*name) : message("an item")}};
 }
 
 Value slice(const Value& value, const Value& from, const Value& to, const Value& step) {

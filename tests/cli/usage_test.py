@@ -19,7 +19,7 @@ class Usage(CliTest):
         own = ["--model", "--adapter", "--device", "--dtype", "--threads", "--file", "--jsonl", "--raw",
                "--plain", "--template", "--history", "--numbered", "--batch", "--stats", "--quiet",
                "--no-stream", "--version", "--help", "--stdin", "--whole", "--null", "--log", "--csv", "--output",
-               "--resume", "--retry-failed", "--shard", "--max-errors", "--progress"]
+               "--resume", "--retry-failed", "--shard", "--max-errors", "--progress", "--choose", "--show-probs"]
         listed = re.findall(r"^  (?:-\w,|   ) (--[a-z-]+)", out, re.MULTILINE)
         self.assertEqual(sorted(listed), sorted(request + own))
         self.assertIn("--top-k K ", out)
