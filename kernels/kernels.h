@@ -2,9 +2,11 @@
 // on `stream`; all pointers are device memory. T rows, C width, H heads, D head size, S context,
 // V vocabulary.
 //
-// Matrices are [out, stride] in f32 or f16, an output's weights next to each other; stride is
-// `in` rounded up to 16 bytes, the rest zero. Cached keys and values of a layer are [pages, H,
-// 32 positions, padded D], padded D being a multiple of 8, the rest zero.
+// Matrices are [out, stride] in f32, f16 or int8, an output's weights next to each other; stride is
+// `in` rounded up to 16 bytes, the rest zero. int8 is stored as n + 128, and behind the matrix is a
+// bf16 scale for each output and group of inputs, [ceil(in / kScaleInputs), scale_pitch(out)]; n
+// and scales are those of the CPU. Cached keys and values of a layer are [pages, H, 32 positions,
+// padded D], padded D being a multiple of 8, the rest zero.
 #pragma once
 
 #include <cstdint>
@@ -39,6 +41,12 @@ struct RowGroup {
 };
 constexpr int kGroupRows = 64;
 
+constexpr std::int64_t kScaleInputs = 64;
+constexpr std::int64_t scale_groups(std::int64_t in) {
+  return (in + kScaleInputs - 1) / kScaleInputs;
+}
+constexpr std::int64_t scale_pitch(std::int64_t out) { return (out + 7) / 8 * 8; }
+
 // -- convert.cu --
 
 /// Rows of a stored matrix, [rows, cols], to their place in [out, stride].
@@ -46,11 +54,12 @@ struct ConvertJob {
   const void* source = nullptr;
   DType stored = DType::kF32;  // kF32, kF16 or kBF16
   bool out_major = false;      // a row is an output's weights; else those of an input
-  std::int64_t first_row = 0;
+  std::int64_t first_row = 0;  // when an input, for kI8, a multiple of kScaleInputs
   std::int64_t rows = 0;
   std::int64_t cols = 0;
   void* to = nullptr;
-  DType dtype = DType::kF32;  // kF32 or kF16
+  DType dtype = DType::kF32;  // kF32, kF16 or kI8
+  std::int64_t out = 0;
   std::int64_t stride = 0;
   std::int32_t* overflows = nullptr;  // set to 1 when a finite number becomes infinite
 };
@@ -63,6 +72,7 @@ struct EmbedJob {
   std::int64_t count = 0;        // T
   const void* tokens = nullptr;  // [V, stride]
   DType dtype = DType::kF32;
+  std::int64_t vocab = 0;  // V
   std::int64_t stride = 0;
   const float* positions = nullptr;  // [S, C]
   std::int64_t width = 0;
@@ -94,7 +104,7 @@ struct LinearJob {
   const float* x = nullptr;  // [rows, in]
   std::int64_t rows = 0;
   const void* weights = nullptr;  // [out, stride]
-  DType dtype = DType::kF32;      // kF32 or kF16
+  DType dtype = DType::kF32;
   std::int64_t in = 0;
   std::int64_t out = 0;
   std::int64_t stride = 0;
@@ -108,7 +118,7 @@ struct LinearJob {
 };
 /// Whether linear_few and linear_tile can include the LayerNorm of rows of this width.
 constexpr bool linear_can_normalise(std::int64_t in) { return in % 4 == 0 && in <= 3072; }
-/// For f16 weights and few rows; x, after the LayerNorm, is rounded to f16.
+/// For f16 or int8 weights and few rows; x, after the LayerNorm, is rounded to f16.
 void linear_few(const LinearJob& job, Stream stream);
 
 // -- linear_tile.cu --

@@ -1,5 +1,5 @@
-// y = residual + activation(norm(x) W + bias) for few rows and f16 weights, on tensor cores. Bound
-// by the bandwidth of W; for a row or two, by the latency between kernels.
+// y = residual + activation(norm(x) W + bias) for few rows and f16 or int8 weights, on tensor
+// cores. Bound by the bandwidth of W; for a row or two, by the latency between kernels.
 //
 // A block computes 8, 16 or 32 outputs of 8 rows. Its warps split the inputs by whole slices.
 // Everything that does not depend on the previous kernel (weights, bias, gains) is loaded before
@@ -26,27 +26,45 @@ struct Plan {
 };
 
 /// A lane's weights of one part, for kEights x 8 outputs.
-template <int kEights>
+template <typename Storage, int kEights>
 struct Weights {
-  uint4 piece[kPartChunks][kEights];
+  StoredPiece<Storage> piece[kPartChunks][kEights];
+  std::uint16_t scale[2][kEights] = {};  // of the part's groups, for int8
 };
 
-template <int kEights>
-__device__ __forceinline__ Weights<kEights> fetch(const LinearJob& job, int tile, int part) {
-  Weights<kEights> weights;
+template <typename Storage, int kEights>
+__device__ __forceinline__ Weights<Storage, kEights> fetch(const LinearJob& job, int tile,
+                                                           int part) {
+  Weights<Storage, kEights> weights;
   const int output = tile * kEights * 8 + static_cast<int>(threadIdx.x % 32) / 4;
   const int k = own_input(part, 0);
   const int stride = static_cast<int>(job.stride);
   const auto* from =
-      static_cast<const __half*>(job.weights) + static_cast<std::int64_t>(output) * stride + k;
+      static_cast<const Storage*>(job.weights) + static_cast<std::int64_t>(output) * stride + k;
 #pragma unroll
   for (int c = 0; c < kPartChunks; ++c) {
 #pragma unroll
     for (int e = 0; e < kEights; ++e) {
       const bool there = output + 8 * e < job.out && k + c * kChunkInputs < stride;
-      weights.piece[c][e] =
-          there ? __ldg(reinterpret_cast<const uint4*>(from + 8 * e * stride + c * kChunkInputs))
-                : make_uint4(0, 0, 0, 0);
+      weights.piece[c][e] = {};
+      if (there) {
+        weights.piece[c][e] = __ldg(reinterpret_cast<const StoredPiece<Storage>*>(
+            from + 8 * e * stride + c * kChunkInputs));
+      }
+    }
+  }
+  if constexpr (kScaled<Storage>) {
+    const int group = first_group(part);
+    const std::int64_t pitch = scale_pitch(job.out);
+    const std::uint16_t* scales = scales_of(job.weights, job.out, stride) + group * pitch + output;
+#pragma unroll
+    for (int g = 0; g < 2; ++g) {
+#pragma unroll
+      for (int e = 0; e < kEights; ++e) {
+        if (output + 8 * e < job.out && group + g < scale_groups(job.in)) {
+          weights.scale[g][e] = __ldg(scales + g * pitch + 8 * e);
+        }
+      }
     }
   }
   return weights;
@@ -55,7 +73,7 @@ __device__ __forceinline__ Weights<kEights> fetch(const LinearJob& job, int tile
 /// kParts: parts per warp if that is a small number, each of them a slice whose inputs stay in
 /// registers; 0 for any number, and for an `in` that is not a multiple of four. kLoops: blocks loop
 /// over tiles, with one part per warp.
-template <int kEights, int kParts, bool kNorm, bool kLoops>
+template <typename Storage, int kEights, int kParts, bool kNorm, bool kLoops>
 __global__ void __launch_bounds__(kMostWarps * 32, 1)
     linear_few_block_per_outputs(LinearJob job, Plan plan) {
   static_assert((!kNorm || kParts > 0) && (!kLoops || kParts == 1));
@@ -77,10 +95,10 @@ __global__ void __launch_bounds__(kMostWarps * 32, 1)
   // [all_parts][kRows]
   auto* const moments = reinterpret_cast<Moments*>(shift + plan.warps * parts * kPartInputs);
 
-  Weights<kEights> weights[kKept];
+  Weights<Storage, kEights> weights[kKept];
 #pragma unroll
   for (int p = 0; p < kKept; ++p) {
-    weights[p] = fetch<kEights>(job, static_cast<int>(blockIdx.x), first_part + p);
+    weights[p] = fetch<Storage, kEights>(job, static_cast<int>(blockIdx.x), first_part + p);
   }
   // A thread finishes one output of each tile, for every row_step-th row.
   const int own_output = static_cast<int>(threadIdx.x) % kOutputs;
@@ -141,22 +159,22 @@ __global__ void __launch_bounds__(kMostWarps * 32, 1)
   for (int tile = static_cast<int>(blockIdx.x); tile < plan.tiles;
        tile += static_cast<int>(gridDim.x)) {
     float* const to = sums + buffer * sums_size;
-    float acc[kTiles][4] = {};
+    float acc[kTiles][1][4] = {};
     // Accumulates a part's products and stores the sums of a completed slice.
-    const auto multiply = [&](int p, const Weights<kEights>& w, const uint4(&halves)[kPartChunks]) {
+    const auto multiply = [&](int p, const Weights<Storage, kEights>& w,
+                              const uint4(&halves)[kPartChunks]) {
 #pragma unroll
       for (int c = 0; c < kPartChunks; ++c) {
-        const uint4 none = make_uint4(0, 0, 0, 0);
+        const uint4 inputs[1] = {halves[c]};
+        const int group = group_of(first_part + p, c);
+        uint4 outputs[2][kTiles] = {};  // rows g, rows g + 8
+        float scale[kTiles][2] = {};
 #pragma unroll
-        for (int i = 0; i < kTiles; ++i) {
-          multiply_first(acc[i], w.piece[c][2 * i],
-                         kEights > 1 ? w.piece[c][(2 * i + 1) % kEights] : none, halves[c]);
+        for (int e = 0; e < kEights; ++e) {
+          outputs[e % 2][e / 2] = halves_of(w.piece[c][e]);
+          scale[e / 2][e % 2] = bfloat_to_float(group == 0 ? w.scale[0][e] : w.scale[1][e]);
         }
-#pragma unroll
-        for (int i = 0; i < kTiles; ++i) {
-          multiply_second(acc[i], w.piece[c][2 * i],
-                          kEights > 1 ? w.piece[c][(2 * i + 1) % kEights] : none, halves[c]);
-        }
+        multiply_chunk<Storage>(acc, outputs[0], outputs[1], inputs, scale);
       }
       int slice = first_part + p;
       if constexpr (kParts == 0) {
@@ -168,23 +186,23 @@ __global__ void __launch_bounds__(kMostWarps * 32, 1)
       for (int e = 0; e < kEights; ++e) {
 #pragma unroll
         for (int i = 0; i < 2; ++i) {
-          float& sum = acc[e / 2][e % 2 * 2 + i];
+          float& sum = acc[e / 2][0][e % 2 * 2 + i];
           to[(slice * kRows + lane % 4 * 2 + i) * kPitch + lane / 4 + e * 8] = sum;
           sum = 0;
         }
       }
     };
     if constexpr (kLoops) {
-      const Weights<kEights> now = weights[0];
-      weights[0] = fetch<kEights>(job, tile + static_cast<int>(gridDim.x), first_part);
+      const Weights<Storage, kEights> now = weights[0];
+      weights[0] = fetch<Storage, kEights>(job, tile + static_cast<int>(gridDim.x), first_part);
       multiply(0, now, words[0]);
     } else if constexpr (kParts > 0) {
 #pragma unroll
       for (int p = 0; p < kKept; ++p) multiply(p, weights[p], words[p]);
     } else {
       for (int p = 0; p < parts; ++p) {
-        const Weights<kEights> now = weights[0];
-        if (p + 1 < parts) weights[0] = fetch<kEights>(job, tile, first_part + p + 1);
+        const Weights<Storage, kEights> now = weights[0];
+        if (p + 1 < parts) weights[0] = fetch<Storage, kEights>(job, tile, first_part + p + 1);
         to_halves(load_part<false>(x, first_part + p, in), words[0]);
         multiply(p, now, words[0]);
       }
@@ -204,9 +222,9 @@ __global__ void __launch_bounds__(kMostWarps * 32, 1)
   }
 }
 
-template <int kEights, int kParts, bool kNorm, bool kLoops = false>
+template <typename Storage, int kEights, int kParts, bool kNorm, bool kLoops = false>
 void launch_few(const LinearJob& job, Plan plan, Stream stream) {
-  const auto kernel = linear_few_block_per_outputs<kEights, kParts, kNorm, kLoops>;
+  const auto kernel = linear_few_block_per_outputs<Storage, kEights, kParts, kNorm, kLoops>;
   plan.tiles = static_cast<int>((job.out + kEights * 8 - 1) / (kEights * 8));
   const int parts = plan.slices.count * plan.slices.parts;
   const std::int64_t floats =
@@ -226,38 +244,44 @@ void launch_few(const LinearJob& job, Plan plan, Stream stream) {
 
 /// Chooses the outputs per block: as many as leave work for a quarter of the multiprocessors,
 /// because a block costs more than the work it takes off the others (measured on an H100).
-template <bool kNorm>
+template <typename Storage, bool kNorm>
 void launch_parts(const LinearJob& job, const Plan& plan, Stream stream) {
   const std::int64_t most = multiprocessors();
   if (plan.parts == 2) {
-    launch_few<1, 2, kNorm>(job, plan, stream);
+    launch_few<Storage, 1, 2, kNorm>(job, plan, stream);
   } else if (job.out > 2 * kLoopBlocks * most * 16) {
-    launch_few<2, 1, kNorm, true>(job, plan, stream);
+    launch_few<Storage, 2, 1, kNorm, true>(job, plan, stream);
   } else if (job.out > most / 4 * 32) {
-    launch_few<4, 1, kNorm>(job, plan, stream);
+    launch_few<Storage, 4, 1, kNorm>(job, plan, stream);
   } else if (job.out > most / 4 * 16) {
-    launch_few<2, 1, kNorm>(job, plan, stream);
+    launch_few<Storage, 2, 1, kNorm>(job, plan, stream);
   } else {
-    launch_few<1, 1, kNorm>(job, plan, stream);
+    launch_few<Storage, 1, 1, kNorm>(job, plan, stream);
   }
 }
 
-}  // namespace
-
-void linear_few(const LinearJob& job, Stream stream) {
-  if (job.dtype != DType::kF16) throw Error("linear_few: the weights are not in f16.");
+template <typename Storage>
+void launch_stored(const LinearJob& job, Stream stream) {
   Plan plan{.slices = slices_of(job.stride)};
   const int warp_slices = (plan.slices.count + kMostWarps - 1) / kMostWarps;
   plan.warps = (plan.slices.count + warp_slices - 1) / warp_slices;
   plan.parts = warp_slices * plan.slices.parts;
   if (job.norm.gain != nullptr) {
     if (!linear_can_normalise(job.in)) throw Error("linear_few: no LayerNorm of such rows.");
-    launch_parts<true>(job, plan, stream);
+    launch_parts<Storage, true>(job, plan, stream);
   } else if (plan.parts <= 2 && job.in % 4 == 0) {
-    launch_parts<false>(job, plan, stream);
+    launch_parts<Storage, false>(job, plan, stream);
   } else {
-    launch_few<1, 0, false>(job, plan, stream);
+    launch_few<Storage, 1, 0, false>(job, plan, stream);
   }
+}
+
+}  // namespace
+
+void linear_few(const LinearJob& job, Stream stream) {
+  if (job.dtype == DType::kI8) return launch_stored<std::uint8_t>(job, stream);
+  if (job.dtype != DType::kF16) throw Error("linear_few: the weights are in f32.");
+  launch_stored<__half>(job, stream);
 }
 
 }  // namespace aira::cuda

@@ -1,11 +1,14 @@
-// The arithmetic shared by the linear kernels for f16 weights, so that a row's result has the same
-// bits whichever kernel computes it, and whatever other rows there are.
+// The arithmetic shared by the linear kernels for f16 and int8 weights, so that a row's result has
+// the same bits whichever kernel computes it, and whatever other rows there are.
 //
 // Inputs are cut into parts of kPartInputs; one or more parts form a slice. Tensor cores accumulate
 // a slice's products; the slices are added in order, in f32. The order of inputs within a
 // tensor-core step is free as long as both operands agree: lane L (g = L / 4, t = L % 4) holds
 // inputs 8 t .. 8 t + 7 of each chunk of 32, which is one 16-byte piece of a row of weights. A
 // chunk takes two steps: the first four halves of each piece, then the other four.
+//
+// Weights in int8 are halves without error; the products of a chunk, which lies in one group, are
+// summed by themselves and added to the slice times the group's scale, in f32.
 //
 // The moments of a LayerNorm are computed part by part and combined in order.
 #pragma once
@@ -32,6 +35,21 @@ inline Slices slices_of(std::int64_t stride) {
   return {in_slice, (parts + in_slice - 1) / in_slice};
 }
 
+/// Weights are stored as halves or, with scales, as bytes.
+template <typename Storage>
+constexpr bool kScaled = std::is_same_v<Storage, std::uint8_t>;
+/// Eight of an output's weights.
+template <typename Storage>
+using StoredPiece = std::conditional_t<kScaled<Storage>, uint2, uint4>;
+__device__ __forceinline__ uint4 halves_of(const uint4& piece) { return piece; }
+__device__ __forceinline__ uint4 halves_of(const uint2& piece) { return int8_to_halves(piece); }
+
+/// A part touches two groups of inputs that share a scale: the first, and that of a chunk relative
+/// to it.
+static_assert(2 * kPartInputs == 3 * kScaleInputs);
+__device__ __forceinline__ int first_group(int part) { return part * 3 / 2; }
+__device__ __forceinline__ int group_of(int part, int chunk) { return (chunk + part % 2) / 2; }
+
 /// acc += weights x inputs, the two steps of a chunk: 16 outputs (`low` is row g, `high` row g + 8)
 /// by 8 rows.
 __device__ __forceinline__ void multiply_first(float (&acc)[4], const uint4& low, const uint4& high,
@@ -41,6 +59,39 @@ __device__ __forceinline__ void multiply_first(float (&acc)[4], const uint4& low
 __device__ __forceinline__ void multiply_second(float (&acc)[4], const uint4& low,
                                                 const uint4& high, const uint4& x) {
   mma_m16n8k16(acc, {low.z, high.z, low.w, high.w}, {x.z, x.w});
+}
+
+/// acc += weights x inputs of one chunk: kM x 16 outputs by kN x 8 rows. `scale`, of rows g and
+/// g + 8, is for int8.
+template <typename Storage, int kM, int kN>
+__device__ __forceinline__ void multiply_chunk(float (&acc)[kM][kN][4], const uint4 (&low)[kM],
+                                               const uint4 (&high)[kM], const uint4 (&x)[kN],
+                                               const float (&scale)[kM][2]) {
+  float products[kM][kN][4] = {};
+  auto& sums = kScaled<Storage> ? products : acc;
+  // All first steps, then all second steps: consecutive products do not depend on each other.
+#pragma unroll
+  for (int m = 0; m < kM; ++m) {
+#pragma unroll
+    for (int n = 0; n < kN; ++n) multiply_first(sums[m][n], low[m], high[m], x[n]);
+  }
+#pragma unroll
+  for (int m = 0; m < kM; ++m) {
+#pragma unroll
+    for (int n = 0; n < kN; ++n) multiply_second(sums[m][n], low[m], high[m], x[n]);
+  }
+  if constexpr (kScaled<Storage>) {
+#pragma unroll
+    for (int m = 0; m < kM; ++m) {
+#pragma unroll
+      for (int n = 0; n < kN; ++n) {
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+          acc[m][n][i] = fmaf(products[m][n][i], scale[m][i / 2], acc[m][n][i]);
+        }
+      }
+    }
+  }
 }
 
 /// A lane's inputs of one part of its row: eight of each chunk c, from 32 c + 8 t on.

@@ -1,5 +1,5 @@
-// y = residual + activation(norm(x) W + bias) for many rows and f16 weights, on tensor cores; bit
-// for bit the results of linear_few (linear_slices.h).
+// y = residual + activation(norm(x) W + bias) for many rows and f16 or int8 weights, on tensor
+// cores; bit for bit the results of linear_few (linear_slices.h).
 //
 // A first kernel normalises x and rounds it to halves. The second computes a tile of outputs and 64
 // rows per block, from parts of both that asynchronous copies bring to shared memory several parts
@@ -64,58 +64,82 @@ __global__ void __launch_bounds__(kInputWarps * 32)
 
 constexpr int kTileWarps = 8;
 constexpr int kTileRows = 64;
-constexpr int kPartPieces = kPartInputs / 8;  // of 16 bytes
+constexpr int kPartPieces = kPartInputs / 8;
 
 /// One part of the tile's rows. A tile has kUnits x 32 outputs.
-template <int kUnits>
+template <typename Storage, int kUnits>
 struct Stage {
-  uint4 weights[kUnits * 32][kPartPieces];
+  StoredPiece<Storage> weights[kUnits * 32][kPartPieces];
   uint4 x[kTileRows][kPartPieces];
 };
+template <int kUnits>
+struct Stage<std::uint8_t, kUnits> {
+  StoredPiece<std::uint8_t> weights[kUnits * 32][kPartPieces];
+  uint4 x[kTileRows][kPartPieces];
+  std::uint16_t scales[2][kUnits * 32];  // of the part's groups
+};
 
-/// Starts copying one part of `kCount` rows from row `first` on of a matrix of halves; zeros beyond
-/// its end. A thread copies one piece of each chunk of every kStep-th row.
-template <int kCount>
+/// Starts copying one part of `kCount` rows from row `first` on of a matrix; zeros beyond its end.
+/// A thread copies 16 bytes of each chunk of every kStep-th row.
+template <typename Storage, int kCount>
 __device__ __forceinline__ void fetch_part(const void* matrix, std::int64_t first,
-                                           std::int64_t rows, int stride, int part,
-                                           uint4 (*to)[kPartPieces]) {
-  constexpr int kStep = kTileWarps * 32 / 4;
-  const int row = static_cast<int>(threadIdx.x) / 4;
+                                           std::int64_t rows, int stride, int part, void* to) {
+  constexpr int kNumbers = 16 / static_cast<int>(sizeof(Storage));
+  constexpr int kLanes = kChunkInputs / kNumbers;
+  constexpr int kStep = kTileWarps * 32 / kLanes;
+  const int row = static_cast<int>(threadIdx.x) / kLanes;
   if (kCount < kStep && row >= kCount) return;
-  const int piece = static_cast<int>(threadIdx.x) % 4;
-  const int k = own_input(part, 0);
-  const auto* from = static_cast<const __half*>(matrix) + (first + row) * stride + k;
+  auto* const copied = static_cast<uint4(*)[kPartChunks * kLanes]>(to);
+  const int piece = static_cast<int>(threadIdx.x) % kLanes;
+  const int k = part * kPartInputs + piece * kNumbers;
+  const auto* from = static_cast<const Storage*>(matrix) + (first + row) * stride + k;
   const int left = static_cast<int>(min(rows - first, static_cast<std::int64_t>(kCount))) - row;
 #pragma unroll
   for (int r = 0; r < kCount; r += kStep) {
 #pragma unroll
     for (int c = 0; c < kPartChunks; ++c) {
-      copy_async_16(&to[row + r][c * 4 + piece], from + c * kChunkInputs,
+      copy_async_16(&copied[row + r][c * kLanes + piece], from + c * kChunkInputs,
                     r < left && k + c * kChunkInputs < stride);
     }
     from += kStep * stride;
   }
 }
 
-template <int kUnits, int kStages>
+/// The same of the scales of kOutputs outputs.
+template <int kOutputs>
+__device__ __forceinline__ void fetch_scales(const LinearJob& job, std::int64_t first, int part,
+                                             std::uint16_t (*to)[kOutputs]) {
+  const int g = static_cast<int>(threadIdx.x) / (kOutputs / 8);
+  const int own = static_cast<int>(threadIdx.x) % (kOutputs / 8) * 8;
+  if (g >= 2) return;
+  const std::int64_t group = first_group(part) + g;
+  const std::int64_t pitch = scale_pitch(job.out);
+  copy_async_16(&to[g][own],
+                scales_of(job.weights, job.out, job.stride) + group * pitch + first + own,
+                group < scale_groups(job.in) && first + own < pitch);
+}
+
+template <typename Storage, int kUnits, int kStages>
 __global__ void __launch_bounds__(kTileWarps * 32)
     linear_tile_block_per_tile(LinearJob job, int slice_parts) {
   constexpr int kRowWarps = kTileWarps / 2;
   constexpr int kColumns = kTileRows / 8 / kRowWarps;  // of eight rows, per warp
   constexpr int kOutputs = kUnits * 32;
-  auto* const stages = block_shared_dynamic<Stage<kUnits>>();
+  auto* const stages = block_shared_dynamic<Stage<Storage, kUnits>>();
   const std::int64_t first_row = static_cast<std::int64_t>(blockIdx.x) * kTileRows;
   const std::int64_t first_output = static_cast<std::int64_t>(blockIdx.y) * kOutputs;
   const int stride = static_cast<int>(job.stride);
   const int parts = (stride + kPartInputs - 1) / kPartInputs;
   const auto fetch_weights = [&](int part) {
     if (part >= parts) return;
-    fetch_part<kOutputs>(job.weights, first_output, job.out, stride, part,
-                         stages[part % kStages].weights);
+    auto& stage = stages[part % kStages];
+    fetch_part<Storage, kOutputs>(job.weights, first_output, job.out, stride, part, stage.weights);
+    if constexpr (kScaled<Storage>) fetch_scales<kOutputs>(job, first_output, part, stage.scales);
   };
   const auto fetch_x = [&](int part) {
     if (part >= parts) return;
-    fetch_part<kTileRows>(job.halves, first_row, job.rows, stride, part, stages[part % kStages].x);
+    fetch_part<__half, kTileRows>(job.halves, first_row, job.rows, stride, part,
+                                  stages[part % kStages].x);
   };
   grid_dependency_trigger();
 #pragma unroll
@@ -140,31 +164,28 @@ __global__ void __launch_bounds__(kTileWarps * 32)
     fetch_weights(part + kStages - 1);
     fetch_x(part + kStages - 1);
     copy_async_commit();
-    const Stage<kUnits>& stage = stages[part % kStages];
+    const Stage<Storage, kUnits>& stage = stages[part % kStages];
 #pragma unroll
     for (int c = 0; c < kPartChunks; ++c) {
       const int piece = c * 4 + lane % 4;
       uint4 x[kColumns];
       uint4 low[kUnits];
       uint4 high[kUnits];
+      float scale[kUnits][2] = {};
 #pragma unroll
       for (int n = 0; n < kColumns; ++n) x[n] = stage.x[own_rows + n * 8 + lane / 4][piece];
 #pragma unroll
       for (int m = 0; m < kUnits; ++m) {
-        low[m] = stage.weights[own_outputs + m * 16 + lane / 4][piece];
-        high[m] = stage.weights[own_outputs + m * 16 + 8 + lane / 4][piece];
+        const int own = own_outputs + m * 16 + lane / 4;
+        low[m] = halves_of(stage.weights[own][piece]);
+        high[m] = halves_of(stage.weights[own + 8][piece]);
+        if constexpr (kScaled<Storage>) {
+          const std::uint16_t* scales = stage.scales[group_of(part, c)] + own;
+          scale[m][0] = bfloat_to_float(scales[0]);
+          scale[m][1] = bfloat_to_float(scales[8]);
+        }
       }
-      // All first steps, then all second steps: consecutive products do not depend on each other.
-#pragma unroll
-      for (int m = 0; m < kUnits; ++m) {
-#pragma unroll
-        for (int n = 0; n < kColumns; ++n) multiply_first(acc[m][n], low[m], high[m], x[n]);
-      }
-#pragma unroll
-      for (int m = 0; m < kUnits; ++m) {
-#pragma unroll
-        for (int n = 0; n < kColumns; ++n) multiply_second(acc[m][n], low[m], high[m], x[n]);
-      }
+      multiply_chunk<Storage>(acc, low, high, x, scale);
     }
     if (++in_slice < slice_parts && part + 1 < parts) continue;
     in_slice = 0;
@@ -182,7 +203,7 @@ __global__ void __launch_bounds__(kTileWarps * 32)
   }
   // Through shared memory, so that a warp stores consecutive outputs.
   constexpr int kPitch = kOutputs + 4;  // a warp's stores hit each bank once
-  static_assert(kTileRows * kPitch * sizeof(float) <= kStages * sizeof(Stage<kUnits>));
+  static_assert(kTileRows * kPitch * sizeof(float) <= kStages * sizeof(Stage<Storage, kUnits>));
   auto* const sums = block_shared_dynamic<float>();
   copy_async_wait<0>();
   __syncthreads();
@@ -213,10 +234,10 @@ __global__ void __launch_bounds__(kTileWarps * 32)
   }
 }
 
-template <int kUnits, int kStages>
+template <typename Storage, int kUnits, int kStages>
 void launch_stages(const LinearJob& job, Stream stream) {
-  constexpr std::size_t kBytes = kStages * sizeof(Stage<kUnits>);
-  const auto kernel = linear_tile_block_per_tile<kUnits, kStages>;
+  constexpr std::size_t kBytes = kStages * sizeof(Stage<Storage, kUnits>);
+  const auto kernel = linear_tile_block_per_tile<Storage, kUnits, kStages>;
   allow_shared(kernel, kBytes);
   launch({.grid = {static_cast<unsigned>((job.rows + kTileRows - 1) / kTileRows),
                    static_cast<unsigned>((job.out + kUnits * 32 - 1) / (kUnits * 32))},
@@ -227,19 +248,40 @@ void launch_stages(const LinearJob& job, Stream stream) {
          kernel, job, slices_of(job.stride).parts);
 }
 
-template <int kUnits, int kStages>
+template <typename Storage, int kUnits, int kStages>
 void launch_tile(const LinearJob& job, Stream stream) {
-  if (static_cast<std::int64_t>(kStages * sizeof(Stage<kUnits>)) <= most_shared()) {
-    launch_stages<kUnits, kStages>(job, stream);
+  constexpr std::int64_t kBytes = kStages * sizeof(Stage<Storage, kUnits>);
+  constexpr std::int64_t kLeastShared = 64 << 10;  // of a GPU of compute capability 7.5 or later
+  if constexpr (kBytes > kLeastShared) {
+    if (kBytes > most_shared()) {
+      return launch_stages<Storage, (kUnits > 2 ? 2 : kUnits), 2>(job, stream);
+    }
+  }
+  launch_stages<Storage, kUnits, kStages>(job, stream);
+}
+
+/// Chooses the largest tile that leaves work for every multiprocessor; in int8 128 outputs would
+/// take so many registers that a multiprocessor has only one block.
+template <typename Storage>
+void launch_stored(const LinearJob& job, Stream stream) {
+  const std::int64_t rows = (job.rows + kTileRows - 1) / kTileRows;
+  const auto tiles = [&](std::int64_t outputs) {
+    return rows * ((job.out + outputs - 1) / outputs);
+  };
+  if constexpr (!kScaled<Storage>) {
+    if (tiles(128) >= multiprocessors()) return launch_tile<Storage, 4, 3>(job, stream);
+  }
+  if (tiles(64) >= multiprocessors()) {
+    launch_tile<Storage, 2, 4>(job, stream);
   } else {
-    launch_stages<(kUnits > 2 ? 2 : kUnits), 2>(job, stream);
+    launch_tile<Storage, 1, 4>(job, stream);
   }
 }
 
 }  // namespace
 
 void linear_tile(const LinearJob& job, Stream stream) {
-  if (job.dtype != DType::kF16) throw Error("linear_tile: the weights are not in f16.");
+  if (job.dtype == DType::kF32) throw Error("linear_tile: the weights are in f32.");
   const auto parts = static_cast<int>((job.stride + kPartInputs - 1) / kPartInputs);
   const std::size_t bytes = static_cast<std::size_t>(job.norm.gain == nullptr ? 1 : parts) *
                             (2 * kPartInputs * sizeof(float) + kInputRows * sizeof(Moments));
@@ -250,18 +292,8 @@ void linear_tile(const LinearJob& job, Stream stream) {
           .stream = stream,
           .name = "inputs_block_per_rows"},
          inputs_block_per_rows, job, parts);
-  // The largest tile that leaves work for every multiprocessor.
-  const std::int64_t rows = (job.rows + kTileRows - 1) / kTileRows;
-  const auto tiles = [&](std::int64_t outputs) {
-    return rows * ((job.out + outputs - 1) / outputs);
-  };
-  if (tiles(128) >= multiprocessors()) {
-    launch_tile<4, 3>(job, stream);
-  } else if (tiles(64) >= multiprocessors()) {
-    launch_tile<2, 4>(job, stream);
-  } else {
-    launch_tile<1, 4>(job, stream);
-  }
+  const bool int8 = job.dtype == DType::kI8;
+  (int8 ? launch_stored<std::uint8_t> : launch_stored<__half>)(job, stream);
 }
 
 }  // namespace aira::cuda

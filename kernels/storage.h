@@ -1,4 +1,5 @@
-// Loads, stores and conversions of the storage types f32 and f16, four or eight numbers at a time.
+// Loads, stores and conversions of the storage types f32 and f16, four or eight numbers at a time,
+// and of int8 weights.
 #pragma once
 
 #include <cstring>
@@ -17,6 +18,33 @@ __device__ __forceinline__ unsigned pack_halves(float low, float high) {
   unsigned bits = 0;
   memcpy(&bits, &pair, sizeof bits);
   return bits;
+}
+
+__device__ __forceinline__ float bfloat_to_float(unsigned bits) {
+  return __uint_as_float(bits << 16U);
+}
+
+/// Where the scales of an int8 matrix [out, stride] begin.
+__device__ __forceinline__ const std::uint16_t* scales_of(const void* matrix, std::int64_t out,
+                                                          std::int64_t stride) {
+  return reinterpret_cast<const std::uint16_t*>(static_cast<const std::uint8_t*>(matrix) +
+                                                out * stride);
+}
+
+/// Eight weights in int8 as halves, without their scale.
+__device__ __forceinline__ uint4 int8_to_halves(const uint2& bytes) {
+  // The half 1024 + n has n in its low byte, 0 <= n < 256.
+  const auto two = [](unsigned word, unsigned selector) {
+    const unsigned bits = __byte_perm(word, 0x64646464U, selector);
+    __half2 pair;
+    memcpy(&pair, &bits, sizeof pair);
+    pair = __hsub2(pair, __float2half2_rn(1024 + 128));
+    unsigned result = 0;
+    memcpy(&result, &pair, sizeof result);
+    return result;
+  };
+  return make_uint4(two(bytes.x, 0x4140), two(bytes.x, 0x4342), two(bytes.y, 0x4140),
+                    two(bytes.y, 0x4342));
 }
 
 /// Eight numbers in their storage type; on a 16-byte boundary in memory.

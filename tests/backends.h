@@ -22,7 +22,7 @@ struct TestBackend {
   bool same_bits_in_f32 = true;
   /// A row's result is the same whether the row before it is in the same step or in an earlier one.
   bool same_bits_alone = true;
-  /// With f16 weights, inputs are rounded to f16 too.
+  /// With f16 weights, inputs are rounded to f16 too; with int8, to f16 instead of int8.
   bool rounds_inputs = false;
   /// Weights may be kept in int8.
   bool int8 = false;
@@ -38,6 +38,16 @@ struct TestBackend {
 
   friend void PrintTo(const TestBackend& backend, std::ostream* out) { *out << backend.name; }
 };
+
+/// The types of weights that this one takes: slow backends share them.
+inline std::vector<DType> types_of(const TestBackend& backend) {
+  std::vector<DType> types;
+  std::size_t number = 0;
+  for (const DType type : {DType::kF16, DType::kF32, DType::kI8}) {
+    if (backend.takes(number++)) types.push_back(type);
+  }
+  return types;
+}
 
 /// Defined by each executable: backends_cpu.cpp, cuda/backends_cuda.cpp.
 const std::vector<TestBackend>& test_backends();

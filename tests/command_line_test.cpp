@@ -12,6 +12,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <regex>
+#include <set>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -52,6 +53,9 @@ TEST(CommandLine, TakesACommandAmongModelOptions) {
            {"pergunta"},
            {"--greedy", "-m", "x", "pergunta"},
            {"--", "score"},
+           {"--", "scroe"},
+           {"-q", "versão"},
+           {"que"},
            {"-q", "--", "--help"}}) {
     EXPECT_NO_THROW(parse(words)) << testing::PrintToString(words);
   }
@@ -60,6 +64,11 @@ TEST(CommandLine, TakesACommandAmongModelOptions) {
 TEST(CommandLine, RefusesInSentences) {
   const std::vector<std::pair<std::vector<const char*>, const char*>> cases = {
       {{"--foo"}, "There is no option \"--foo\"; a question that begins with - goes after --."},
+      {{"--temprature=1"}, "There is no option \"--temprature=1\"; the nearest is --temperature."},
+      {{"scroe"},
+       "There is no command \"scroe\"; the nearest is score. To ask the word itself, write it "
+       "after "
+       "--."},
       {{"score", "--jsonl"}, "There is no option \"--jsonl\" here."},
       {{"tokenize", "--device", "cpu"}, "There is no option \"--device\" here."},
       {{"--device", "cpu", "tokenize"}, "There is no option \"--device\" here."},
@@ -134,6 +143,9 @@ TEST_P(EveryRequestOption, IsAFlagAFieldAndAParameter) {
   const Sample sample = sample_of(row);
   GenerateOptions before;
   before.sampling.greedy = row.opposite;
+  if (row.group == std::string(kBeamGroup) && row.name != std::string("num_beams")) {
+    before.num_beams = 2;
+  }
   ASSERT_NE(row.value(before), sample.value);
 
   CLI::App app;
@@ -178,6 +190,83 @@ TEST_P(EveryRequestOption, IsDocumented) {
 INSTANTIATE_TEST_SUITE_P(Table, EveryRequestOption,
                          testing::ValuesIn(request_options().begin(), request_options().end()),
                          [](const auto& about) { return std::string(about.param.name); });
+
+TEST(RequestOptions, PairsThatCannotBeHonouredAreRefused) {
+  std::set<std::set<std::string>> expected = {
+      {"greedy", "do_sample"},          {"greedy", "best_of"},
+      {"num_beams", "do_sample"},       {"num_beams", "best_of"},
+      {"num_beams", "logprobs"},        {"num_beams", "stop_on_loop"},
+      {"max_new_tokens", "max_length"}, {"min_new_tokens", "min_length"}};
+  for (const char* draw :
+       {"temperature", "top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff"}) {
+    expected.insert({"greedy", draw});
+    expected.insert({"num_beams", draw});
+  }
+  std::set<std::set<std::string>> refused;
+  for (const RequestOption& one : request_options()) {
+    for (const RequestOption& other : request_options()) {
+      if (&one >= &other) continue;
+      std::vector<std::string> text = {"--jsonl"};
+      for (const RequestOption* row : {&one, &other}) {
+        text.push_back(row->flag());
+        if (*row->placeholder != '\0') text.push_back(sample_of(*row).word);
+      }
+      std::vector<const char*> words;
+      for (const std::string& word : text) words.push_back(word.c_str());
+      const std::string sentence = refusal(words);
+      if (sentence == "accepted") continue;
+      refused.insert({one.name, other.name});
+      EXPECT_THAT(sentence, testing::AllOf(HasSubstr(one.flag()), HasSubstr(other.flag())));
+    }
+  }
+  EXPECT_EQ(refused, expected);
+}
+
+TEST(RequestOptions, DefaultsYield) {
+  const auto over = [](const json& wishes, const GenerateOptions& options) {
+    RequestChanges changes;
+    for (const auto& [name, value] : wishes.items()) {
+      changes.set_field(request_option(name), value);
+    }
+    return changes.over(options);
+  };
+  GenerateOptions beams;
+  beams.num_beams = 4;
+  beams.sampling.greedy = true;
+  for (const json& draw : {json{{"temperature", 0.5}}, json{{"top_k", 5}}, json{{"best_of", 2}},
+                           json{{"do_sample", true}}}) {
+    const GenerateOptions options = over(draw, beams);
+    EXPECT_EQ(options.num_beams, 1) << draw;
+    EXPECT_FALSE(options.sampling.greedy) << draw;
+  }
+  EXPECT_EQ(over({{"logprobs", 2}}, beams).num_beams, 1);
+  EXPECT_EQ(over({{"stop_on_loop", true}}, beams).num_beams, 1);
+  EXPECT_EQ(over({{"greedy", true}, {"seed", 7}}, beams).num_beams, 4);
+  EXPECT_EQ(over({{"length_penalty", 2}}, beams).length_penalty, 2);
+  EXPECT_EQ(over({{"num_return_sequences", 6}}, beams).num_beams, 6);
+  EXPECT_EQ(over({{"min_new_tokens", 333}}, {}).max_new_tokens, 333);
+  GenerateOptions several;
+  several.answers = several.best_of = 5;
+  several.stop_on_loop = true;
+  EXPECT_EQ(over({{"num_beams", 3}}, several).answers, 3);
+  EXPECT_EQ(over({{"num_beams", 3}}, several).best_of, 1);
+  EXPECT_EQ(over({{"best_of", 2}}, several).answers, 2);
+}
+
+TEST(RequestOptions, AUsersDefaultsYieldToo) {
+  RequestChanges changes;
+  changes.begin(Source::kConfig);
+  changes.set_field(request_option("temperature"), json(0));
+  changes.set_field(request_option("num_beams"), json(3));
+  changes.set_field(request_option("length_penalty"), json(2));
+  EXPECT_EQ(changes.over({}).num_beams, 3);
+  changes.begin(Source::kCommandLine);
+  changes.set_field(request_option("best_of"), json(2));
+  const GenerateOptions options = changes.over({});
+  EXPECT_EQ(options.num_beams, 1);
+  EXPECT_EQ(options.best_of, 2);
+  EXPECT_EQ(options.sampling.temperature, 1);
+}
 
 TEST(RequestOptions, ThePageIsUpToDate) {
   std::ifstream file(AIRA_SOURCE_DIR "/tools/docs/options.md");
@@ -240,8 +329,14 @@ TEST(RequestOptions, TheLimitAskedForIsTheOneThatCounts) {
   EXPECT_EQ(without.max_new_tokens, 5);
   EXPECT_EQ(without.min_length, 0);
   EXPECT_EQ(over({{"min_length", 9}}, without).sampling.min_new_tokens, 0);
-  const GenerateOptions both = over({{"max_new_tokens", 5}, {"max_length", 30}}, {});
-  EXPECT_EQ(both.max_length, 0);
+  RequestChanges both;
+  both.set_field(request_option("max_length"), json(30));
+  both.set_field(request_option("max_new_tokens"), json(5));
+  EXPECT_EQ(both.laid_over({}).max_length, 0);
+  EXPECT_THROW(both.over({}), UsageError);
+  both.begin(Source::kLine);
+  both.set_field(request_option("max_length"), json(20));
+  EXPECT_EQ(both.over({}).max_length, 20);
 }
 
 TEST(RequestOptions, AskingForADrawTurnsGreedyOff) {
@@ -252,10 +347,12 @@ TEST(RequestOptions, AskingForADrawTurnsGreedyOff) {
   EXPECT_TRUE(changes.over(greedy).sampling.greedy);
   changes.set_field(request_option("top_k"), json(5));
   EXPECT_FALSE(changes.over(greedy).sampling.greedy);
-  changes.set_field(request_option("greedy"), json(true));
-  EXPECT_TRUE(changes.over(greedy).sampling.greedy);
-  changes.set_field(request_option("do_sample"), json(true));
-  EXPECT_FALSE(changes.over(greedy).sampling.greedy);
+  RequestChanges samples;
+  samples.set_field(request_option("greedy"), json(true));
+  EXPECT_TRUE(samples.over({}).sampling.greedy);
+  samples.begin(Source::kLine);
+  samples.set_field(request_option("do_sample"), json(true));
+  EXPECT_FALSE(samples.over(greedy).sampling.greedy);
 }
 
 template <typename Change>

@@ -30,11 +30,13 @@ def sample() -> dict:
         "kernels": {
             "copy_gb_per_second": 66.0,
             "kernels": [kernel],
-            "linears": [{"rows": rows, "few_microseconds": few, "tile_microseconds": 2.0, "cublas_microseconds": 3.0}
+            "linears": [{"rows": rows, "few_microseconds": few, "tile_microseconds": 2.0, "cublas_microseconds": 3.0,
+                         "few_int8_microseconds": 0.5, "tile_int8_microseconds": 4.0}
                         for rows, few in ((1, 1.0), (8, 2.0), (16, 5.0), (32, 1.0))],
         },
         "aira": [{"batch": 1, "tokens_per_second": 30.0}, {"batch": 8, "tokens_per_second": 10.0}],
         "transformers_static": [{"batch": 1, "tokens_per_second": 20.0}],
+        "aira_int8": [{"batch": 8, "tokens_per_second": 12.0}],
         "aira_prompts": [{"batch": 1, "tokens_per_second": 7.0}],
         "switches_from_0": [SWITCHED],
         "hops": HOPS,

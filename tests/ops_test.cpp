@@ -140,14 +140,15 @@ TEST_P(Ops, Linear) {
     for (const DType dtype : {DType::kF32, DType::kF16, DType::kI8}) {
       if (dtype == DType::kI8 && !GetParam().backend->int8) continue;
       const auto w = dtype == DType::kF16 ? halves(full) : full;
-      const bool rounded = dtype == DType::kF16 && GetParam().backend->rounds_inputs;
+      const bool rounded = dtype != DType::kF32 && GetParam().backend->rounds_inputs;
       const bool int8 = dtype == DType::kI8;
-      const Result expected =
-          reference::linear({c.rows, c.in, c.out, c.activation, c.bias, c.residual,
-                             rounded ? reference::kHalfUnit : 0, int8 ? (c.in + 63) / 64 : 0},
-                            int8 ? reference::int8_inputs(x, c.in, 64) : doubles(x),
-                            int8 ? reference::int8_weights(w, c.out, 64) : doubles(w),
-                            doubles(bias), doubles(residual));
+      const bool int8_inputs = int8 && !rounded;
+      const Result expected = reference::linear(
+          {c.rows, c.in, c.out, c.activation, c.bias, c.residual,
+           rounded ? reference::kHalfUnit : 0, int8_inputs ? (c.in + 63) / 64 : 0},
+          int8_inputs ? reference::int8_inputs(x, c.in, 64) : doubles(x),
+          int8 ? reference::int8_weights(w, c.out, 64) : doubles(w), doubles(bias),
+          doubles(residual));
       for (const bool out_major : {false, true}) {
         SCOPED_TRACE(testing::Message() << c.rows << " x " << c.in << " -> " << c.out << " "
                                         << name_of(dtype) << (out_major ? " out-major" : ""));
@@ -231,7 +232,10 @@ TEST_P(Ops, LinearOfNormalisedRows) {
                                      {1, 768},
                                      {2, 1600},
                                      {1, 3076}}) {
-    for (const DType dtype : {DType::kF32, DType::kF16}) {
+    for (const DType dtype : {DType::kF32, DType::kF16, DType::kI8}) {
+      const bool int8 = dtype == DType::kI8;
+      // Inputs in int8 would be off by a step wherever the LayerNorm is off by a bit.
+      if (int8 && !(GetParam().backend->int8 && GetParam().backend->rounds_inputs)) continue;
       for (const RowSet set : {RowSet::kAll, RowSet::kOutput}) {
         SCOPED_TRACE(testing::Message() << count << " x " << width << " " << name_of(dtype)
                                         << (set == RowSet::kOutput ? ", output rows" : ""));
@@ -240,6 +244,7 @@ TEST_P(Ops, LinearOfNormalisedRows) {
         const auto gain = random(width, 1, 0.5F);
         const auto shift = random(width, 0.3F);
         const auto w = halves(random(width * kOut, 0.1F, 0.3F));
+        const Numbers stored = int8 ? reference::int8_weights(w, kOut, 64) : doubles(w);
         const auto bias = random(kOut, 0.5F);
         const Vector gain_vector = vector(gain);
         const Vector shift_vector = vector(shift);
@@ -266,15 +271,15 @@ TEST_P(Ops, LinearOfNormalisedRows) {
         backend_->end();
         const reference::Result norm =
             reference::layernorm(count, width, chosen, doubles(gain), doubles(shift), 1e-5F);
-        const bool rounded = dtype == DType::kF16 && GetParam().backend->rounds_inputs;
+        const bool rounded = dtype != DType::kF32 && GetParam().backend->rounds_inputs;
         reference::Result expected = reference::linear({count, width, kOut, Activation::kNone, true,
                                                         false, rounded ? reference::kHalfUnit : 0},
-                                                       norm.value, doubles(w), doubles(bias), {});
+                                                       norm.value, stored, doubles(bias), {});
         for (std::int64_t i = 0; i < count * kOut; ++i) {
           for (std::int64_t k = 0; k < width; ++k) {
             expected.tolerance[static_cast<std::size_t>(i)] +=
                 norm.tolerance[static_cast<std::size_t>(i / kOut * width + k)] *
-                std::abs(w[static_cast<std::size_t>(k * kOut + i % kOut)]);
+                std::abs(stored[static_cast<std::size_t>(k * kOut + i % kOut)]);
           }
         }
         expect_near(out, expected);
@@ -635,6 +640,35 @@ TEST_P(Ops, Int8StaysWithinHalfAStep) {
     const Numbers error = reference::int8_error(shape, x, w, 64);
     for (std::size_t i = 0; i < error.size(); ++i) expected.tolerance[i] += error[i];
     expect_near(out, expected);
+  }
+}
+
+TEST_P(Ops, Int8WeightsThatAreHardToScale) {
+  if (!GetParam().backend->int8) GTEST_SKIP() << "no int8 weights";
+  // The last weight of each column; the others are 1, or 0 beside a tiny one.
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  const std::vector<float> kinds = {0x1p-101F, -0x1p-99F, 3e38F, kInfinity, -kInfinity, kPoison};
+  constexpr std::int64_t kIn = 70;
+  const auto out = static_cast<std::int64_t>(kinds.size());
+  std::vector<float> w;
+  for (std::int64_t k = 0; k < kIn; ++k) {
+    for (const float kind : kinds) w.push_back(k + 1 == kIn ? kind : std::abs(kind) < 1 ? 0 : 1);
+  }
+  backend_->reserve({.rows = 1, .inputs = kIn, .outputs = out});
+  for (const bool out_major : {false, true}) {
+    const Matrix matrix =
+        backend_->load_matrix({.data = bytes(out_major ? transposed(w, out) : w),
+                               .dtype = DType::kF32,
+                               .shape = out_major ? std::vector{out, kIn} : std::vector{kIn, out},
+                               .out_major = out_major},
+                              DType::kI8);
+    const Tensor result = tensor(1, out);
+    backend_->linear(tensor(std::vector<float>(kIn, 0.5F), 1), matrix, {}, result);
+    const auto y = backend_->read(result);
+    EXPECT_EQ(y[0], 0);  // below 2^-100 nothing is left
+    EXPECT_NEAR(y[1] / kinds[1], 0.5, 0.005);
+    EXPECT_NEAR(y[2] / kinds[2], 0.5, 0.005);
+    for (std::size_t o = 3; o < kinds.size(); ++o) EXPECT_FALSE(std::isfinite(y[o])) << kinds[o];
   }
 }
 

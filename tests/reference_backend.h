@@ -19,9 +19,10 @@ namespace aira {
 
 class ReferenceBackend final : public Backend {
  public:
-  /// Inputs that are rounded to int8 are first moved by this share of themselves, up or down at
-  /// random.
-  explicit ReferenceBackend(float nudge = 0) : Backend("reference"), nudge_(nudge) {}
+  /// Inputs of int8 weights are rounded to int8, if at all, after they are moved by this share of
+  /// themselves, up or down at random.
+  explicit ReferenceBackend(float nudge = 0, bool rounds_inputs = true)
+      : Backend("reference"), nudge_(nudge), rounds_inputs_(rounds_inputs) {}
 
   Buffer alloc(std::int64_t bytes, const void* contents) override {
     const Buffer memory(std::malloc(static_cast<std::size_t>(bytes)), std::free);
@@ -89,15 +90,16 @@ class ReferenceBackend final : public Backend {
       for (float& number : inputs) number *= 1 + (random_() % 2 == 0 ? nudge_ : -nudge_);
     }
     const float* residual = epilogue.residual.data;
-    put(reference::linear(
-            {x.rows, matrix.in, matrix.out, epilogue.activation, epilogue.bias != nullptr,
-             residual != nullptr},
-            matrix.dtype == DType::kI8 ? reference::int8_inputs(inputs, matrix.in, kGroup)
-                                       : reference::Numbers(inputs.begin(), inputs.end()),
-            weights(matrix),
-            epilogue.bias == nullptr ? reference::Numbers() : numbers(*epilogue.bias),
-            residual == nullptr ? reference::Numbers()
-                                : reference::Numbers(residual, residual + out.rows * out.cols)),
+    put(reference::linear({x.rows, matrix.in, matrix.out, epilogue.activation,
+                           epilogue.bias != nullptr, residual != nullptr},
+                          matrix.dtype == DType::kI8 && rounds_inputs_
+                              ? reference::int8_inputs(inputs, matrix.in, kGroup)
+                              : reference::Numbers(inputs.begin(), inputs.end()),
+                          weights(matrix),
+                          epilogue.bias == nullptr ? reference::Numbers() : numbers(*epilogue.bias),
+                          residual == nullptr
+                              ? reference::Numbers()
+                              : reference::Numbers(residual, residual + out.rows * out.cols)),
         out.data);
   }
   void attention(Tensor qkv, const KvCache& cache, std::int64_t layer, float scale,
@@ -156,6 +158,7 @@ class ReferenceBackend final : public Backend {
   }
 
   float nudge_;
+  bool rounds_inputs_;
   std::mt19937 random_;
   std::vector<Row> rows_;
   std::vector<std::int32_t> output_rows_;

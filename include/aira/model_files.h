@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <initializer_list>
 #include <memory>
@@ -19,6 +20,9 @@ struct File {
 
   std::string_view text() const { return {reinterpret_cast<const char*>(data.get()), size}; }
 };
+
+/// A digest of samples all over the file: a second, not a minute, for gigabytes.
+std::uint64_t sampled_digest(const File& file);
 
 class ModelFiles {
  public:

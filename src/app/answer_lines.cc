@@ -107,9 +107,10 @@ PrintAnswer submit_line(Answering& answering, LineLoop& loop, const json& line,
 int run_pipe(const AskOptions& options) {
   LineLoop loop(options);
   Answering answering(options);
+  loop.open_output(answering.model());
   const GenerateOptions request = options.request.over(answering.defaults());
   const auto use = [&](std::size_t number, const Answer& answer) {
-    loop.print_line(answering.numbering(number) + one_line(answer.text));
+    loop.print_line(answering.numbering(number) + answer.text);
   };
   const bool streams = ::isatty(STDOUT_FILENO) == 1 && !options.no_stream;
   const auto begin = [&](const std::string& line) -> PrintAnswer {
@@ -127,6 +128,7 @@ int run_pipe(const AskOptions& options) {
 int run_json_lines(const AskOptions& options) {
   LineLoop loop(options);
   Answering answering(options, true);
+  loop.open_output(answering.model());
   const auto begin = [&](const json& given, ordered_json& result) -> PrintAnswer {
     const bool openai = is_openai(given);
     const json line = openai ? from_openai(given) : given;
@@ -142,7 +144,7 @@ int run_json_lines(const AskOptions& options) {
       result = to_openai(given, result["model"], result["answers"], result["usage"]);
     };
   };
-  return loop.run_json(answering.model_name(), &answering.engine(), answering.max_sequences(),
+  return loop.run_json(answering.model().name, &answering.engine(), answering.max_sequences(),
                        begin);
 }
 

@@ -32,7 +32,7 @@ double peak_megabytes() {
 
 /// --batch, or what a single question can use of it; in any case its beams.
 std::int64_t sequences_of(const AskOptions& options) {
-  const GenerateOptions request = options.request.over(config().request.over({}));
+  const GenerateOptions request = options.request.laid_over(config().request.laid_over({}));
   // A text to choose from may be written in two ways.
   const std::int64_t answers =
       std::max({request.answers, request.best_of, 2 * std::ssize(options.choices)});

@@ -27,7 +27,7 @@ class Answering {
   /// What the model's folder asks for, changed by the config file.
   const GenerateOptions& defaults() const { return defaults_; }
   Engine& engine() { return engine_; }
-  const std::string& model_name() const { return model_.name; }
+  const FoundModel& model() const { return model_; }
   std::int64_t max_sequences() const { return max_sequences_; }
 
   /// A question after these turns, or with --raw a text.

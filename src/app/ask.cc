@@ -26,6 +26,8 @@ constexpr const char* kExamples = R"(
   aira-cli --temperature 0.7 --seed 1 --stats "O que é fotossíntese?"
   aira-cli < perguntas.txt > respostas.txt
   aira-cli --jsonl --num-beams 4 -n 2 < perguntas.jsonl > respostas.jsonl
+  aira-cli -f perguntas.txt -o respostas.txt
+  aira-cli --csv pergunta < turma.csv > respostas.csv
   aira-cli --raw "A capital da França é"
   aira-cli --template 'Pergunta: {}\nResposta:' -m ./gpt2 "Quem foi Pessoa?"
 
@@ -60,33 +62,58 @@ Commands:)");
   return text;
 }
 
+/// Two options, or an option and the question, that mean nothing together.
+struct NotTogether {
+  const char* one;
+  const char* other;
+  const char* sentence;
+};
+
+constexpr auto kNotTogether = std::to_array<NotTogether>({
+    {"--history", "--raw",
+     to_translate("[E243] --history needs the question markers that --raw leaves out.")},
+    {"--template", "--raw",
+     to_translate("[E244] --template puts a question into a text and --raw takes a text as it is; "
+                  "use one of them.")},
+    {"--numbered", "--jsonl",
+     to_translate("[E245] --numbered is for lines of text; --jsonl lists the answers of a "
+                  "question.")},
+    {"--stats", "--quiet",
+     to_translate("[E246] --stats writes to stderr what --quiet keeps from there; use one of "
+                  "them.")},
+    {"QUESTION", "--file",
+     to_translate("[E247] Give a question or a file of questions, not both.")},
+    {"QUESTION", "--jsonl",
+     to_translate("[E248] --jsonl reads from stdin or -f FILE; it takes no question.")},
+});
+
 /// Refuses options that are fine alone and mean nothing together.
-void check(const AskOptions& options, bool chat) {
-  const auto refuse_if = [](bool wrong, const char* sentence) {
-    if (wrong) throw UsageError(sentence);
+void check(const CLI::App& app, const AskOptions& options, bool chat) {
+  const auto given = [&](const char* name) {
+    const CLI::Option* option = app.get_option_no_throw(name);
+    return option != nullptr && option->count() > 0;
   };
-  refuse_if(options.history && options.raw,
-            "--history needs the question markers that --raw leaves out.");
-  refuse_if(options.form && options.raw,
-            "--template puts a question into a text and --raw takes a text as it is; use one of "
-            "them.");
-  refuse_if(options.plain && !options.raw && !options.json,
-            "--plain is for the texts of --raw and --jsonl; in a question, special tokens are text "
-            "anyway.");
+  for (const NotTogether& pair : kNotTogether) {
+    if (given(pair.one) && given(pair.other)) throw UsageError(pair.sentence);
+  }
+  if (options.plain && !options.raw && !options.json) {
+    throw UsageError(
+        "[E249] --plain is for the texts of --raw and --jsonl; in a question, special tokens are "
+        "text anyway.");
+  }
   if (options.form) Prompts::check_form(*options.form);
-  const GenerateOptions request = options.request.over({});
-  refuse_if(options.numbered && options.json,
-            "--numbered is for lines of text; --jsonl lists the answers of a question.");
-  refuse_if(request.logprobs >= 0 && !options.json && !options.show_probs,
-            "--logprobs needs --jsonl, where they are printed.");
-  refuse_if(options.question && options.file, "Give a question or a file of questions, not both.");
-  refuse_if(options.question && options.json,
-            "--jsonl reads from stdin or -f FILE; it takes no question.");
-  refuse_if(options.question && options.question->empty() && !options.raw,
-            "The question is empty.");
-  refuse_if(options.history && !chat,
-            "--history is for the chat, which needs a terminal as stdin.");
-  refuse_if(chat && ::isatty(STDIN_FILENO) != 1, "The chat needs a terminal as stdin.");
+  if (options.request.tentative().logprobs >= 0 && !options.json && !options.show_probs) {
+    throw UsageError("[E250] --logprobs needs --jsonl, where they are printed.");
+  }
+  if (options.question && options.question->empty() && !options.raw) {
+    throw UsageError("[E251] The question is empty.");
+  }
+  if (options.history && !chat) {
+    throw UsageError("[E252] --history is for the chat, which needs a terminal as stdin.");
+  }
+  if (chat && ::isatty(STDIN_FILENO) != 1) {
+    throw UsageError("[E253] The chat needs a terminal as stdin.");
+  }
 }
 
 int run_one_shot(const AskOptions& options) {
@@ -130,6 +157,7 @@ Action set_up(CLI::App& app, bool chat) {
     add_text(app, "QUESTION", options->question, "", "");
     add_file(app, *options, message("One question per line; - is stdin").c_str());
     app.add_flag("--jsonl", options->json, message("JSON lines in and out"));
+    add_csv(app, *options);
   }
   if (!chat) add_text_options(app, *options);
   add_request_options(app, options->request);
@@ -146,6 +174,7 @@ Action set_up(CLI::App& app, bool chat) {
   app.add_flag("--history", options->history, message("Chat: keep earlier turns in the prompt"));
   app.add_flag("--numbered", options->numbered, message("\"Response 1: \" before each answer"));
   add_batch(app, *options);
+  if (!chat) add_run_options(app, *options, "ask");
   app.option_defaults()->group(message("Output"));
   app.add_flag("--no-stream", options->no_stream, message("Print an answer only when it is whole"));
   app.add_flag("--stats", options->stats,
@@ -157,17 +186,20 @@ Action set_up(CLI::App& app, bool chat) {
     return chat || (!options->question && !options->file && !options->json && !options->whole &&
                     options->line_end == '\n' && ::isatty(STDIN_FILENO) == 1);
   };
-  app.final_callback([options, chats] {
+  app.final_callback([&app, options, chats] {
     check_text_options(*options);
-    check(*options, chats());
+    check(app, *options, chats());
     check_choose(*options, chats());
     check_show_probs(*options, chats());
+    check_run(*options, !chats() && !options->question && !options->whole);
   });
   return [options, chats] {
     if (options->log_file) options->log = std::make_shared<AnswerLog>(*options->log_file);
     complete_question(*options);
-    if (options->request.over({}).seed == options->drawn_seed)
+    if (options->request.tentative().seed == options->drawn_seed) {
       use_configured_seed(options->request);
+    }
+    use_former_seed(*options);
     const int code = options->question ? run_one_shot(*options)
                      : options->json   ? run_json_lines(*options)
                      : chats()         ? run_chat(*options)

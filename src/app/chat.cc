@@ -30,7 +30,7 @@ void Chat::run() {
   catch_interrupts();
   if (!options_.quiet && ::isatty(STDERR_FILENO) == 1) {
     note(message("{}; /help lists the commands, Ctrl-D leaves.",
-                 {printable(answering_.model_name())}));
+                 {printable(answering_.model().name)}));
   }
   if (history_) keep_history(true);
   while (const std::optional<std::string> line = leaving_ ? std::nullopt : editor_.read()) {
@@ -50,11 +50,12 @@ void Chat::run() {
 
 /// Throws Error for what this chat cannot do.
 void Chat::check(const RequestChanges& request) {
-  const GenerateOptions options = request.over(answering_.defaults());
+  GenerateOptions options = request.over(answering_.defaults());
   if (options.logprobs >= 0 && !options_.show_probs) {
     throw Error("[E202] {} is for --jsonl, where it is printed; the chat has no place for it.",
                 {option("logprobs")});
   }
+  ShowProbs(options_).ask_for(options);
   // The engine knows best what else does not go together.
   Engine& engine = answering_.engine();
   engine.cancel(engine.submit(answering_.request("?", options)));

@@ -192,6 +192,7 @@ void Chat::params(const std::string& setting) {
 
 void Chat::set(const RequestOption& option, const std::string& value) {
   RequestChanges changed = request_;
+  changed.begin(Source::kParams);
   changed.set_words(option, std::array{value});
   check(changed);
   request_ = std::move(changed);
@@ -226,7 +227,7 @@ void Chat::save(const std::string& typed) {
     throw Error("[E216] {} is there already, and not from this chat; choose another name.",
                 {quote(path, 4096)});
   }
-  save_dialogue({answering_.model_name(), history_, request_, turns_}, path, fixed_seed());
+  save_dialogue({answering_.model().name, history_, request_, turns_}, path, fixed_seed());
   own_file_ = path;
   say(message("saved in {}: turns {}\n", {quote(path, 4096), std::to_string(turns_.size())}));
 }

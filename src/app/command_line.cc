@@ -3,7 +3,6 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
-#include <map>
 #include <memory>
 #include <string_view>
 #include <utility>
@@ -12,6 +11,7 @@
 #include "aira/error.h"
 #include "app/config_file.h"
 #include "app/output.h"
+#include "app/suggestions.h"
 #include "app/wrap_help.h"
 #include "base/printable.h"
 
@@ -19,32 +19,17 @@ namespace aira {
 namespace {
 
 constexpr auto kCommands = std::to_array<Command>({
-    {"", "Answer questions", set_up_ask},
-    {"chat", "Ask questions on a terminal", set_up_chat},
-    {"tokenize", "Convert text to token ids, or back", set_up_tokenize},
-    {"score", "Compute the log-likelihood of given texts", set_up_score},
-    {"info", "Describe the model and where it was found", set_up_info},
-    {"bench", "Measure speed", set_up_bench},
-    {"help", "Print the help of a command, or a table of the request options", set_up_help},
-    {"version", "Print the version", set_up_version},
+    {"", to_translate("Answer questions"), set_up_ask},
+    {"chat", to_translate("Ask questions on a terminal"), set_up_chat},
+    {"tokenize", to_translate("Convert text to token ids, or back"), set_up_tokenize},
+    {"score", to_translate("Compute the log-likelihood of given texts"), set_up_score},
+    {"info", to_translate("Describe the model and where it was found"), set_up_info},
+    {"bench", to_translate("Measure speed"), set_up_bench},
+    {"merge", to_translate("Join the parts that --shard has made"), set_up_merge},
+    {"help", to_translate("Print the help of a command, or a table of the request options"),
+     set_up_help},
+    {"version", to_translate("Print the version"), set_up_version},
 });
-
-constexpr std::size_t kHelpColumn = 34;  // where descriptions of options begin
-
-class HelpText : public CLI::Formatter {
- public:
-  std::string make_usage(const CLI::App* /*app*/, std::string /*name*/) const override {
-    return "";
-  }
-  std::string make_positionals(const CLI::App* /*app*/) const override { return ""; }
-  std::string make_option_name(const CLI::Option* option, bool /*positional*/) const override {
-    const std::string name = option->get_name(false, true);  // "-m,--model" or "--raw"
-    const auto comma = name.find(',');
-    const std::string indent = name.starts_with("--") ? "    " : "";
-    if (comma == std::string::npos) return indent + name;
-    return indent + name.substr(0, comma) + ", " + name.substr(comma + 1);
-  }
-};
 
 std::unique_ptr<CLI::App> new_app() {
   auto app = std::make_unique<CLI::App>("", "aira-cli");
@@ -56,10 +41,9 @@ std::unique_ptr<CLI::App> new_app() {
 /// The options of `command`, and what it does once they are parsed.
 std::pair<std::unique_ptr<CLI::App>, Action> set_up(const Command& command) {
   auto app = new_app();
-  app->formatter(std::make_shared<HelpText>());
-  app->get_formatter()->column_width(kHelpColumn);
+  app->formatter(help_format());
   Action action = command.set_up(*app);
-  app->set_help_flag("-h,--help", "Print this help")->group("Output");
+  app->set_help_flag("-h,--help", message("Print this help"))->group(message("Output"));
   return {std::move(app), std::move(action)};
 }
 
@@ -73,31 +57,38 @@ const Command& take_command(std::vector<const char*>& words) {
     app->prefix_command()->parse(static_cast<int>(words.size()), words.data());
   } catch (const CLI::ParseError&) {
     return kCommands.front();  // which will say what is wrong
+  } catch (const UsageError&) {
+    return kCommands.front();
   }
   const std::vector<std::string> rest = app->remaining();
   if (rest.empty()) return kCommands.front();
   if (rest.front() == "pull" || rest.front() == "serve") {
-    throw UsageError("The command " + rest.front() + " is not part of this program.");
+    throw UsageError("[E600] The command {} is not part of this program.", {rest.front()});
   }
   const Command* command = find_command(rest.front());
-  if (command == nullptr || rest.front().empty()) return kCommands.front();
+  if (command == nullptr || rest.front().empty()) {
+    const std::string meant = mistyped_command(rest.front());
+    if (meant.empty()) return kCommands.front();
+    throw UsageError(
+        "[E601] There is no command {}; the nearest is {}. To ask the word itself, write it after "
+        "--.",
+        {quote(rest.front()), meant});
+  }
   words.erase(words.end() - static_cast<std::ptrdiff_t>(rest.size()));
   return *command;
 }
 
 /// What CLI11 could not place: unknown options and surplus words.
 [[noreturn]] void refuse(const CLI::App& app, const std::vector<std::string>& rest) {
-  const bool asks = app.get_option_no_throw("QUESTION") != nullptr;
   for (const std::string& word : rest) {
     if (word == "--") break;  // what follows are words
-    if (word.size() > 1 && word.front() == '-') {
-      throw UsageError("There is no option " + quote(word) +
-                       (asks ? "; a question that begins with - goes after --." : " here."));
-    }
+    if (word.size() > 1 && word.front() == '-') refuse_option(app, word);
   }
-  if (asks) throw UsageError("Several questions were given; put one question between quotes.");
-  throw UsageError("The word " + quote(rest.front() == "--" ? rest.back() : rest.front()) +
-                   " means nothing here.");
+  if (app.get_option_no_throw("QUESTION") != nullptr) {
+    throw UsageError("[E602] Several questions were given; put one question between quotes.");
+  }
+  throw UsageError("[E603] The word {} means nothing here.",
+                   {quote(rest.front() == "--" ? rest.back() : rest.front())});
 }
 
 /// CLI11 takes "--option=" for "--option NEXT_WORD".
@@ -105,20 +96,9 @@ void refuse_empty_values(std::span<const char* const> words) {
   for (const std::string_view word : words) {
     if (word == "--") return;
     if (word.starts_with("--") && word.find('=') == word.size() - 1) {
-      throw UsageError(printable(word.substr(0, word.size() - 1)) + " needs a value.");
+      throw UsageError("[E604] {} needs a value.", {printable(word.substr(0, word.size() - 1))});
     }
   }
-}
-
-/// Sets `target` to the value of one of `names`.
-template <typename Value>
-std::function<bool(const std::string&)> choice(
-    Value& target, const std::map<std::string, Value, std::less<>>& names) {
-  return [&target, names](const std::string& text) {
-    const auto found = names.find(text);
-    if (found != names.end()) target = found->second;
-    return found != names.end();
-  };
 }
 
 }  // namespace
@@ -143,6 +123,7 @@ std::string help_text(const Command& command) {
 
 void parse_words(CLI::App& app, std::span<const char* const> words) {
   refuse_empty_values(words);
+  refuse_one_dash(app, words);
   app.allow_extras();
   try {
     app.parse(static_cast<int>(words.size()), words.data());
@@ -151,11 +132,12 @@ void parse_words(CLI::App& app, std::span<const char* const> words) {
     std::string name = what.substr(0, what.find_first_of(": "));
     if (!name.starts_with('-')) name.insert(0, "--");
     const bool flag = what.find("flag override") != std::string::npos;
-    throw UsageError(name + (flag ? " takes no value." : " needs a value."));
+    if (!flag) throw UsageError("[E604] {} needs a value.", {name});
+    throw UsageError("[E605] {} takes no value.", {name});
   } catch (const CLI::Success&) {
     throw;  // --help and --version
   } catch (const CLI::ParseError& error) {
-    throw UsageError(std::string(error.what()) + ".");
+    throw UsageError("[E606] {}.", {error.what()});
   }
   const std::vector<std::string> rest = app.remaining();
   if (!rest.empty() && rest != std::vector<std::string>{"--"}) refuse(app, rest);
@@ -179,124 +161,10 @@ Action parse_command_line(int argc, const char* const* argv) {
   const std::string word = question->results().front();
   const bool marked = std::find(words.begin(), words.end(), std::string_view("--")) != words.end();
   if (!marked && !word.empty() && find_command(word) != nullptr) {
-    throw UsageError("The command " + word +
-                     " goes first; to ask the word itself, write it after --.");
+    throw UsageError("[E607] The command {} goes first; to ask the word itself, write it after --.",
+                     {word});
   }
   return action;
-}
-
-void add_model_options(CLI::App& app, CommonOptions& options, bool computes) {
-  app.option_defaults()->group("Model");
-  add_text(app, "-m,--model", options.model, "MODEL", "Folder, or hub id in the local cache");
-  add_text(app, "--adapter", options.adapter, "FOLDER", "LoRA adapter (PEFT) to merge into it");
-  if (!computes) return;
-  add_value(
-      app, "--device", "DEVICE", "auto (a GPU if there is one), cpu or cuda", "auto, cpu or cuda",
-      choice<Device>(options.device,
-                     {{"auto", Device::kAuto}, {"cpu", Device::kCpu}, {"cuda", Device::kCuda}}));
-  add_value(app, "--dtype", "TYPE", "Weights in memory: auto (f16), f32, f16 or int8",
-            "auto, f32, f16 or int8",
-            choice<DType>(options.dtype, {{"auto", DType::kF16},
-                                          {"f32", DType::kF32},
-                                          {"f16", DType::kF16},
-                                          {"int8", DType::kI8}}));
-  add_count(app, "-t,--threads", options.threads, 1, 1024, "CPU threads (all physical cores)");
-  app.parse_complete_callback([&options] {
-    if (options.device == Device::kCuda && options.dtype == DType::kI8) {
-      throw UsageError("--dtype int8 runs on the CPU; use --device cpu, or --dtype f16.");
-    }
-  });
-}
-
-void add_quiet(CLI::App& app, CommonOptions& options) {
-  app.add_flag("-q,--quiet", options.quiet, "Only errors on stderr")->group("Output");
-}
-
-void add_file(CLI::App& app, CommonOptions& options, const char* help) {
-  app.option_defaults()->group("Input");
-  add_text(app, "-f,--file", options.file, "FILE", help)->each([](const std::string& name) {
-    if (name.empty()) throw UsageError("--file needs the name of a file.");
-  });
-}
-
-void add_batch(CLI::App& app, CommonOptions& options) {
-  add_count(app, "--batch", options.batch, 1, 4096, "Maximum number of concurrent sequences (32)");
-}
-
-void add_request_options(CLI::App& app, RequestChanges& request) {
-  for (const RequestOption& row : request_options()) {
-    app.option_defaults()->group(message(row.group));
-    const std::string names = row.flags(",");
-    std::string help = message(row.help);
-    if (const std::string value = row.default_text(); !value.empty()) help += " (" + value + ")";
-    const auto set = [&row, &request](const std::vector<std::string>& words) {
-      request.set_words(row, words);
-      return true;
-    };
-    if (*row.placeholder == '\0') {
-      app.add_flag_callback(
-          names, [set] { set({"true"}); }, help);
-    } else {
-      app.add_option(names, set, help)->take_all()->option_text(row.placeholder);
-    }
-  }
-}
-
-CLI::Option* add_text(CLI::App& app, const char* names, std::optional<std::string>& target,
-                      const char* placeholder, const char* help) {
-  return app
-      .add_option_function<std::string>(
-          names, [&target](const std::string& text) { target = text; }, help)
-      ->option_text(placeholder);
-}
-
-void add_value(CLI::App& app, const std::string& names, const char* placeholder, const char* help,
-               const std::string& words, const std::function<bool(const std::string&)>& read) {
-  const auto take = [flag = names.substr(names.find("--")), words, read](const std::string& text) {
-    if (!read(text)) throw UsageError(flag + " must be " + words + ", not " + quote(text) + ".");
-  };
-  app.add_option_function<std::string>(names, take, help)->option_text(placeholder);
-}
-
-std::string options_page() {
-  std::string page = R"(# Request options
-
-This page is what `aira-cli help options` prints. Each option can be given on the command line, as a
-field of a JSON line and to the chat's `/params`. What a JSON line says goes before the command line,
-that before the config file ([batches.md](batches.md#defaults-in-a-file)) and the model's
-`generation_config.json`, and these before the defaults below or those of transformers
-([generation.md](generation.md)).
-
-| option | JSON field | must be | default | meaning |
-|---|---|---|---|---|
-)";
-  for (const RequestOption& row : request_options()) {
-    std::string flag = row.flags(", ");
-    if (*row.placeholder != '\0') flag += " " + std::string(row.placeholder);
-    page += "| `" + flag + "` | `" + row.name + "` | " + message(row.range.words) + " | " +
-            row.default_text() + " | " + message(row.help) + " |\n";
-  }
-  return page;
-}
-
-Action set_up_help(CLI::App& app) {
-  const auto topic = std::make_shared<std::string>();
-  app.description(
-      "aira-cli help [COMMAND]           Print the help of a command\n"
-      "aira-cli help options             Print a table of the request options in Markdown");
-  app.add_option("TOPIC", *topic);
-  return [topic] {
-    if (*topic == "options") return print(options_page()), kDone;
-    const Command* command = find_command(*topic);
-    if (command == nullptr) throw UsageError("There is no command " + quote(*topic) + ".");
-    print(help_text(*command));
-    return kDone;
-  };
-}
-
-Action set_up_version(CLI::App& app) {
-  app.description("aira-cli version                  Print the version");
-  return [] { return print("aira-cli " AIRA_VERSION "\n"), kDone; };
 }
 
 }  // namespace aira

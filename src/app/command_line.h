@@ -4,16 +4,20 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 
 #include "aira/device.h"
+#include "aira/error.h"
+#include "app/run_options.h"
 #include "run/option_values.h"
 #include "run/request_options.h"
 
 namespace CLI {
 class App;
+class FormatterBase;
 class Option;
 }  // namespace CLI
 
@@ -28,8 +32,8 @@ inline constexpr int kInterrupted = 130;
 using Action = std::function<int()>;
 
 struct Command {
-  const char* name;  // empty: no command, which asks
-  const char* summary;
+  const char* name;     // empty: no command, which asks
+  const char* summary;  // to_translate()
   /// Adds options, description and examples; the action is valid once `app` has parsed.
   Action (*set_up)(CLI::App& app);
 };
@@ -40,12 +44,16 @@ Action set_up_tokenize(CLI::App& app);
 Action set_up_score(CLI::App& app);
 Action set_up_info(CLI::App& app);
 Action set_up_bench(CLI::App& app);
+Action set_up_merge(CLI::App& app);
 Action set_up_help(CLI::App& app);
 Action set_up_version(CLI::App& app);
 
 std::span<const Command> commands();
 /// Null when there is no command of that name.
 const Command* find_command(std::string_view name);
+/// How the help of an App looks.
+std::shared_ptr<CLI::FormatterBase> help_format();
+inline constexpr std::size_t kHelpColumn = 34;  // where descriptions of options begin
 /// What --help prints.
 std::string help_text(const Command& command);
 /// What `help options` prints, kept as tools/docs/options.md.
@@ -69,6 +77,7 @@ struct CommonOptions {
   std::int64_t batch = 32;          // maximum number of concurrent sequences
   bool json = false;                // --json or --jsonl
   bool quiet = false;
+  RunOptions run;
 };
 
 /// -m and --adapter; for a command that computes also --device, --dtype and -t. To be called first.
@@ -76,24 +85,25 @@ void add_model_options(CLI::App& app, CommonOptions& options, bool computes);
 /// -q. To be called last.
 void add_quiet(CLI::App& app, CommonOptions& options);
 /// -f
-void add_file(CLI::App& app, CommonOptions& options, const char* help);
+void add_file(CLI::App& app, CommonOptions& options, const std::string& help);
 /// --batch
 void add_batch(CLI::App& app, CommonOptions& options);
 void add_request_options(CLI::App& app, RequestChanges& request);
 CLI::Option* add_text(CLI::App& app, const char* names, std::optional<std::string>& target,
-                      const char* placeholder, const char* help);
+                      const char* placeholder, const std::string& help);
 
-/// An option whose value `read` takes; one that it refuses "must be WORDS". `names` include a long
-/// one.
-void add_value(CLI::App& app, const std::string& names, const char* placeholder, const char* help,
-               const std::string& words, const std::function<bool(const std::string&)>& read);
+/// An option whose value `read` takes; one that it refuses "must be WORDS", translated like `help`.
+/// `names` include a long one.
+void add_value(CLI::App& app, const std::string& names, const char* placeholder,
+               const std::string& help, const std::string& words,
+               const std::function<bool(const std::string&)>& read);
 
 /// A whole number from `from` to `to`.
 template <typename Number>
 void add_count(CLI::App& app, const char* names, Number& target, std::int64_t from, std::int64_t to,
-               const char* help) {
+               const std::string& help) {
   add_value(app, names, "N", help,
-            "a whole number from " + std::to_string(from) + " to " + std::to_string(to),
+            message("a whole number from {} to {}", {std::to_string(from), std::to_string(to)}),
             [&target, from, to](const std::string& text) {
               std::int64_t number = 0;
               if (!read_word(text, number) || number < from || number > to) return false;

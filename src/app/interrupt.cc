@@ -10,9 +10,10 @@
 #include <atomic>
 #include <cerrno>
 #include <csignal>
+#include <system_error>
 #include <utility>
 
-#include "app/output.h"
+#include "aira/error.h"
 #include "base/thread_pool.h"
 
 namespace aira {
@@ -27,7 +28,9 @@ int wake = -1;  // an eventfd
 /// An eventfd; reading one that is not set does not block.
 int new_event() {
   const int event = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (event < 0) throw failure("Making an eventfd");
+  if (event < 0) {
+    throw Error("[E175] Making an eventfd failed: {}.", {std::generic_category().message(errno)});
+  }
   return event;
 }
 

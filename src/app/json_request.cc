@@ -89,6 +89,7 @@ std::pair<std::string, GenerateRequest> request_of(Answering& answering, const j
 
 GenerateOptions options_of(Answering& answering, const json& line) {
   RequestChanges request = answering.options().request;
+  request.begin(Source::kLine);
   std::map<const RequestOption*, std::string> given;
   for (const auto& [key, value] : line.items()) {
     const std::string_view name = own_name(key);

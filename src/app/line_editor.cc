@@ -113,8 +113,10 @@ void LineEditor::redraw() {
 
 std::optional<std::string> LineEditor::read() {
   std::optional<std::string> line = editor_ == nullptr ? plain_.next() : edited();
-  if (!line && interrupted() && !terminated()) line = "";
-  clear_interrupt();
+  if (!line && interrupted() && !terminated()) {  // else a Ctrl-C is for the answer
+    clear_interrupt();
+    line = "";
+  }
   return line;
 }
 

@@ -82,7 +82,8 @@ std::optional<std::string> LineReader::next() {
     line = pending_.substr(position_, end - position_);
     position_ = next;
   }
-  if (end_ == '\n' && line.ends_with('\r')) line.pop_back();
+  crlf_ = end_ == '\n' && line.ends_with('\r');
+  if (crlf_) line.pop_back();
   // One at the beginning of a later line: files that were written one after the other.
   if (line.starts_with(kByteOrderMark)) {
     line.erase(0, kByteOrderMark.size());

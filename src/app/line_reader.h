@@ -30,6 +30,8 @@ class LineReader {
   double fraction_read() const;
   /// The number of the line that next() returned last, from 1.
   std::int64_t number() const { return number_; }
+  /// Whether that line ended in CRLF.
+  bool ended_by_crlf() const { return crlf_; }
 
  private:
   bool fill();
@@ -46,6 +48,7 @@ class LineReader {
   std::string pending_;       // read, but not returned
   std::size_t position_ = 0;  // what has been returned ends here
   std::int64_t number_ = 0;
+  bool crlf_ = false;
 };
 
 }  // namespace aira

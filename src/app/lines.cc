@@ -1,15 +1,17 @@
 #include "app/lines.h"
 
-#include <condition_variable>
-#include <deque>
+#include <algorithm>
 #include <exception>
 #include <memory>
-#include <mutex>
 #include <thread>
 #include <utility>
 
 #include "app/interrupt.h"
 #include "app/json_lines.h"
+#include "app/line_queue.h"
+#include "app/model_lookup.h"
+#include "base/digest.h"
+#include "base/printable.h"
 #include "base/thread_pool.h"
 
 namespace aira {
@@ -20,50 +22,91 @@ using nlohmann::ordered_json;
 
 constexpr std::size_t kWindowPerSequence = 16;
 
-/// Lines on their way from the reading to the printing thread.
-class Queue {
- public:
-  explicit Queue(std::size_t most) : most_(most) {}
-
-  /// Waits for room. False when the queue is closed.
-  bool push(PrintAnswer line) {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return closed_ || lines_.size() < most_; });
-    if (!closed_) lines_.push_back(std::move(line));
-    changed_.notify_all();
-    return !closed_;
-  }
-  /// Waits for the next line; null when the queue is closed and empty.
-  PrintAnswer pop() {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return closed_ || !lines_.empty(); });
-    if (lines_.empty()) return nullptr;
-    PrintAnswer line = std::move(lines_.front());
-    lines_.pop_front();
-    changed_.notify_all();
-    return line;
-  }
-  void close() {
-    const std::lock_guard lock(mutex_);
-    closed_ = true;
-    changed_.notify_all();
-  }
-
- private:
-  const std::size_t most_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<PrintAnswer> lines_;
-  bool closed_ = false;
-};
-
 }  // namespace
 
-/// Calls `begin` for each line and, on the printing thread, what it returned. False after Ctrl-C.
-bool LineLoop::each_line(Engine* engine, std::int64_t sequences, const Begin& begin) {
-  catch_interrupts();
-  progress_.start();
-  Queue queue(kWindowPerSequence * static_cast<std::size_t>(sequences));
+LineLoop::LineLoop(const CommonOptions& options)
+    : options_(options), lines_(options.file, options.line_end), progress_(options) {
+  if (options.run.csv) table_.emplace(lines_, *options.run.csv);
+}
+
+void LineLoop::open_output(const FoundModel& model) {
+  if (!options_.run.output) return;
+  const std::string& path = *options_.run.output;
+  const RunIdentity identity = identity_of(options_, model);
+  if (options_.run.resume && former_identity(path)) {
+    former_.emplace(path, true);
+    require_same(former_->identity(), identity, path);
+  } else {
+    file_.emplace(path, identity);
+  }
+}
+
+/// The next line or row of this shard; the header of a table belongs to all.
+std::optional<std::string> LineLoop::next_line() {
+  for (;;) {
+    std::optional<std::string> line = table_ ? table_->next() : lines_.next();
+    number_ = table_ ? table_->number() : lines_.number();
+    const bool ours = number_ == 0 || (number_ - options_.run.shard) % options_.run.shards == 0;
+    if (!line || ours) return line;
+  }
+}
+
+/// The next line, with `former` one that the former run has done; nothing at the end and after an
+/// interrupt.
+std::optional<LineLoop::Line> LineLoop::next_line_to_do(bool former) {
+  Line line;
+  if (former) {
+    const std::optional<RunEntry> done = former_->next(line.written);
+    if (!done) return std::nullopt;
+    line.entry = *done;
+  }
+  std::optional<std::string> text = next_line();
+  if (!text && (!former || interrupted())) return std::nullopt;
+  if (!text) {
+    throw Error(
+        "[E180] The input ends before line {}, which {} answers; go on with the input of that run, "
+        "or write to another file.",
+        {std::to_string(line.entry.number), quote(*options_.run.output, 4096)});
+  }
+  line.text = *std::move(text);
+  const RunEntry now = {.number = number_, .line = digest(line.text)};
+  if (!former) line.entry = now;
+  if (line.entry.number != now.number || line.entry.line != now.line) {
+    throw Error(
+        "[E181] Line {} of the input is not the one that {} answers; go on with the input of that "
+        "run, or write to another file.",
+        {std::to_string(std::min(now.number, line.entry.number)),
+         quote(*options_.run.output, 4096)});
+  }
+  return line;
+}
+
+/// To stdout at once, to a file as a whole record.
+void LineLoop::write(const std::string& text) {
+  if (file_) {
+    record_ += text;
+  } else {
+    print(text);
+  }
+}
+
+void LineLoop::close_record(RunEntry entry, double fraction) {
+  entry.failed = failed_;
+  if (file_) file_->append(entry, record_);
+  ++records_;
+  if (entry.number == 0) return;
+  progress_.line_done(failed_, fraction);
+  errors_ += failed_ ? 1 : 0;
+  if (failed_ && options_.run.max_errors && errors_ > *options_.run.max_errors) {
+    too_many_errors_ = true;
+    interrupt();
+  }
+}
+
+/// Calls `begin` for each line and, on the printing thread, what it returned. `again`: for the
+/// lines of the former run that failed, copying the others.
+void LineLoop::pass(Engine* engine, std::int64_t sequences, const Begin& begin, bool again) {
+  LineQueue queue(kWindowPerSequence * static_cast<std::size_t>(sequences));
   std::exception_ptr reading_failed, printing_failed;
   const OnInterrupt cancels([engine] {
     if (engine != nullptr) engine->cancel_all();
@@ -77,17 +120,23 @@ bool LineLoop::each_line(Engine* engine, std::int64_t sequences, const Begin& be
     }
     queue.close();
   });
+  const auto push = [&](RunEntry entry, PrintAnswer answer) {
+    PrintAnswer whole = [this, entry, answer = std::move(answer), read = lines_.fraction_read()] {
+      record_.clear();
+      failed_ = false;
+      answer();
+      if (!interrupted()) close_record(entry, read);
+    };
+    if (engine != nullptr) return queue.push(std::move(whole));
+    whole();  // there is nothing to wait for
+    return true;
+  };
   try {
-    while (const std::optional<std::string> line = lines_.next()) {
-      PrintAnswer answer = [this, print = begin(*line), read = lines_.fraction_read()] {
-        print();
-        if (!interrupted()) progress_.line_done(read);
-      };
-      if (engine == nullptr) {
-        answer();  // there is nothing to wait for
-      } else if (!queue.push(std::move(answer))) {
-        break;
-      }
+    while (std::optional<Line> line = next_line_to_do(again)) {
+      PrintAnswer answer = again && !line->entry.failed
+                               ? [this, written = std::move(line->written)] { write(written); }
+                               : begin(line->text);
+      if (!push(line->entry, std::move(answer))) break;
     }
   } catch (...) {
     reading_failed = std::current_exception();
@@ -95,41 +144,107 @@ bool LineLoop::each_line(Engine* engine, std::int64_t sequences, const Begin& be
   queue.close();
   printer.join();
   if (printing_failed) std::rethrow_exception(printing_failed);
-  if (interrupted()) return false;
-  if (reading_failed) std::rethrow_exception(reading_failed);
-  return true;
+  if (reading_failed && !interrupted()) std::rethrow_exception(reading_failed);
+}
+
+/// What the former run has done is left as it is, or with --retry-failed mended; file_ then goes on
+/// behind it.
+void LineLoop::go_on(Engine* engine, std::int64_t sequences, const Begin& begin) {
+  if (options_.run.retry_failed) {
+    ask_failed_lines_again(engine, sequences, begin);
+  } else {
+    while (const std::optional<Line> line = next_line_to_do(true)) {
+      if (line->entry.number > 0) progress_.line_was_done(line->entry.failed);
+    }
+    if (!interrupted()) file_.emplace(*former_);
+  }
+  former_.reset();
+}
+
+/// In a file that takes the place of the other when it is whole.
+void LineLoop::ask_failed_lines_again(Engine* engine, std::int64_t sequences, const Begin& begin) {
+  const std::string& path = *options_.run.output;
+  file_.emplace(retry_path(path), former_->identity());
+  try {
+    pass(engine, sequences, begin, true);
+    if (interrupted()) {  // the rest stays as it was
+      former_->rewind();
+      std::string written;
+      for (std::int64_t i = 0; const std::optional<RunEntry> entry = former_->next(written); ++i) {
+        if (i >= records_) file_->append(*entry, written);
+      }
+    }
+    file_->replace(path);
+  } catch (...) {
+    file_->discard();
+    throw;
+  }
+}
+
+/// Returns the exit code.
+int LineLoop::each_line(Engine* engine, std::int64_t sequences, const Begin& begin) {
+  catch_interrupts();
+  progress_.start(0);
+  try {
+    if (former_) go_on(engine, sequences, begin);
+    progress_.start(lines_.fraction_read());
+    if (!interrupted()) pass(engine, sequences, begin, false);
+    if (!interrupted() && file_) file_->finish(number_);
+  } catch (const Error&) {
+    progress_.end(false);
+    throw;
+  }
+  progress_.end(!interrupted());
+  if (too_many_errors_) {
+    throw Error("[E182] The run was stopped because more than {} lines failed.",
+                {std::to_string(*options_.run.max_errors)});
+  }
+  if (interrupted()) return kInterrupted;
+  return progress_.failed() > 0 ? kFailed : kDone;
 }
 
 void LineLoop::print_line(const std::string& text) {
-  print(text + "\n");
+  if (table_) {
+    answers_.push_back(text);
+  } else {
+    write(one_line(text) + "\n");
+  }
   ++printed_;
 }
 
 int LineLoop::run(Engine* engine, std::int64_t sequences, std::int64_t answers,
                   const Begin& begin) {
-  int code = kDone;
   const auto begin_line = [&](const std::string& line) -> PrintAnswer {
     lines_.check(line);
+    if (table_ && number_ == 0) return [this, header = table_->header(answers)] { write(header); };
     PrintAnswer answer;
-    std::optional<Error> problem = problem_in([&] { answer = begin(line); });
-    return [&, number = lines_.number(), answer, problem]() mutable {
+    std::optional<Error> problem = problem_in([&] {
+      if (table_) table_->require_fit();
+      answer = begin(table_ ? table_->question() : line);
+    });
+    return [&, number = number_, row = table_ ? table_->fitted() : "", answer, problem]() mutable {
       printed_ = 0;
+      answers_.clear();
       if (!problem) problem = problem_in(answer);
       if (interrupted()) return;
-      if (problem) {
+      failed_ = problem.has_value();
+      if (failed_ && !table_) {
         progress_.clear();
         report_error(*problem, message("line {}: ", {std::to_string(number)}));
-        code = kFailed;
       }
-      print(std::string(static_cast<std::size_t>(answers - printed_), '\n'));
+      const auto missing = static_cast<std::size_t>(answers - printed_);
+      if (!table_) return write(std::string(missing, '\n'));
+      answers_.resize(answers_.size() + missing);
+      answers_.push_back(problem ? problem->tag() + problem->what() : "");
+      write(table_->with(row, answers_));
     };
   };
-  return each_line(engine, sequences, begin_line) ? code : kInterrupted;
+  const int code = each_line(engine, sequences, begin_line);
+  return table_ ? report_failed_lines(code) : code;
 }
 
 int LineLoop::run_json(const std::string& model, Engine* engine, std::int64_t sequences,
                        const BeginJson& begin) {
-  std::int64_t failed = 0;
   const auto begin_line = [&](const std::string& text) -> PrintAnswer {
     if (text.find_first_not_of(" \t\r") == std::string::npos) return [] {};
     const auto result = std::make_shared<ordered_json>(ordered_json::object());
@@ -144,23 +259,27 @@ int LineLoop::run_json(const std::string& model, Engine* engine, std::int64_t se
       (*result)["model"] = model;
       answer = begin(line, *result);
     });
-    return [&failed, failure, result, answer, problem]() mutable {
+    return [this, failure, result, answer, problem]() mutable {
       if (!problem) problem = problem_in(answer);
       if (interrupted()) return;
-      if (problem) {
+      failed_ = problem.has_value();
+      if (failed_) {
         add_error(failure, *problem);
         *result = std::move(failure);
-        ++failed;
       }
-      print_json(*result);
+      write(json_line(*result));
     };
   };
-  if (!each_line(engine, sequences, begin_line)) return kInterrupted;
-  if (failed == 0) return kDone;
-  progress_.clear();
-  report_error(Error("[E004] {} of {} lines failed; their \"error\" says why.",
-                     {std::to_string(failed), std::to_string(lines_.number())}));
-  return kFailed;
+  return report_failed_lines(each_line(engine, sequences, begin_line));
+}
+
+/// Where the output says of each line what was wrong. Returns `code`.
+int LineLoop::report_failed_lines(int code) const {
+  if (code == kFailed) {
+    report_error(Error("[E004] {} of {} lines failed; their \"error\" says why.",
+                       {std::to_string(progress_.failed()), std::to_string(progress_.done())}));
+  }
+  return code;
 }
 
 }  // namespace aira

@@ -11,6 +11,7 @@
 #include "app/interrupt.h"
 #include "app/language.h"
 #include "app/output.h"
+#include "base/printable.h"
 
 namespace {
 
@@ -34,8 +35,12 @@ int run(int argc, char** argv) {
     aira::report_error(error);
   } catch (const aira::WriteFailed& error) {
     if (error.code() == std::errc::broken_pipe) return aira::kDone;
+    const std::string reason = error.code().message();
     aira::report_error(
-        aira::Error("[E001] Writing to stdout failed: {}.", {error.code().message()}));
+        error.file().empty()
+            ? aira::Error("[E001] Writing to stdout failed: {}.", {reason})
+            : aira::Error("[E168] Writing to {} failed: {}. Once that is mended, --resume goes on.",
+                          {aira::quote(error.file(), 4096), reason}));
   } catch (const std::bad_alloc&) {
     aira::report_error(aira::Error("[E002] There is not enough memory."));
   } catch (const std::exception& error) {

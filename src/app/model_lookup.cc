@@ -1,12 +1,6 @@
-// The cache has the layout of huggingface_hub: models--ORG--NAME/refs/main
-// holds a revision, whose files are in models--ORG--NAME/snapshots/REVISION.
 #include "app/model_lookup.h"
 
-#include <algorithm>
-#include <array>
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
 
 #include "app/config_file.h"
 #include "app/output.h"
@@ -31,65 +25,24 @@ struct Entry {
   std::size_t size;
 };
 
-/// Where huggingface_hub keeps its models, by its own rules.
-std::optional<fs::path> hub_cache() {
-  constexpr std::array<std::array<const char*, 2>, 5> kPlaces = {{
-      {"HF_HUB_CACHE", nullptr},
-      {"HUGGINGFACE_HUB_CACHE", nullptr},
-      {"HF_HOME", "hub"},
-      {"XDG_CACHE_HOME", "huggingface/hub"},
-      {"HOME", ".cache/huggingface/hub"},
-  }};
-  for (const auto& [variable, below] : kPlaces) {
-    const auto folder = environment(variable);
-    if (folder) return below == nullptr ? fs::path(*folder) : fs::path(*folder) / below;
-  }
-  return std::nullopt;
-}
-
-/// "name" or "org/name" in the letters that the hub allows.
-bool is_hub_id(const std::string& text) {
-  constexpr std::string_view kLetters =
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./";
-  return !text.empty() && text.find_first_not_of(kLetters) == std::string::npos &&
-         std::count(text.begin(), text.end(), '/') <= 1 && text.front() != '/' &&
-         text.back() != '/' && text.front() != '.' && text.find("..") == std::string::npos;
-}
-
-/// The folder of hub model `id` ("org/name") in the cache, there or not; nothing without a cache.
-std::optional<fs::path> cache_folder_of(const std::string& id) {
-  const std::optional<fs::path> cache = hub_cache();
-  if (!cache) return std::nullopt;
-  std::string folder = "models--" + id;
-  if (const auto slash = folder.find('/'); slash != std::string::npos) {
-    folder.replace(slash, 1, "--");
-  }
-  return *cache / folder;
-}
-
-/// The snapshot of hub model `id` in the cache, if it is there. A revision is a name or a commit.
-std::optional<FoundModel> find_in_cache(const std::string& id, const std::string& revision) {
-  const std::optional<fs::path> folder = cache_folder_of(id);
-  if (!folder || revision.find("..") != std::string::npos) return std::nullopt;
-  std::ifstream reference(*folder / "refs" / revision);
-  std::string commit;
-  if (!(reference >> commit)) commit = revision;
-  if (commit.find('/') != std::string::npos) return std::nullopt;
-  const fs::path snapshot = *folder / "snapshots" / commit;
-  std::error_code problem;
-  if (!fs::is_directory(snapshot, problem)) return std::nullopt;
-  return FoundModel{ModelFiles::from_folder(snapshot.string()), id, "Hugging Face cache"};
+/// The model in the cache, if it is there.
+std::optional<FoundModel> find_in_cache(const HubModel& model) {
+  const std::optional<fs::path> snapshot = model.snapshot();
+  if (!snapshot) return std::nullopt;
+  return FoundModel{ModelFiles::from_folder(snapshot->string()), model.name(),
+                    "Hugging Face cache"};
 }
 
 /// The default model, if anything of it is in the cache: an interrupted download must not go
 /// unnoticed. Throws Error when it is not whole.
 std::optional<FoundModel> find_default() {
-  const std::optional<fs::path> folder = cache_folder_of(kDefaultModel);
+  const HubModel wanted{kDefaultModel};
+  const std::optional<fs::path> folder = wanted.folder();
   std::error_code problem;
   if (!folder || !fs::exists(*folder, problem)) return std::nullopt;
   try {
-    auto model = find_in_cache(kDefaultModel, "main");
-    if (!model) throw Error(printable(folder->string()) + " has no snapshot.");
+    auto model = find_in_cache(wanted);
+    if (!model) throw Error("[E293] {} has no snapshot.", {printable(folder->string())});
     const ModelFiles& files = model->files;
     files.require("config.json");
     for (const std::string& name : Checkpoint::file_names(files)) files.require(name);
@@ -100,10 +53,10 @@ std::optional<FoundModel> find_default() {
   } catch (const Error& error) {
     std::string reason = error.what();
     if (reason.ends_with('.')) reason.pop_back();
-    throw Error(std::string("The model ") + kDefaultModel +
-                " in the Hugging Face cache is not whole: " + reason +
-                "; fetch it again (hf download " + kDefaultModel +
-                ") or choose another model with -m.");
+    throw Error(
+        "[E294] The model {} in the Hugging Face cache is not whole: {}; fetch it again ({}) or "
+        "choose another model with -m.",
+        {kDefaultModel, reason, wanted.download()});
   }
 }
 
@@ -150,35 +103,62 @@ void refuse_other_folders(const ModelFiles& files) {
     return fs::exists(fs::path(place) / name, problem);
   };
   const bool weights = holds("model.safetensors") || holds("pytorch_model.bin");
+  const std::string name = quote(place, 4096);
   if (holds(kAdapterConfig) && !weights) {
-    throw Error(quote(place, 4096) + " is an adapter (PEFT) and not a whole model; give it with " +
-                "--adapter, and its base model with -m.");
+    throw Error(
+        "[E295] {} is an adapter (PEFT) and not a whole model; give it with --adapter, and its "
+        "base "
+        "model with -m.",
+        {name});
   }
   if (holds("config.json")) return;
   if (const auto inner = model_below(place)) {
-    throw Error(quote(place, 4096) +
-                " is not a model, for it has no config.json, but it holds one: " + "-m " +
-                quote(inner->string(), 4096) + ".");
+    throw Error("[E296] {} is not a model, for it has no config.json, but it holds one: -m {}.",
+                {name, quote(inner->string(), 4096)});
   }
   if (holds("tokenizer.json") || holds("vocab.json")) {
-    throw Error(quote(place, 4096) +
-                " is a tokenizer and not a model: it has no config.json; copy " +
-                "the model's config.json and weights beside it.");
+    throw Error(
+        "[E297] {} is a tokenizer and not a model: it has no config.json; copy the model's "
+        "config.json and weights beside it.",
+        {name});
   }
 }
 
-/// A folder or hub id that is there, whatever is in it.
+/// Throws the Error for a model that is not in the cache.
+[[noreturn]] void refuse_missing(const std::string& asked, const std::string& origin,
+                                 const HubModel& model) {
+  const std::optional<fs::path> folder = model.folder();
+  std::error_code problem;
+  if (!folder) {
+    throw Error(
+        "[E298] The model {} ({}) is no folder, and there is no home for a Hugging Face cache.",
+        {quote(asked), origin});
+  }
+  const std::string cache = printable(folder->parent_path().string());
+  if (model.revision != "main" && fs::exists(*folder, problem)) {
+    throw Error(
+        "[E299] The revision {} of the model {} ({}) is not in the Hugging Face cache at {}; fetch "
+        "it ({}).",
+        {quote(model.revision), quote(model.id), origin, cache, model.download()});
+  }
+  throw Error(
+      "[E613] The model {} ({}) is neither a folder nor in the Hugging Face cache at {}; fetch it "
+      "({}), or give another model.",
+      {quote(asked), origin, cache, model.download()});
+}
+
+/// A folder, or a model of the hub that is in the cache, whatever is in it. A folder goes first, as
+/// in transformers. `revision` is that of a hub id without one.
 FoundModel find_folder(const std::string& asked, const std::string& origin,
                        const std::string& revision = "main") {
-  if (asked.empty()) throw Error(origin + " names no model.");
+  if (asked.empty()) throw Error("[E614] {} names no model.", {origin});
   std::error_code problem;
-  if (!is_hub_id(asked) || fs::exists(asked, problem) || problem) {
-    return {ModelFiles::from_folder(asked), asked, "folder"};
-  }
-  if (auto model = find_in_cache(asked, revision)) return *std::move(model);
-  const std::optional<fs::path> cache = hub_cache();
-  throw Error("The model " + quote(asked) + " (" + origin + ") is neither a folder nor in the " +
-              "Hugging Face cache" + (cache ? " at " + printable(cache->string()) : "") + ".");
+  const bool there = !is_address(asked) && (fs::exists(asked, problem) || problem);
+  std::optional<HubModel> model = there ? std::nullopt : hub_model(asked);
+  if (!model) return {ModelFiles::from_folder(asked), asked, "folder"};
+  if (model->revision == "main") model->revision = revision;
+  if (auto found = find_in_cache(*model)) return *std::move(found);
+  refuse_missing(asked, origin, *model);
 }
 
 FoundModel find_asked(const std::string& asked, const std::string& origin) {
@@ -214,16 +194,6 @@ std::function<void(const std::string&)> notice_of(const CommonOptions& options) 
 
 }  // namespace
 
-bool colours() {
-  return !environment("NO_COLOR") && environment("TERM").value_or("dumb") != "dumb";
-}
-
-std::optional<std::string> environment(const char* name) {
-  const char* value = std::getenv(name);
-  if (value == nullptr || *value == '\0') return std::nullopt;
-  return value;
-}
-
 FoundModel find_model(const CommonOptions& options) {
   const Config& file = config();
   // Not on $AIRA_MODEL, which may be any other.
@@ -234,11 +204,15 @@ FoundModel find_model(const CommonOptions& options) {
   if (file.model) return find_asked(*file.model, printable(file.path));
   if (auto cached = find_default()) return *std::move(cached);
   if (auto files = builtin_model()) {
-    if (!options.quiet) note("using the small built-in demo model; -m MODEL chooses another.");
+    if (!options.quiet) {
+      note(message("using the small built-in demo model; -m MODEL chooses another."));
+    }
     return {*std::move(files), kBuiltinName, "built in"};
   }
-  throw Error(std::string("There is no model: -m and $AIRA_MODEL are not set, ") + kDefaultModel +
-              " is not in the Hugging Face cache, and none is built in.");
+  throw Error(
+      "[E615] There is no model: -m and $AIRA_MODEL are not set, {} is not in the Hugging Face "
+      "cache, and none is built in.",
+      {kDefaultModel});
 }
 
 EngineOptions engine_options(const CommonOptions& options, const FoundModel& model,
@@ -256,6 +230,6 @@ EngineOptions engine_options(const CommonOptions& options, const FoundModel& mod
 ModelOnBackend::ModelOnBackend(const CommonOptions& options)
     : found(find_model(options)),
       pool(options.threads > 0 ? options.threads : ThreadPool::usable_cores()),
-      backend(make_backend(options.device, options.dtype, pool, notice_of(options))) {}
+      backend(make_backend(options.device, pool, notice_of(options))) {}
 
 }  // namespace aira

@@ -8,6 +8,7 @@
 
 #include "aira/engine.h"
 #include "app/command_line.h"
+#include "app/hub.h"
 #include "base/thread_pool.h"
 #include "model/backend.h"
 
@@ -37,10 +38,5 @@ struct ModelOnBackend {
   ThreadPool pool;
   std::unique_ptr<Backend> backend;
 };
-
-/// The variable's value; an empty one counts as not set.
-std::optional<std::string> environment(const char* name);
-/// Whether a terminal may be sent colours: not with NO_COLOR, and not one that has none.
-bool colours();
 
 }  // namespace aira

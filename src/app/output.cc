@@ -8,12 +8,10 @@
 #include <cerrno>
 #include <nlohmann/json.hpp>
 
-#include "run/task.h"
+#include "app/hub.h"
 
 namespace aira {
 namespace {
-
-constexpr double kInterval = 0.25;  // seconds between two updates of the progress line
 
 /// 0, or the errno that stopped the writing.
 int write_all(int fd, std::string_view text) {
@@ -31,21 +29,20 @@ int write_all(int fd, std::string_view text) {
   return 0;
 }
 
-/// "1:02:03" or "02:03".
-std::string clock_time(double seconds) {
-  const auto whole = static_cast<long long>(seconds + 0.5);
-  return (whole >= 3600 ? format("%lld:", whole / 3600) : "") +
-         format("%02lld:%02lld", whole / 60 % 60, whole % 60);
-}
-
 }  // namespace
 
-void print(std::string_view text) {
-  const int problem = write_all(STDOUT_FILENO, text);
-  if (problem != 0) throw WriteFailed(problem, std::generic_category());
+void write_file(int fd, std::string_view text, const std::string& file) {
+  const int problem = write_all(fd, text);
+  if (problem != 0) throw WriteFailed(problem, file);
 }
 
-void print_json(const nlohmann::ordered_json& value) {
+bool colours() {
+  return !environment("NO_COLOR") && environment("TERM").value_or("dumb") != "dumb";
+}
+
+void print(std::string_view text) { write_file(STDOUT_FILENO, text, ""); }
+
+std::string json_line(const nlohmann::ordered_json& value) {
   std::string line = value.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
   constexpr std::array<std::array<std::string_view, 2>, 3> kEscapes = {
       {{"\u2028", "\\u2028"}, {"\u2029", "\\u2029"}, {"\u0085", "\\u0085"}}};
@@ -54,8 +51,10 @@ void print_json(const nlohmann::ordered_json& value) {
       line.replace(at, letter.size(), escape);
     }
   }
-  print(line + "\n");
+  return line + "\n";
 }
+
+void print_json(const nlohmann::ordered_json& value) { print(json_line(value)); }
 
 // A failure of stderr cannot be reported anywhere.
 void print_aside(std::string_view text) { write_all(STDERR_FILENO, text); }
@@ -92,26 +91,6 @@ std::optional<Error> problem_in(const std::function<void()>& work) {
     return error;
   }
   return std::nullopt;
-}
-
-Progress::Progress(bool wanted)
-    : on_(wanted && ::isatty(STDERR_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 0) {}
-
-void Progress::line_done(double fraction) {
-  ++lines_;
-  if (!on_ || seconds_since(shown_) < kInterval) return;
-  shown_ = Clock::now();
-  const double elapsed = seconds_since(started_);
-  std::string text =
-      format("%zu lines done, %.0f tokens/s", lines_, static_cast<double>(tokens_) / elapsed);
-  if (fraction > 0) text += ", " + clock_time(elapsed * (1 - fraction) / fraction) + " left";
-  print_aside("\r" + text + "\x1b[K");
-  visible_ = true;
-}
-
-void Progress::clear() {
-  if (visible_) print_aside("\r\x1b[K");
-  visible_ = false;
 }
 
 }  // namespace aira

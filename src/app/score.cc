@@ -211,6 +211,7 @@ int run_score(const ScoreOptions& options) {
   const FoundModel model = find_model(options);
   Engine engine(engine_options(options, model, options.batch));
   if (options.perplexity || options.tokens) return score_text(engine, options, model.name);
+  loop.open_output(model);
   const auto begin = [&](const json& line, ordered_json& result) -> PrintAnswer {
     const bool several = line.contains("continuations");
     if (several) result["scores"] = ordered_json::array();
@@ -259,8 +260,12 @@ context: it is scored in windows.)"));
                message("Of one text: surprisal of each token in bits"));
   app.option_defaults()->group(message("Model"));
   add_batch(app, *options);
+  add_run_options(app, *options, "score");
   add_quiet(app, *options);
-  app.final_callback([options] { check(*options); });
+  app.final_callback([options] {
+    check(*options);
+    check_run(*options, !options->perplexity && !options->tokens);
+  });
   return [options] { return run_score(*options); };
 }
 

@@ -12,7 +12,6 @@
 #include <utility>
 
 #include "app/ask.h"
-#include "app/model_lookup.h"
 #include "app/output.h"
 #include "app/pieces.h"
 #include "base/utf8.h"
@@ -166,7 +165,7 @@ void add_show_probs(CLI::App& app, AskOptions& options) {
 
 void check_show_probs(const AskOptions& options, bool chat) {
   if (!options.show_probs) return;
-  GenerateOptions asked = options.request.over({});
+  GenerateOptions asked = options.request.tentative();
   ShowProbs(options).ask_for(asked);
   if (::isatty(STDOUT_FILENO) == 1 && (chat || options.question)) return;
   throw UsageError(

@@ -46,6 +46,7 @@ int run_tokenize(const TokenizeOptions& options) {
   LineLoop loop(options);
   const FoundModel found = find_model(options);
   const Tokenizer tokenizer = Tokenizer::load(found.files);
+  loop.open_output(found);
   const auto added = options.plain ? Tokenizer::Added::kPlainText : Tokenizer::Added::kRecognise;
   const auto encode = [&](const std::string& text) {
     return options.with_template ? tokenizer.encode_with_template(text, added)
@@ -54,7 +55,7 @@ int run_tokenize(const TokenizeOptions& options) {
   const auto convert = [&](const std::string& line) -> PrintAnswer {
     const std::vector<std::int32_t> ids = options.decode ? parse_ids(line) : encode(line);
     const std::string result = options.decode && !options.pieces
-                                   ? one_line(tokenizer.decode(ids, false))
+                                   ? tokenizer.decode(ids, false)
                                    : joined(ids, options.pieces ? &tokenizer : nullptr);
     return [&loop, result] { loop.print_line(result); };
   };
@@ -108,8 +109,10 @@ character, \n a line break, \\ a backslash.)"));
                message("Add the ids of the tokenizer's own template"));
   app.add_flag("--decode", options->decode, message("Convert ids to text"));
   app.add_flag("--pieces", options->pieces, message("Show the text of each id"));
+  add_run_options(app, *options, "tokenize");
   add_quiet(app, *options);
   app.final_callback([options] {
+    check_run(*options, true);
     if ((options->plain || options->with_template) && options->decode) {
       throw UsageError("[E278] {} is about text and {} about ids; use one of them.",
                        {options->plain ? "--plain" : "--template", "--decode"});

@@ -111,7 +111,8 @@ StepRows CudaBackend::reserve(const StepLimits& limits) {
   const std::int64_t rows = Step::bucket(limits.rows);
   const std::int64_t outputs = Step::bucket(limits.output_rows);
   const std::int64_t most = std::max(rows, outputs);
-  if (most > few_rows_) halves_.reserve(most * matrix_stride(limits.inputs, DType::kF16));
+  // The stride of int8 weights is the longest.
+  if (most > few_rows_) halves_.reserve(most * matrix_stride(limits.inputs, DType::kI8));
   if (gemm_) products_.reserve(std::max(rows * limits.outputs, outputs * limits.vocab));
   partial_.reserve(attention_partial_floats(rows, limits.heads, limits.head_size, limits.context));
   arrived_.reserve(rows * limits.heads, true);
@@ -146,6 +147,7 @@ void CudaBackend::embed(const Matrix& tokens, const Vector& positions, Tensor ou
               .count = step_.padded(out.rows),
               .tokens = tokens.data.get(),
               .dtype = tokens.dtype,
+              .vocab = tokens.out,
               .stride = matrix_stride(tokens.in, tokens.dtype),
               .positions = positions.data.get(),
               .width = out.cols,
@@ -187,15 +189,15 @@ void CudaBackend::linear(Tensor x, const Matrix& weights, const Epilogue& epilog
                 .residual = epilogue.residual.data,
                 .norm = {},
                 .y = out.data};
-  const bool half = job.dtype == DType::kF16;
-  if (half && norm_waits_ && norm_.out == x.data && linear_can_normalise(job.in)) {
+  const bool own = job.dtype != DType::kF32;
+  if (own && norm_waits_ && norm_.out == x.data && linear_can_normalise(job.in)) {
     job.x = norm_.x;
     job.norm = norm_.norm;
     job.from = norm_.from;
     norm_waits_ = false;
   }
   run_norm();
-  if (!half) {
+  if (!own) {
     float* const product = products_.get(job.rows * job.out);
     gemm_->run(job, product);
     // cuBLAS's kernels do not trigger an early start.

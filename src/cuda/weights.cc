@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "aira/error.h"
-#include "kernels/kernels.h"
 
 namespace aira::cuda {
 namespace {
@@ -15,8 +14,10 @@ constexpr std::int64_t kPartBytes = std::int64_t{1} << 20;
 void WeightLoader::load(const HostTensor& source, std::int64_t rows, std::int64_t cols, DType dtype,
                         std::int64_t stride, void* to) {
   const std::int64_t row_bytes = cols * size_of(source.dtype);
-  const std::int64_t part_rows = std::max<std::int64_t>(kPartBytes / row_bytes, 1);
-  part_.reserve(std::max(kPartBytes, row_bytes));
+  // Whole groups of inputs.
+  const std::int64_t unit = dtype == DType::kI8 && !source.out_major ? kScaleInputs : 1;
+  const std::int64_t part_rows = std::max<std::int64_t>(kPartBytes / row_bytes / unit, 1) * unit;
+  part_.reserve(std::min(part_rows, rows) * row_bytes);
   overflows_.reserve(1);
   check(cudaMemsetAsync(overflows_.get(1), 0, sizeof(std::int32_t), stream_), "clearing memory");
   for (std::int64_t first = 0; first < rows; first += part_rows) {
@@ -34,6 +35,7 @@ void WeightLoader::load(const HostTensor& source, std::int64_t rows, std::int64_
              .cols = cols,
              .to = to,
              .dtype = dtype,
+             .out = source.out_major ? rows : cols,
              .stride = stride,
              .overflows = overflows_.get(1)},
             {stream_});
@@ -49,13 +51,10 @@ void WeightLoader::load(const HostTensor& source, std::int64_t rows, std::int64_
 }
 
 Matrix WeightLoader::matrix(const HostTensor& source, DType dtype) {
-  if (dtype == DType::kI8) {
-    throw Error("[E513] int8 weights run on the CPU; use --device cpu.");
-  }
   const std::int64_t in = source.in();
   const std::int64_t out = source.out();
   const std::int64_t stride = matrix_stride(in, dtype);
-  const std::int64_t bytes = out * stride * size_of(dtype);
+  const std::int64_t bytes = matrix_bytes(in, out, dtype);
   const Buffer memory = allocate_device(bytes);
   check(cudaMemsetAsync(memory.get(), 0, static_cast<std::size_t>(bytes), stream_),
         "clearing memory");

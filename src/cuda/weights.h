@@ -5,14 +5,21 @@
 #include <memory>
 
 #include "cuda/device.h"
+#include "kernels/kernels.h"
 #include "model/tensor.h"
 
 namespace aira::cuda {
 
-/// Numbers between two outputs' weights: `in` rounded up to 16 bytes.
+/// Numbers from an output's weights to the next one's: `in` rounded up to 16 bytes.
 constexpr std::int64_t matrix_stride(std::int64_t in, DType dtype) {
   const std::int64_t piece = 16 / size_of(dtype);
   return (in + piece - 1) / piece * piece;
+}
+
+/// Of a matrix and its scales.
+constexpr std::int64_t matrix_bytes(std::int64_t in, std::int64_t out, DType dtype) {
+  const std::int64_t scales = dtype == DType::kI8 ? scale_groups(in) * scale_pitch(out) : 0;
+  return out * matrix_stride(in, dtype) * size_of(dtype) + scales * size_of(DType::kBF16);
 }
 
 /// Copies stored weights to the device part by part, and converts them there.
@@ -20,7 +27,8 @@ class WeightLoader {
  public:
   explicit WeightLoader(cudaStream_t stream) : stream_(stream) {}
 
-  /// [out, stride] in `dtype` (kF32 or kF16). Throws Error when a weight is too large for kF16.
+  /// [out, stride] in `dtype`, with scales for kI8. Throws Error when a weight is too large for
+  /// kF16.
   Matrix matrix(const HostTensor& source, DType dtype);
   /// f32.
   Vector vector(const HostTensor& source);

@@ -24,7 +24,7 @@ std::filesystem::path find_module(const std::filesystem::path& program) {
 
 }  // namespace
 
-std::unique_ptr<Backend> make_backend(Device device, DType dtype, ThreadPool& pool,
+std::unique_ptr<Backend> make_backend(Device device, ThreadPool& pool,
                                       const std::function<void(const std::string&)>& notice) {
   std::error_code ignored;
   const auto program = std::filesystem::read_symlink("/proc/self/exe", ignored);
@@ -36,7 +36,7 @@ std::unique_ptr<Backend> make_backend(Device device, DType dtype, ThreadPool& po
     }
     return load_cuda_module(program);
   }
-  if (device == Device::kAuto && dtype != DType::kI8 && driver && !find_module(program).empty()) {
+  if (device == Device::kAuto && driver && !find_module(program).empty()) {
     try {
       return load_cuda_module(program);
     } catch (const Error& error) {

@@ -13,11 +13,11 @@
 
 namespace aira {
 
-/// The backend for `device`, with matrices stored as `dtype`. kAuto takes the GPU if there is one
+/// The backend for `device`. kAuto takes the GPU if there is one
 /// that can be used; if it fails, `notice` gets a sentence and the CPU takes over. `pool` must
 /// outlive the backend. Starting a GPU takes a good part of a second. Throws Error: no driver,
 /// module missing, driver too old, no device.
-std::unique_ptr<Backend> make_backend(Device device, DType dtype, ThreadPool& pool,
+std::unique_ptr<Backend> make_backend(Device device, ThreadPool& pool,
                                       const std::function<void(const std::string&)>& notice = {});
 
 /// Whether a GPU is expected to have given `answers` answers sooner than the CPU, its start

@@ -74,6 +74,8 @@ void require_bare_name(const std::string& name, const std::string& place) {
   }
 }
 
+}  // namespace
+
 /// Of the first bytes, which are the header of a weights file or most of it, and of pieces all over
 /// the file: reading all of it would take longer than the packed weights save. Made for file
 /// systems whose times say nothing, as those of Nix and of images built to be reproducible.
@@ -92,8 +94,6 @@ std::uint64_t sampled_digest(const File& file) {
   ::madvise(begin, file.size, MADV_NORMAL);
   return digest(sample);
 }
-
-}  // namespace
 
 ModelFiles::ModelFiles(std::string place,
                        std::function<std::optional<File>(const std::string&)> find)

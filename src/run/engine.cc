@@ -91,7 +91,7 @@ Engine::Impl::Impl(EngineOptions given)
     : options(std::move(given)),
       threads(options.threads > 0 ? options.threads : ThreadPool::usable_cores()),
       coming(std::async(std::launch::async | std::launch::deferred, make_backend,
-                        device_for(options), options.dtype, std::ref(threads), options.notice)),
+                        device_for(options), std::ref(threads), options.notice)),
       tokenizer(timed(info.tokenizer_seconds, [&] { return Tokenizer::load(options.files); })),
       backend(coming.get()),
       cache(options.cache_folder, options.files, *backend, options.dtype),

@@ -157,6 +157,23 @@ bool accepts(const OptionRange& range, const Value& value) {
   }
 }
 
+/// Whether a value asks for something: numbers have one that does not.
+template <typename Value>
+bool is_on(std::string_view name, const Value& value) {
+  if constexpr (std::is_same_v<Value, bool>) {
+    return value;
+  } else if constexpr (std::is_same_v<Value, EarlyStopping>) {
+    return value != EarlyStopping::kFalse;
+  } else if constexpr (std::is_arithmetic_v<Value>) {
+    constexpr std::array<std::string_view, 5> kOffAtOne = {"top_p", "typical_p", "best_of",
+                                                           "num_beams", "length_penalty"};
+    const bool one = std::find(kOffAtOne.begin(), kOffAtOne.end(), name) != kOffAtOne.end();
+    return name == "logprobs" || value != static_cast<Value>(one ? 1 : 0);
+  } else {
+    return true;
+  }
+}
+
 [[noreturn]] void refuse(const RequestOption& row, const std::string& found) {
   throw UsageError("[E034] {} must be {}, not {}.",
                    {option(row.name), message(row.range.words), found});
@@ -237,19 +254,14 @@ std::string similar_option(std::string_view name) {
   return nearest(field, names);
 }
 
-bool shapes_a_draw(const RequestOption& option) {
-  constexpr std::array<std::string_view, 7> kNames = {
-      "temperature", "top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff"};
-  return std::find(kNames.begin(), kNames.end(), option.name) != kNames.end();
-}
-
 /// Sets the option to `value`; false when that is not legal.
 template <typename Value>
-bool RequestChanges::take(const RequestOption& option, const Member<Value>& member, Value value) {
+bool RequestChanges::take(const RequestOption& option, const Member<Value>& member, Value value,
+                          std::string written) {
   if (!accepts(option.range, value)) return false;
+  given_.push_back({&option, source_, is_on(option.name, value), std::move(written)});
   if constexpr (std::is_same_v<Value, bool>) value = value != option.opposite;
   member.of(values_) = std::move(value);
-  given_.push_back(&option);
   return true;
 }
 
@@ -259,7 +271,7 @@ void RequestChanges::set_words(const RequestOption& option, std::span<const std:
     for (const std::string& word : words) {
       if (!read_word(word, value) || !accepts(option.range, value)) refuse(option, quote(word));
     }
-    take(option, member, std::move(value));
+    take(option, member, std::move(value), printable(words.back()));
   };
   std::visit(set, option.member);
 }
@@ -267,40 +279,13 @@ void RequestChanges::set_words(const RequestOption& option, std::span<const std:
 bool RequestChanges::try_field(const RequestOption& option, const nlohmann::json& json) {
   const auto set = [&]<typename T>(const Member<T>& member) {
     T value{};
-    return read_json(json, value) && take(option, member, std::move(value));
+    return read_json(json, value) && take(option, member, std::move(value), in_words(json));
   };
   return std::visit(set, option.member);
 }
 
 void RequestChanges::set_field(const RequestOption& option, const nlohmann::json& json) {
   if (!try_field(option, json)) refuse(option, in_words(json));
-}
-
-bool RequestChanges::has(const RequestOption& option) const {
-  return std::any_of(given_.begin(), given_.end(),
-                     [&](const RequestOption* row) { return row->member == option.member; });
-}
-
-GenerateOptions RequestChanges::laid_over(GenerateOptions options) const {
-  for (const RequestOption* row : given_) {
-    std::visit([&](const auto& member) { member.of(options) = member.of(values_); }, row->member);
-  }
-  if (has(request_option("max_new_tokens"))) options.max_length = 0;
-  if (has(request_option("min_new_tokens"))) {
-    options.min_length = 0;
-  } else if (has(request_option("min_length"))) {
-    options.sampling.min_new_tokens = 0;
-  }
-  return options;
-}
-
-GenerateOptions RequestChanges::over(GenerateOptions options) const {
-  for (const RequestOption* row : given_) {
-    if (shapes_a_draw(*row)) options.sampling.greedy = false;
-  }
-  options = laid_over(std::move(options));
-  options.validate();
-  return options;
 }
 
 void GenerateOptions::validate() const {
@@ -313,21 +298,23 @@ void GenerateOptions::validate() const {
     std::visit(check, row.member);
   }
   if (best_of > 1 && best_of < answers) {
-    throw UsageError(option("best_of") + " " + std::to_string(best_of) + " cannot give " +
-                     std::to_string(answers) + " answers; " + option("num_return_sequences") +
-                     " must not be larger.");
+    throw UsageError("[E239] {} {} cannot give {} answers; {} must not be larger.",
+                     {option("best_of"), std::to_string(best_of), std::to_string(answers),
+                      option("num_return_sequences")});
   }
   if (num_beams == 1) return;
   if (answers > num_beams) {
-    throw UsageError(option("num_return_sequences") + " must be at most " + option("num_beams") +
-                     ", " + std::to_string(num_beams) + ", not " + std::to_string(answers) + ".");
+    throw UsageError("[E240] {} must be at most {}, {}, not {}.",
+                     {option("num_return_sequences"), option("num_beams"),
+                      std::to_string(num_beams), std::to_string(answers)});
   }
-  const auto refuse_beams = [](const char* name) {
-    throw UsageError(option(name) + " does not go with " + option("num_beams") + ".");
-  };
-  if (best_of > 1) refuse_beams("best_of");
-  if (logprobs >= 0) refuse_beams("logprobs");
-  if (stop_on_loop) refuse_beams("stop_on_loop");
+  const char* other = best_of > 1     ? "best_of"
+                      : logprobs >= 0 ? "logprobs"
+                      : stop_on_loop  ? "stop_on_loop"
+                                      : nullptr;
+  if (other != nullptr) {
+    throw UsageError("[E241] {} does not go with {}.", {option(other), option("num_beams")});
+  }
 }
 
 }  // namespace aira

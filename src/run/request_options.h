@@ -3,11 +3,13 @@
 // member, a row of the table and its effect.
 #pragma once
 
+#include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <span>
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "aira/error.h"
 #include "aira/generate.h"
@@ -79,9 +81,19 @@ std::string_view option_called(std::string_view name);
 /// Whether it plays a part only where a token is drawn: temperature and what follows it.
 bool shapes_a_draw(const RequestOption& option);
 
+/// Who asked for an option. What comes later goes before what comes earlier.
+enum class Source : std::uint8_t {
+  kConfig,  // the user's defaults; they yield like those of a model
+  kCommandLine,
+  kLine,    // JSON
+  kParams,  // the chat's /params, where of two the later one counts
+};
+
 /// The options that someone asked for, to be laid over defaults.
 class RequestChanges {
  public:
+  /// Who asks for what is set from now on; the command line until this is called.
+  void begin(Source source) { source_ = source; }
   /// Sets an option from words: the last one counts, but a list takes all. Throws UsageError.
   void set_words(const RequestOption& option, std::span<const std::string> words);
   /// Sets an option from a JSON field. Throws UsageError.
@@ -91,17 +103,40 @@ class RequestChanges {
   /// `options` with the changes. Of two limits for one length the one asked for counts; of both,
   /// as in transformers, the number of new tokens.
   GenerateOptions laid_over(GenerateOptions options) const;
-  /// The same for a person's wishes: asking for what shapes a draw asks for sampling, even from a
-  /// model that is greedy by default. Throws UsageError for options that do not go together.
+  /// The same for a person's wishes, which are all honoured or refused: defaults yield to them (to
+  /// a temperature, say, greedy decoding and beam search), and two that cannot be honoured together
+  /// are a UsageError. `options` are the model's defaults.
   GenerateOptions over(GenerateOptions options) const;
+  /// The same while the model is not known; accepts what depends on its defaults.
+  GenerateOptions tentative() const;
   /// Whether this option's member was set.
   bool has(const RequestOption& option) const;
 
  private:
+  /// An option as it was asked for.
+  struct Given {
+    const RequestOption* row;
+    Source source;
+    bool on;            // its value asks for something: --top-p 1 does not
+    std::string value;  // as it was written
+  };
+  /// For sentences: "--num-beams 3", "num_beams": 3.
+  static std::string spelled(const Given& given);
   template <typename Value>
-  bool take(const RequestOption& option, const Member<Value>& member, Value value);
+  bool take(const RequestOption& option, const Member<Value>& member, Value value,
+            std::string written);
+  const Given* last(std::string_view name) const;
+  const Given* meant(std::string_view meaning) const;
+  const Given* asked(std::string_view meaning) const;
+  bool whole_counts(std::string_view of_new, std::string_view of_all) const;
+  void refuse_conflicts() const;
+  void refuse_two_limits(std::string_view of_new, std::string_view of_all) const;
+  void fit_lengths(GenerateOptions& options) const;
+  GenerateOptions combined(GenerateOptions options) const;
+  void make_defaults_yield(GenerateOptions& options) const;
 
-  std::vector<const RequestOption*> given_;
+  Source source_ = Source::kCommandLine;
+  std::vector<Given> given_;
   GenerateOptions values_;
 };
 

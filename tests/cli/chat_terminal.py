@@ -14,14 +14,15 @@ HOT = (*SHORT, "--temperature", "5", "--top-p", "1", "--top-k", "0")
 _numbers = itertools.count()
 
 
+def as_shown(text):
+    """What a terminal shows of an answer."""
+    text = text.replace("\r", "")
+    return re.sub("[\x00-\x08\x0b-\x1f\x7f-\x9f]", "\N{REPLACEMENT CHARACTER}", text)
+
+
 class ChatTerminal(Terminal):
     def resize(self, rows, columns):
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-
-    def enters_raw_mode(self):
-        """Waits until the terminal echoes nothing: the chat reads it."""
-        while termios.tcgetattr(self.master)[3] & termios.ECHO:
-            self._read(0.01)
 
     def paste(self, text):
         self.type(f"\x1b[200~{text}\x1b[201~")
@@ -47,9 +48,7 @@ class ChatTest(CliTest):
 
     def answer(self, *args):
         """The answer of a run with these arguments as a terminal shows it."""
-        text = self.succeed("-m", model(), *args).decode()[:-1]
-        return re.sub("[\x00-\x08\x0b-\x1f\x7f-\x9f]", "\N{REPLACEMENT CHARACTER}",
-                      text.replace("\r", ""))
+        return as_shown(self.succeed("-m", model(), *args).decode()[:-1])
 
     def saved(self, terminal):
         """What /save writes."""

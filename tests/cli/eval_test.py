@@ -133,7 +133,7 @@ class EvalClient(CliTest):
 
     def test_an_option_that_the_program_refuses(self):
         engine = AiraScore(model(), aira=BINARY, options=("--threads", "0"))
-        self.refused(lambda: engine.score_ids([([97], [98])]), "exit code 2: --threads")
+        self.refused(lambda: engine.score_ids([([97], [98])]), "exit code 2: [E610] --threads")
 
     def test_a_program_that_ends_midway(self):
         echo = "for line in sys.stdin:\n    print(line, end='', flush=True)\n    "

@@ -97,6 +97,80 @@ class Lookup(CliTest):
         self.assertIn("org/none", err)
         self.assertIn(scratch("no"), err)
 
+    def test_variables_are_expanded_as_huggingface_hub_does(self):
+        user = scratch("user-expanded")
+        for value, cache in (("~/hf", user + "/hf/hub"), ("$HOME/ê", user + "/ê/hub"),
+                             ("${HOME}/h$", user + "/h$/hub")):
+            snapshot = put_into_cache(cache, "org/name")
+            self.assertEqual(self.place("-m", "org/name", HOME=user, HF_HOME=value), snapshot)
+        snapshot = put_into_cache(user + "/só", "org/name")
+        self.assertEqual(self.place("-m", "org/name", HOME=user, HF_HUB_CACHE="~/só"), snapshot)
+        snapshot = put_into_cache(user + "/x/huggingface/hub", "org/name")
+        self.assertEqual(self.place("-m", "org/name", HOME=user, XDG_CACHE_HOME="~/x"), snapshot)
+        self.assertFalse(os.path.exists("~"))
+
+    def test_short_ids_addresses_and_revisions(self):
+        hub = scratch("hub-names")
+        first = put_into_cache(hub, "org/name")
+        folder = os.path.dirname(os.path.dirname(first))
+        second = tiny_model.write(os.path.join(folder, "snapshots", "fedc"))
+        for name in ("v1.0", "refs/pr/7"):
+            os.makedirs(os.path.dirname(os.path.join(folder, "refs", name)), exist_ok=True)
+            with open(os.path.join(folder, "refs", name), "w", encoding="ascii") as file:
+                file.write("fedc")
+        short = put_into_cache(hub, "distilgpt2")
+        long = put_into_cache(hub, "openai-community/gpt2")
+        url = "https://huggingface.co/"
+        for asked, place in (("distilgpt2", short), ("gpt2", long), ("distilbert/distilgpt2", short),
+                             (url + "org/name", first), (url + "org/name/", first),
+                             ("http://hf.co/org/name?library=transformers#uso", first),
+                             ("hf.co/org/name", first), ("huggingface.co/gpt2", long),
+                             (url + "org/name/tree/main", first), (url + "org/name/tree/v1.0", second),
+                             (url + "org/name/blob/v1.0/config.json", second),
+                             (url + "org/name/tree/refs%2Fpr%2F7", second),
+                             (url + "org/name/tree/refs/pr/7/sub", second),
+                             (url + "distilgpt2/tree/main", short), ("hf://org/name@v1.0", second),
+                             ("https://mirror.example/org/name", first),
+                             ("org/name@v1.0", second), ("org/name@refs/pr/7", second),
+                             ("org/name@fedc", second), ("org/name@main", first)):
+            with self.subTest(asked=asked):
+                self.assertEqual(self.place("-m", asked, HF_HUB_CACHE=hub,
+                                            HF_ENDPOINT="https://mirror.example/"), place)
+        info = json.loads(self.succeed("info", "--json", "-m", "org/name@v1.0",
+                                       env=environment(HF_HUB_CACHE=hub)))
+        self.assertEqual(info["name"], "org/name@v1.0")
+
+    def test_a_folder_goes_before_a_hub_id_but_no_address_is_one(self):
+        hub, here = scratch("hub-folder"), scratch("folders")
+        cached = put_into_cache(hub, "org/name")
+        for name in ("gpt2", "org/name@v1", "https:/huggingface.co/org/name"):
+            tiny_model.write(os.path.join(here, name))
+        env = environment(HF_HUB_CACHE=hub)
+        for asked, place in (("gpt2", "gpt2"), ("org/name@v1", "org/name@v1"),
+                             ("https://huggingface.co/org/name", cached)):
+            info = self.succeed("info", "--json", "-m", asked, env=env, cwd=here)
+            self.assertEqual(json.loads(info)["place"], place)
+
+    def test_what_is_not_there_says_the_command_that_brings_it(self):
+        hub = scratch("hub-missing")
+        put_into_cache(hub, "org/name")
+        env = environment(HF_HUB_CACHE=hub)
+        for asked, says in (("gpt2", "(hf download gpt2)"), ("org/none", "(hf download org/none)"),
+                            ("org/none@v2", "(hf download org/none --revision v2)"),
+                            ("org/name@v2", 'The revision "v2" of the model "org/name" (-m) is not'),
+                            ("https://huggingface.co/org/none/tree/v2",
+                             "(hf download org/none --revision v2)"),
+                            ("https://huggingface.co/datasets/org/name", "is of no model"),
+                            ("https://huggingface.co/", "is of no model"),
+                            ("hf://a/b/c", "is of no model"),
+                            ("https://example.com/org/name", "not one of the Hugging Face hub"),
+                            ("org/name@", "needs a revision after the @"),
+                            ("org/name@../../x", "--revision")):
+            with self.subTest(asked=asked):
+                err = self.fail_with(1, "-m", asked, "x", env=env)
+                self.assertIn(says, err)
+                self.assertNotIn("pull", err)
+
     def test_a_missing_folder(self):
         self.assertIn("none/at/all", self.fail_with(1, "-m", "none/at/all", "x"))
         self.assertIn("$AIRA_MODEL",

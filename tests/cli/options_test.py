@@ -111,8 +111,7 @@ class Several(CliTest):
         self.assertEqual(len({tuple(beam["token_ids"]) for beam in four}), 4)
         scores = [beam["score"] for beam in four]
         self.assertEqual(scores, sorted(scores, reverse=True))
-        self.assertEqual(four, answers_to(self, num_beams=4, num_return_sequences=4, seed=99,
-                                            temperature=7, top_k=1))
+        self.assertEqual(four, answers_to(self, num_beams=4, num_return_sequences=4, seed=99))
         self.assertEqual(four[:1], answers_to(self, num_beams=4))
 
     def test_a_beams_score_is_its_logprob_over_its_length(self):
@@ -169,17 +168,16 @@ class Several(CliTest):
 
     def test_what_does_not_go_together(self):
         for says, args in (
-                ("--best-of does not go with", ("--best-of", "2", "--num-beams", "2")),
+                ("--best-of 2 does not go with --num-beams 2", ("--best-of", "2", "--num-beams", "2")),
                 ("--best-of 2 cannot give 3", ("--best-of", "2", "-n", "3")),
                 ("--num-return-sequences must be", ("--num-beams", "2", "-n", "3")),
-                ("--stop-on-loop does not go with", ("--num-beams", "2", "--stop-on-loop")),
-                ("--logprobs does not go with", ("--num-beams", "2", "--jsonl", "--logprobs", "1")),
+                ("--stop-on-loop does not go with --num-beams 2", ("--num-beams", "2", "--stop-on-loop")),
+                ("--logprobs 1 does not go with --num-beams 2", ("--num-beams", "2", "--jsonl", "--logprobs", "1")),
                 ("--logprobs needs --jsonl", ("--logprobs", "1")),
-                ("--numbered is for lines", ("--numbered", "--jsonl")),
-                ("--dtype int8 runs on the CPU", ("--dtype", "int8", "--device", "cuda"))):
+                ("--numbered is for lines", ("--numbered", "--jsonl"))):
             with self.subTest(args=args):
                 self.assertIn(says, self.fail_with(2, "-m", model(), *args, stdin="olá\n"))
-        refused(self, '"best_of" does not go with "num_beams"', num_beams=2, best_of=2)
+        refused(self, '"best_of": 2 does not go with "num_beams": 2', num_beams=2, best_of=2)
         refused(self, '"batch"', num_beams=33)
 
     def test_bad_values(self):
@@ -215,7 +213,7 @@ class Told(CliTest):
         self.assertEqual(streamed.count("\nResponse 2: "), 1)
         self.assertEqual(streamed.replace("Response 1: ", "").replace("Response 2: ", ""), whole)
         for how in (("--num-beams", "2"), ("--best-of", "3")):
-            lines = self.succeed(*args, *how, "-n", "2", "--numbered", stdin="um").splitlines()
+            lines = self.succeed(*args[:6], *how, "-n", "2", "--numbered", stdin="um").splitlines()
             self.assertEqual([line[:12] for line in lines], [b"Response 1: ", b"Response 2: "])
 
     def test_stop_on_loop(self):

@@ -18,7 +18,8 @@ class Usage(CliTest):
         self.assertIn("--top-k", request)
         own = ["--model", "--adapter", "--device", "--dtype", "--threads", "--file", "--jsonl", "--raw",
                "--plain", "--template", "--history", "--numbered", "--batch", "--stats", "--quiet",
-               "--no-stream", "--version", "--help", "--stdin", "--whole", "--null", "--log",
+               "--no-stream", "--version", "--help", "--stdin", "--whole", "--null", "--log", "--csv", "--output",
+               "--resume", "--retry-failed", "--shard", "--max-errors", "--progress",
                "--choose", "--show-probs"]
         listed = re.findall(r"^  (?:-\w,|   ) (--[a-z-]+)", out, re.MULTILINE)
         self.assertEqual(sorted(listed), sorted(request + own))

@@ -23,6 +23,7 @@ const std::vector<TestBackend>& test_backends() {
                       .threads = false,
                       .same_bits_alone = false,
                       .rounds_inputs = true,
+                      .int8 = true,
                       .half_cache = true,
                       .share = static_cast<int>(seed - 1),
                       .shares = kSeeds});

@@ -7,11 +7,12 @@ namespace aira {
 const std::vector<TestBackend>& test_backends() {
   static const std::vector<TestBackend> all = {
       {.name = "gpu",
-       .make = [](ThreadPool& pool) { return make_backend(Device::kCuda, DType::kF16, pool); },
+       .make = [](ThreadPool& pool) { return make_backend(Device::kCuda, pool); },
        .threads = false,
        .same_bits_in_f32 = false,
        .same_bits_alone = false,
        .rounds_inputs = true,
+       .int8 = true,
        .half_cache = true}};
   return all;
 }

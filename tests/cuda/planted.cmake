@@ -103,6 +103,10 @@ planted_kernel(numbers-off-by-one ${convert} REFERENCE
 # Large matrices come in parts; this order has one.
 planted_kernel(first-row-forgotten KERNEL convert TESTS Every/Ops.Linear/cuda_on_host_3_* REFERENCE
   REPLACE "job.first_row + i" BY "i")
+planted_kernel(scales-of-the-first-part ${convert} REFERENCE
+  REPLACE "to_input / kScaleInputs * scale_pitch" BY "input / kScaleInputs * scale_pitch")
+planted_kernel(scale-rounded-down ${convert} REFERENCE
+  REPLACE "bits + 0xffffU" BY "bits")
 
 # -- linear_few --
 planted_kernel(divergent-barrier ${few} GUARDS "linear_few_block_per_outputs: .*__syncthreads at"
@@ -122,6 +126,10 @@ planted_kernel(weights-past-end ${few} ADDRESS
   REPLACE "output + 8 * e < job.out && k + c" BY "k + c")
 planted_kernel(wrong-row ${few} REFERENCE
   REPLACE "const std::int64_t row = first_row + lane / 4;" BY "const std::int64_t row = lane / 4;")
+planted_kernel(wrong-scale ${few} REFERENCE
+  REPLACE "group == 0 ? w.scale[0][e] : w.scale[1][e]" BY "w.scale[0][e]")
+planted_kernel(scales-past-end ${few} ADDRESS
+  REPLACE "output + 8 * e < job.out && group + g < scale_groups(job.in)" BY "output + 8 * e < job.out")
 planted_kernel(missing-grid-wait KERNEL linear_few ${half_model} RACES
   REPLACE "  grid_dependency_wait();\n" BY "")
 
@@ -134,6 +142,10 @@ planted_kernel(rows-off-by-one ${tile} ADDRESS
   REPLACE "if (row < job.rows) x =" BY "if (row <= job.rows) x =")
 planted_kernel(last-slice-lost ${tile} REFERENCE
   REPLACE "++in_slice < slice_parts && part + 1 < parts" BY "++in_slice < slice_parts || part + 1 == parts")
+planted_kernel(half-of-the-scales ${tile} REFERENCE
+  REPLACE "if (g >= 2) return;" BY "if (g >= 1) return;")
+planted_kernel(scales-past-end ${tile} ADDRESS
+  REPLACE "group < scale_groups(job.in) && first + own < pitch" BY "first + own < pitch")
 planted_kernel(missing-grid-wait KERNEL linear_tile ${half_model} RACES
   REPLACE "  grid_dependency_wait();\n#pragma unroll\n  for (int s" BY "#pragma unroll\n  for (int s")
 
@@ -187,6 +199,8 @@ planted_kernel(wrong-tail ${embed} REFERENCE
   REPLACE "c < job.width;" BY "c < job.width / 2 * 2;")
 planted_kernel(wrong-position ${embed} REFERENCE
   REPLACE "job.rows.position[t])) * job.width" BY "job.rows.slot[t])) * job.width")
+planted_kernel(wrong-scale ${embed} REFERENCE
+  REPLACE "scale_pitch(job.vocab) + id" BY "scale_pitch(job.vocab)")
 
 # -- copy_pages --
 planted_kernel(half-a-page ${copy} REFERENCE

@@ -1,7 +1,8 @@
-// batch-bench MODEL [--device cpu|cuda] [--dtype f16|f32] [--tokens N] [--from N] BATCH...: decodes
-// N tokens (128) in each of BATCH sequences at once, behind N positions (0) that are there already,
-// and prints a JSON list of tokens/s, medians of five rounds. Tokens are drawn where the program
-// draws them: on the device, one step ahead of the host, or from the logits in host memory. With
+// batch-bench MODEL [--device cpu|cuda] [--dtype f16|int8|f32] [--tokens N] [--from N] BATCH...:
+// decodes N tokens (128) in each of BATCH sequences at once, behind N positions (0) that are there
+// already, and prints a JSON list of tokens/s, medians of five rounds. Tokens are drawn where the
+// program draws them: on the device, one step ahead of the host, or from the logits in host memory.
+// With
 // --prompt N, tokens/s of BATCH prompts of N tokens each, as many rows a step as the program takes.
 // --without NAME,... also measures, in turns, without each of these: graph, pdl, few
 // (src/cuda/device.h); ahead: a step starts when the tokens of the last have arrived.
@@ -40,15 +41,16 @@ struct Variant {
         model(Model::load(ModelFiles::from_folder(request.model), *backend, dtype_of(request))) {}
 
   static DType dtype_of(const Request& request) {
-    return request.dtype == "f32" ? DType::kF32 : DType::kF16;
+    return request.dtype == "f32"    ? DType::kF32
+           : request.dtype == "int8" ? DType::kI8
+                                     : DType::kF16;
   }
   static std::unique_ptr<Backend> make(const Request& request, const std::string& without,
                                        ThreadPool& pool) {
     std::string variable = "AIRA_CUDA_";
     for (const char c : without) variable += static_cast<char>(std::toupper(c));
     if (!without.empty()) setenv(variable.c_str(), "off", 1);
-    auto backend = make_backend(request.device == "cuda" ? Device::kCuda : Device::kCpu,
-                                dtype_of(request), pool);
+    auto backend = make_backend(request.device == "cuda" ? Device::kCuda : Device::kCpu, pool);
     if (!without.empty()) unsetenv(variable.c_str());
     return backend;
   }
@@ -173,8 +175,8 @@ int run(const Request& request) {
   if (request.device != "cuda" && request.device != "cpu") {
     throw Error("--device must be cuda or cpu, not '" + request.device + "'.");
   }
-  if (request.dtype != "f16" && request.dtype != "f32") {
-    throw Error("--dtype must be f16 or f32, not '" + request.dtype + "'.");
+  if (request.dtype != "f16" && request.dtype != "int8" && request.dtype != "f32") {
+    throw Error("--dtype must be f16, int8 or f32, not '" + request.dtype + "'.");
   }
   std::vector<std::unique_ptr<Variant>> variants;
   variants.push_back(std::make_unique<Variant>(request, ""));
@@ -234,7 +236,7 @@ int main(int argc, char** argv) {
   }
   if (request.batches.empty()) {
     std::fprintf(stderr,
-                 "usage: batch-bench MODEL [--device cpu|cuda] [--dtype f16|f32] "
+                 "usage: batch-bench MODEL [--device cpu|cuda] [--dtype f16|int8|f32] "
                  "[--tokens N] [--from N | --prompt N] [--without NAME,...] BATCH...\n");
     return 2;
   }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "cuda/gemm.h"
+#include "cuda/weights.h"
 #include "kernel_timer.h"
 #include "kernels/kernels.h"
 
@@ -71,11 +72,9 @@ struct LinearTimes {
 };
 LinearTimes bench_linear(KernelTimer& bench, Gemm& gemm, std::int64_t rows, std::int64_t in,
                          std::int64_t out, DType dtype) {
-  const std::int64_t size = dtype == DType::kF32 ? 4 : 2;
-  const std::int64_t stride = (in + 16 / size - 1) / (16 / size) * (16 / size);
-  const std::int64_t weight_bytes = out * stride * size;
+  const std::int64_t stride = matrix_stride(in, dtype);
+  const std::int64_t weight_bytes = matrix_bytes(in, out, dtype);
   const std::int64_t bytes = weight_bytes + rows * (in + out) * 4;
-  const bool half = dtype == DType::kF16;
   LinearJob job = {.x = bench.memory<float>(rows * in),
                    .rows = rows,
                    .dtype = dtype,
@@ -95,16 +94,18 @@ LinearTimes bench_linear(KernelTimer& bench, Gemm& gemm, std::int64_t rows, std:
     });
   };
   LinearTimes times;
-  if (half) {
+  if (dtype != DType::kF32) {
     times.few = time("linear_few", linear_few);
     times.tile = time("linear_tile", linear_tile);
   }
-  times.cublas = bench.add("cuBLAS", shape, bytes, [&](std::int64_t n) {
-    job.weights = bench.weights(n, weight_bytes);
-    gemm.run(job, job.y);
-  });
-  bench.add("linear_epilogue", text({rows, out}), rows * out * 8,
-            [&](std::int64_t) { linear_epilogue(job, job.y, bench.stream()); });
+  if (dtype != DType::kI8) {
+    times.cublas = bench.add("cuBLAS", shape, bytes, [&](std::int64_t n) {
+      job.weights = bench.weights(n, weight_bytes);
+      gemm.run(job, job.y);
+    });
+    bench.add("linear_epilogue", text({rows, out}), rows * out * 8,
+              [&](std::int64_t) { linear_epilogue(job, job.y, bench.stream()); });
+  }
   bench.free_memory();
   return times;
 }
@@ -117,6 +118,7 @@ void bench_linears(KernelTimer& bench) {
                    : std::vector<std::int64_t>{1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 256};
   for (const std::int64_t count : rows) {
     LinearTimes sum;
+    LinearTimes int8;
     for (const auto& [in, out] : {std::pair{s.width, 3 * s.width},
                                   {s.width, s.width},
                                   {s.width, s.inner},
@@ -125,13 +127,22 @@ void bench_linears(KernelTimer& bench) {
       sum.few += times.few;
       sum.tile += times.tile;
       sum.cublas += times.cublas;
+      const LinearTimes bytes = bench_linear(bench, gemm, count, in, out, DType::kI8);
+      int8.few += bytes.few;
+      int8.tile += bytes.tile;
     }
-    bench.add_linears(count, {{"few", sum.few}, {"tile", sum.tile}, {"cublas", sum.cublas}});
+    bench.add_linears(count, {{"few", sum.few},
+                              {"tile", sum.tile},
+                              {"cublas", sum.cublas},
+                              {"few_int8", int8.few},
+                              {"tile_int8", int8.tile}});
   }
   for (const std::int64_t count : {1, 8}) {
-    bench_linear(bench, gemm, count, s.width, s.vocab, DType::kF16);  // the vocabulary
+    for (const DType dtype : {DType::kF16, DType::kI8}) {
+      bench_linear(bench, gemm, count, s.width, s.vocab, dtype);  // the vocabulary
+      bench_linear(bench, gemm, count, kOdd.width, kOdd.inner, dtype);
+    }
     bench_linear(bench, gemm, count, s.width, s.width, DType::kF32);
-    bench_linear(bench, gemm, count, kOdd.width, kOdd.inner, DType::kF16);
   }
 }
 

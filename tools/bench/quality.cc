@@ -36,7 +36,7 @@ struct Text {
 
 struct Loaded {
   Loaded(const ModelFiles& files, DType dtype, Device device)
-      : backend(make_backend(device, dtype, pool)), model(Model::load(files, *backend, dtype)) {}
+      : backend(make_backend(device, pool)), model(Model::load(files, *backend, dtype)) {}
 
   mutable ThreadPool pool{ThreadPool::usable_cores()};
   std::unique_ptr<Backend> backend;

@@ -54,7 +54,7 @@ def tokens(result: dict[str, Any]) -> str:
     text = ("\n## Tokens/s\n\nDecoding from an empty cache, random weights of Aira's shape (124M), f16. Ours draws by the "
             "card's options; transformers takes the greatest logit. \"static\": static cache and CUDA graph.\n\n"
             + table(["sequences", "aira-cli", "transformers, static", "transformers, eager"], rows))  # fmt: skip
-    for key, title in (("aira_from_512", "Behind 512 positions"), ("aira_prompts", "Prompts of 512 tokens")):
+    for key, title in (("aira_int8", "In int8"), ("aira_from_512", "Behind 512 positions"), ("aira_prompts", "Prompts of 512 tokens")):
         if result.get(key):
             text += f"\n{title}:\n\n" + table(["sequences", "tokens/s"], [
                 [str(entry["batch"]), f"{entry['tokens_per_second']:.0f}"] for entry in result[key]])  # fmt: skip
@@ -126,12 +126,12 @@ def kernels(result: dict[str, Any]) -> str:
         return ""
     rows = [[entry["kernel"], entry["shape"], f"{entry['microseconds']:.2f}", f"{entry['gb_per_second']:.0f}",
              f"{entry['percent_of_copy']:.0f} %"] for entry in measured["kernels"]]  # fmt: skip
-    linears = [[str(times["rows"]), *(f"{times[f'{name}_microseconds']:.1f}" for name in ("few", "tile", "cublas"))]
+    linears = [[str(times["rows"]), *(f"{times[f'{name}_microseconds']:.1f}" for name in ("few", "tile", "cublas", "few_int8", "tile_int8"))]
                for times in measured["linears"]]  # fmt: skip
     return (
-        f"\n## Linear maps\n\nThe four of a layer together, f16, microseconds, in graphs as below. linear_few is not slower than linear_tile "
+        f"\n## Linear maps\n\nThe four of a layer together, microseconds, in graphs as below. In f16, linear_few is not slower than linear_tile "
         f"up to {threshold(measured['linears'])} rows (`kFewRows` in src/cuda/cuda_backend.cc).\n\n"
-        + table(["rows", "linear_few", "linear_tile", "cuBLAS, products only"], linears)
+        + table(["rows", "linear_few", "linear_tile", "cuBLAS, products only", "linear_few, int8", "linear_tile, int8"], linears)
         + f"\n## Kernels\n\nMedians of one among many in a graph, each starting early as in a step. A copy in "
         f"device memory moves {measured['copy_gb_per_second']:.0f} GB/s (read and written) in the same run.\n\n"
         + table(["kernel", "shape", "microseconds", "GB/s", "of the copy's"], rows)
@@ -145,6 +145,8 @@ def key_numbers(result: dict[str, Any]) -> str:
     rows.append(["steps not passed", ", ".join(failed) or "none"])
     for entry in result.get("aira") or []:
         rows.append([f"tokens/s, {entry['batch']} at once", f"{entry['tokens_per_second']:.0f}"])
+    for entry in result.get("aira_int8") or []:
+        rows.append([f"tokens/s in int8, {entry['batch']} at once", f"{entry['tokens_per_second']:.0f}"])
     for kind in ("static", "eager"):
         peers = {entry["batch"]: entry["tokens_per_second"] for entry in result.get(f"transformers_{kind}") or []}
         for entry in result.get("aira") or []:

@@ -24,7 +24,8 @@ HOPS = {"microseconds": {"*": 1.0}, "gb_per_second": {"*": 1.0}}
 KERNELS = {
     "copy_gb_per_second": 1.0,
     "kernels": [{"kernel": "", "shape": "", "microseconds": 1.0, "gb_per_second": 1.0, "percent_of_copy": 1.0}],
-    "linears": [{"rows": 1, "few_microseconds": 1.0, "tile_microseconds": 1.0, "cublas_microseconds": 1.0}],
+    "linears": [{"rows": 1, "few_microseconds": 1.0, "tile_microseconds": 1.0, "cublas_microseconds": 1.0,
+                 "few_int8_microseconds": 1.0, "tile_int8_microseconds": 1.0}],
 }
 # One kernel of each kind, in steps of decoding.
 PROFILED = ("linear_few", "linear_tile", "decode_block", "prefill_block", "scan_block", "draw_block")
@@ -92,9 +93,9 @@ class Check:
     def agreement(self) -> None:
         """What the GPU computes beside f32 on the CPU: the small model's answers, and logits of Aira's shape."""
         data = self.runner.folder / "mini"
-        runs = [("built-in", data, dtype, data / "questions.txt") for dtype in ("f32", "f16")]
+        runs = [("built-in", data, dtype, data / "questions.txt") for dtype in ("f32", "f16", "int8")]
         if self.random_model():
-            runs += [("124M, random", self.model, dtype, Path(os.devnull)) for dtype in ("f32", "f16")]
+            runs += [("124M, random", self.model, dtype, Path(os.devnull)) for dtype in ("f32", "f16", "int8")]
         found = []
         for model, folder, dtype, questions in runs:
             out = self.runner.step(f"agreement with the CPU, {model}, {dtype}",
@@ -118,6 +119,7 @@ class Check:
             return
         bench = [str(self.bin / "batch-bench"), str(self.model)]
         self.result["aira"] = self.runner.read_json("tokens/s, aira-cli f16", SPEEDS, [*bench, *BATCHES], 60)
+        self.result["aira_int8"] = self.runner.read_json("tokens/s, aira-cli int8", SPEEDS, [*bench, "--dtype", "int8", *BATCHES], 60)
         self.result["aira_from_512"] = self.runner.read_json(
             "tokens/s behind 512 positions, aira-cli f16", SPEEDS, [*bench, "--from", "512", *BATCHES], 60)  # fmt: skip
         self.result["aira_prompts"] = self.runner.read_json(
