@@ -112,7 +112,8 @@ int run_pipe(const AskOptions& options) {
   const auto use = [&](std::size_t number, const Answer& answer) {
     loop.print_line(answering.numbering(number) + answer.text);
   };
-  const bool streams = ::isatty(STDOUT_FILENO) == 1 && !options.no_stream;
+  const bool streams =
+      ::isatty(STDOUT_FILENO) == 1 && !options.no_stream && !options.run.output && !options.run.csv;
   const auto begin = [&](const std::string& line) -> PrintAnswer {
     if (line.empty()) return [] {};
     if (streams) {

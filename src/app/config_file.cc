@@ -147,6 +147,7 @@ Config read_config() {
       throw Error("[E134] {}: {}", {where, error.with_fields()});
     }
   }
+  config.request.begin(Source::kLine);  // errors name the fields
   for (const auto& [row, words] : given) config.request.set_words(*row, words);
   try {
     static_cast<void>(config.request.over({}));

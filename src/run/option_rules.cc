@@ -85,12 +85,6 @@ const RequestChanges::Given* RequestChanges::meant(std::string_view meaning) con
   return means ? &*found : nullptr;
 }
 
-/// The same if it is no default.
-const RequestChanges::Given* RequestChanges::asked(std::string_view meaning) const {
-  const Given* given = meant(meaning);
-  return given == nullptr || given->source == Source::kConfig ? nullptr : given;
-}
-
 /// Whether of two limits for one length the one with the prompt counts.
 bool RequestChanges::whole_counts(std::string_view of_new, std::string_view of_all) const {
   const Given* fresh = last(of_new);
@@ -120,7 +114,7 @@ void RequestChanges::refuse_two_limits(std::string_view of_new, std::string_view
   const Given* fresh = last(of_new);
   const Given* all = last(of_all);
   if (fresh == nullptr || all == nullptr || fresh->source != all->source) return;
-  if (fresh->source == Source::kConfig || fresh->source == Source::kParams) return;
+  if (fresh->source == Source::kParams) return;
   throw UsageError("[E236] {} and {} limit one and the same length; leave one of them out.",
                    {spelled(*fresh), spelled(*all)});
 }
@@ -128,9 +122,9 @@ void RequestChanges::refuse_two_limits(std::string_view of_new, std::string_view
 void RequestChanges::refuse_conflicts() const {
   const bool cold = meant(kCold) != nullptr;  // all other ways of drawing make no difference then
   for (const Rule& rule : kRules) {
-    const Given* one = cold && rule.others.data() == kDraws.data() ? nullptr : asked(rule.one);
+    const Given* one = cold && rule.others.data() == kDraws.data() ? nullptr : meant(rule.one);
     for (const std::string_view name : rule.others) {
-      const Given* other = one == nullptr ? nullptr : asked(name);
+      const Given* other = one == nullptr ? nullptr : meant(name);
       if (other != nullptr) throw UsageError(rule.sentence, {spelled(*one), spelled(*other)});
     }
   }
@@ -149,8 +143,8 @@ void RequestChanges::refuse_conflicts() const {
 void RequestChanges::fit_lengths(GenerateOptions& options) const {
   const auto fit = [&](const char* least, const char* most, std::int64_t& from, std::int64_t& to) {
     if (from <= to) return;
-    const Given* minimum = asked(least);
-    const Given* maximum = asked(most);
+    const Given* minimum = meant(least);
+    const Given* maximum = meant(most);
     if (minimum != nullptr && maximum != nullptr) {
       throw UsageError("[E237] {} is more than {}.", {spelled(*minimum), spelled(*maximum)});
     }
@@ -167,20 +161,20 @@ void RequestChanges::fit_lengths(GenerateOptions& options) const {
 void RequestChanges::make_defaults_yield(GenerateOptions& options) const {
   const auto any = [&](Names names) {
     return std::any_of(names.begin(), names.end(),
-                       [&](std::string_view name) { return asked(name) != nullptr; });
+                       [&](std::string_view name) { return meant(name) != nullptr; });
   };
-  if (asked("num_beams") != nullptr) {
+  if (meant("num_beams") != nullptr) {
     options.best_of = 1;
     options.logprobs = -1;
     options.stop_on_loop = false;
-    if (asked("num_return_sequences") == nullptr) {
+    if (meant("num_return_sequences") == nullptr) {
       options.answers = std::min(options.answers, options.num_beams);
     }
     return;
   }
   if (any(kDraws) || any(kSamples) || any(kOneByOne)) options.num_beams = 1;
   if (options.num_beams > 1) options.num_beams = std::max(options.num_beams, options.answers);
-  if (options.best_of > 1 && asked("num_return_sequences") == nullptr) {
+  if (options.best_of > 1 && meant("num_return_sequences") == nullptr) {
     options.answers = std::min(options.answers, options.best_of);
   }
   if (any(kSamples) && options.sampling.temperature == 0) options.sampling.temperature = 1;
@@ -203,7 +197,7 @@ GenerateOptions RequestChanges::combined(GenerateOptions options) const {
 GenerateOptions RequestChanges::over(GenerateOptions options) const {
   options = combined(std::move(options));
   for (const std::string_view name : kBeamsOnly) {
-    const Given* given = options.num_beams == 1 ? asked(name) : nullptr;
+    const Given* given = options.num_beams == 1 ? meant(name) : nullptr;
     // What the command line says for all JSON lines may be for some of them.
     if (given == nullptr || given->source != source_) continue;
     throw UsageError("[E238] {} is for beam search, which {} of at least 2 turns on.",

@@ -83,9 +83,8 @@ bool shapes_a_draw(const RequestOption& option);
 
 /// Who asked for an option. What comes later goes before what comes earlier.
 enum class Source : std::uint8_t {
-  kConfig,  // the user's defaults; they yield like those of a model
   kCommandLine,
-  kLine,    // JSON
+  kLine,    // JSON, and the config file
   kParams,  // the chat's /params, where of two the later one counts
 };
 
@@ -127,7 +126,6 @@ class RequestChanges {
             std::string written);
   const Given* last(std::string_view name) const;
   const Given* meant(std::string_view meaning) const;
-  const Given* asked(std::string_view meaning) const;
   bool whole_counts(std::string_view of_new, std::string_view of_all) const;
   void refuse_conflicts() const;
   void refuse_two_limits(std::string_view of_new, std::string_view of_all) const;

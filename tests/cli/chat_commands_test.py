@@ -82,7 +82,7 @@ class Commands(ChatTest):
         self.assertIn("64 beams", self.asked(terminal, "/params num_beams 64"))
         self.assertEqual(self.asked(terminal, "/params num_beams"), "num_beams 1")
         self.assertEqual(self.asked(terminal, "/params num_beams 7"), "num_beams 7")
-        self.assertIn('"best_of" does not go with "num_beams"',
+        self.assertIn('"best_of" 3 does not go with "num_beams" 7',
                       self.asked(terminal, "/params best_of 3"))
         self.assertIn("out of range", self.asked(terminal, "/params logit_bias 5000=1"))
         self.asked(terminal, "/params num_beams 1")
