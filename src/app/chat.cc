@@ -57,11 +57,12 @@ pipx run --spec huggingface_hub hf download nicholasKluge/Aira-2-portuguese-124M
 
 /// Throws Error for what this chat cannot do.
 void Chat::check(const RequestChanges& request) {
-  const GenerateOptions options = request.over(answering_.defaults());
+  GenerateOptions options = request.over(answering_.defaults());
   if (options.logprobs >= 0 && !options_.show_probs) {
     throw Error("[E202] {} is for --jsonl, where it is printed; the chat has no place for it.",
                 {option("logprobs")});
   }
+  ShowProbs(options_).ask_for(options);
   // The engine knows best what else does not go together.
   Engine& engine = answering_.engine();
   engine.cancel(engine.submit(answering_.request("?", options)));

@@ -195,10 +195,6 @@ std::function<void(const std::string&)> notice_of(const CommonOptions& options) 
 
 }  // namespace
 
-bool colours() {
-  return !environment("NO_COLOR") && environment("TERM").value_or("dumb") != "dumb";
-}
-
 FoundModel find_model(const CommonOptions& options) {
   const Config& file = config();
   // Not on $AIRA_MODEL, which may be any other.

@@ -39,7 +39,4 @@ struct ModelOnBackend {
   std::unique_ptr<Backend> backend;
 };
 
-/// Whether a terminal may be sent colours: not with NO_COLOR, and not one that has none.
-bool colours();
-
 }  // namespace aira

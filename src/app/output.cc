@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <nlohmann/json.hpp>
 
+#include "app/hub.h"
+
 namespace aira {
 namespace {
 
@@ -32,6 +34,10 @@ int write_all(int fd, std::string_view text) {
 void write_file(int fd, std::string_view text, const std::string& file) {
   const int problem = write_all(fd, text);
   if (problem != 0) throw WriteFailed(problem, file);
+}
+
+bool colours() {
+  return !environment("NO_COLOR") && environment("TERM").value_or("dumb") != "dumb";
 }
 
 void print(std::string_view text) { write_file(STDOUT_FILENO, text, ""); }

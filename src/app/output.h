@@ -37,6 +37,9 @@ void write_file(int fd, std::string_view text, const std::string& file);
 std::string json_line(const nlohmann::ordered_json& value);
 void print_json(const nlohmann::ordered_json& value);
 
+/// Whether a terminal may be sent colours: not with NO_COLOR, and not one that has none.
+bool colours();
+
 /// "aira-cli: SENTENCE" on stderr.
 void note(std::string_view sentence);
 /// "aira-cli: error: [E017] SENTENCE" on stderr, after `where` ("line 3: ").

@@ -12,7 +12,6 @@
 #include <utility>
 
 #include "app/ask.h"
-#include "app/model_lookup.h"
 #include "app/output.h"
 #include "app/pieces.h"
 #include "base/utf8.h"

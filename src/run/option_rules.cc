@@ -44,13 +44,13 @@ constexpr auto kRules = std::to_array<Rule>({
     {"num_beams", kOneByOne, kBeamsAndOther},
 });
 
-bool is_in(Names names, std::string_view name) {
+bool is_among(Names names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
 }  // namespace
 
-bool shapes_a_draw(const RequestOption& option) { return is_in(kDraws, option.name); }
+bool shapes_a_draw(const RequestOption& option) { return is_among(kDraws, option.name); }
 
 bool RequestChanges::has(const RequestOption& option) const {
   return std::any_of(given_.begin(), given_.end(),
@@ -185,7 +185,7 @@ GenerateOptions RequestChanges::tentative() const { return combined({}); }
 GenerateOptions RequestChanges::combined(GenerateOptions options) const {
   refuse_conflicts();
   for (const Given& one : given_) {
-    if (shapes_a_draw(*one.row) || is_in(kSamples, one.row->name)) options.sampling.greedy = false;
+    if (shapes_a_draw(*one.row) || is_among(kSamples, one.row->name)) options.sampling.greedy = false;
   }
   options = laid_over(std::move(options));
   make_defaults_yield(options);

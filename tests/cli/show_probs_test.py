@@ -153,7 +153,7 @@ class ShowProbs(CliTest):
         chat.wait_for("> ", 2)
         chat.type("/params logprobs 1\r")
         chat.wait_for("> ", 3)
-        chat.type("/params num_beams 2\r")
+        chat.type("/params best_of 2\r")
         chat.wait_for("does not go with")
         chat.wait_for("> ", 4)
         chat.type(QUESTION + "\r")
