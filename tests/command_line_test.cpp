@@ -254,15 +254,14 @@ TEST(RequestOptions, DefaultsYield) {
 }
 
 TEST(RequestOptions, AUsersDefaultsYieldToo) {
+  RequestChanges config;
+  config.set_field(request_option("temperature"), json(0));
+  config.set_field(request_option("num_beams"), json(3));
+  config.set_field(request_option("length_penalty"), json(2));
+  EXPECT_EQ(config.over({}).num_beams, 3);
   RequestChanges changes;
-  changes.begin(Source::kConfig);
-  changes.set_field(request_option("temperature"), json(0));
-  changes.set_field(request_option("num_beams"), json(3));
-  changes.set_field(request_option("length_penalty"), json(2));
-  EXPECT_EQ(changes.over({}).num_beams, 3);
-  changes.begin(Source::kCommandLine);
   changes.set_field(request_option("best_of"), json(2));
-  const GenerateOptions options = changes.over({});
+  const GenerateOptions options = changes.over(config.over({}));
   EXPECT_EQ(options.num_beams, 1);
   EXPECT_EQ(options.best_of, 2);
   EXPECT_EQ(options.sampling.temperature, 1);

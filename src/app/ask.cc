@@ -26,7 +26,7 @@ constexpr const char* kExamples = R"(
   aira-cli --temperature 0.7 --seed 1 --stats "O que é fotossíntese?"
   aira-cli < perguntas.txt > respostas.txt
   aira-cli --jsonl --num-beams 4 -n 2 < perguntas.jsonl > respostas.jsonl
-  aira-cli -f perguntas.txt -o respostas.txt
+  aira-cli -f perguntas.txt -o saida.txt
   aira-cli --csv pergunta < turma.csv > respostas.csv
   aira-cli --raw "A capital da França é"
   aira-cli --template 'Pergunta: {}\nResposta:' -m ./gpt2 "Quem foi Pessoa?"

@@ -110,7 +110,7 @@ Action set_up_merge(CLI::App& app) {
   app.footer(message("Examples:") + R"(
   aira-cli -f perguntas.txt --seed 1 --shard 1/2 -o parte1.txt
   aira-cli -f perguntas.txt --seed 1 --shard 2/2 -o parte2.txt
-  aira-cli merge -o respostas.txt parte1.txt parte2.txt)");
+  aira-cli merge -o tudo.txt parte1.txt parte2.txt)");
   app.option_defaults()->group(message("Output"));
   add_text(app, "-o,--output", options->output, "FILE", message("Write to FILE"));
   app.add_option("PARTS", options->files)->take_all();

@@ -144,6 +144,33 @@ class Language(CliTest):
                     self.assertLessEqual(len(line), 80, line)
 
 
+    def test_the_examples_of_the_help_work(self):
+        """With the built-in model; those for another model are left out."""
+        folder = harness.scratch("examples")
+        os.makedirs(os.path.join(folder, "bin"))
+        os.symlink(harness.BINARY, os.path.join(folder, "bin", "aira-cli"))
+        for name, text in (("perguntas.txt", "Bom dia!\nO que é fotossíntese?\n"),
+                           ("perguntas.jsonl", '{"question": "Qual a capital do Acre?"}\n'),
+                           ("turma.csv", "aluno,pergunta\nAna,Quanto é 3 vezes 4?\n"),
+                           ("livro.txt", "Era uma vez um gato.\n")):
+            with open(os.path.join(folder, name), "w") as file:
+                file.write(text)
+        env = environment()
+        env["PATH"] = os.path.join(folder, "bin") + os.pathsep + env["PATH"]
+        if b"built in" not in self.succeed("info"):
+            self.skipTest("no model is built in")
+        for command in COMMANDS:
+            text = self.succeed("help", *([command] if command else [])).decode()
+            for line in re.findall(r"^  ((?:echo .*)?aira-cli .*)$", text, re.MULTILINE):
+                if " -m " in line or line.startswith("aira-cli bench"):
+                    continue
+                done = subprocess.run(["bash", "-c", line], cwd=folder, env=env,
+                                      stdin=subprocess.DEVNULL, capture_output=True)
+                self.assertEqual(done.returncode, 0, line + "\n" + done.stderr.decode())
+                said = done.stdout.decode().strip()
+                self.assertTrue(said or " > " in line or " -o " in line, line)
+                self.assertNotIn("Desculpe", said, line)
+
     def test_the_help_is_translated(self):
         for command in COMMANDS:
             english, portuguese = (
