@@ -185,7 +185,8 @@ GenerateOptions RequestChanges::tentative() const { return combined({}); }
 GenerateOptions RequestChanges::combined(GenerateOptions options) const {
   refuse_conflicts();
   for (const Given& one : given_) {
-    if (shapes_a_draw(*one.row) || is_among(kSamples, one.row->name)) options.sampling.greedy = false;
+    if (shapes_a_draw(*one.row) || is_among(kSamples, one.row->name))
+      options.sampling.greedy = false;
   }
   options = laid_over(std::move(options));
   make_defaults_yield(options);
