@@ -117,8 +117,10 @@ int run_pipe(const AskOptions& options) {
   const auto begin = [&](const std::string& line) -> PrintAnswer {
     if (line.empty()) return [] {};
     if (streams) {
-      return answering.stream_later(answering.request(line, request), line,
-                                    [&] { loop.print_line(""); });
+      return [&loop, answer = answering.stream_later(answering.request(line, request), line,
+                                                     [&loop] { loop.print_line(""); })] {
+        for (const Answer& one : answer()) loop.progress().add_tokens(one.token_ids.size());
+      };
     }
     return submit(answering, loop, {{options.raw ? "prompt" : "question", line}},
                   answering.request(line, request), use);

@@ -162,12 +162,15 @@ std::vector<Answer> Answering::stream(const GenerateRequest& request, std::strin
   return printer->answers();
 }
 
-std::function<void()> Answering::stream_later(const GenerateRequest& request, std::string asked,
-                                              std::function<void()> end_line) {
+std::function<std::vector<Answer>()> Answering::stream_later(const GenerateRequest& request,
+                                                             std::string asked,
+                                                             std::function<void()> end_line) {
   const auto begun = begin(request, std::move(end_line));
   return [this, asked = std::move(asked), options = request.options, begun] {
-    begun.first.wait();
-    log({{options_.raw ? "prompt" : "question", asked}}, options, begun.second->answers());
+    const auto& [ticket, printer] = begun;
+    ticket.wait();
+    log({{options_.raw ? "prompt" : "question", asked}}, options, printer->answers());
+    return printer->answers();
   };
 }
 

@@ -37,9 +37,10 @@ class Answering {
   /// last one is FinishReason::kInterrupted, and those after it are missing. `asked` is for --log.
   std::vector<Answer> stream(const GenerateRequest& request, std::string_view asked);
   /// Begins the answers to one line of many. What it returns prints them in the same way, each on
-  /// one line, which `end_line` ends.
-  std::function<void()> stream_later(const GenerateRequest& request, std::string asked,
-                                     std::function<void()> end_line);
+  /// one line, which `end_line` ends, and returns them.
+  std::function<std::vector<Answer>()> stream_later(const GenerateRequest& request,
+                                                    std::string asked,
+                                                    std::function<void()> end_line);
   /// Writes what was asked ({"question": ...}) and answered to the --log, if there is one.
   void log(nlohmann::ordered_json asked, const GenerateOptions& options,
            std::span<const Answer> answers) const;

@@ -28,16 +28,18 @@ constexpr const char* kExamples = R"(
   aira-cli --jsonl --num-beams 4 -n 2 < perguntas.jsonl > respostas.jsonl
   aira-cli -f perguntas.txt -o saida.txt
   aira-cli --csv pergunta < turma.csv > respostas.csv
+  aira-cli --choose "12|14" "Quanto é 3 vezes 4?"
   aira-cli --raw "A capital da França é"
   aira-cli --template 'Pergunta: {}\nResposta:' -m ./gpt2 "Quem foi Pessoa?"
 
 )";
 
 constexpr const char* kNotes =
-    to_translate(R"(The model is -m, else $AIRA_MODEL, else Aira-2-portuguese-124M if it is in the
-Hugging Face cache, else the built-in one. Converted weights are kept in
-~/.cache/aira or in the folder $AIRA_CACHE; AIRA_CACHE=off keeps nothing. The
-model's generation_config.json goes before the defaults shown above.
+    to_translate(R"(The model is -m, else $AIRA_MODEL, else the one in ~/.config/aira-cli/config,
+else Aira-2-portuguese-124M if it is in the Hugging Face cache, else the
+built-in one. Other defaults, too, come from that file, then from the model's
+generation_config.json, then from the list above. Converted weights are kept in
+~/.cache/aira or in the folder $AIRA_CACHE; AIRA_CACHE=off keeps nothing.
 Exit codes: 0 done, 1 failed, 2 wrong usage; a signal ends the program as such.
 Messages are in English or, with AIRA_LANG=pt or in such a locale, Portuguese.)");
 

@@ -9,23 +9,19 @@
 #include "app/output.h"
 #include "app/text_editor.h"
 #include "base/printable.h"
+#include "base/user_path.h"
+#include "run/answer_text.h"
 
 namespace aira {
 namespace {
 
 constexpr std::string_view kBlanks = " \t";
 
-std::string_view trimmed(std::string_view text) {
-  text.remove_prefix(std::min(text.find_first_not_of(kBlanks), text.size()));
-  text.remove_suffix(text.size() - (text.find_last_not_of(kBlanks) + 1));
-  return text;
-}
-
 /// What stands before the first blank, and what after it.
-std::pair<std::string, std::string> split(std::string_view text) {
-  text = trimmed(text);
+std::pair<std::string, std::string> split(std::string_view typed) {
+  const std::string text = without_white_space(typed);
   const std::size_t end = std::min(text.find_first_of(kBlanks), text.size());
-  return {std::string(text.substr(0, end)), std::string(trimmed(text.substr(end)))};
+  return {text.substr(0, end), without_white_space(text.substr(end))};
 }
 
 /// "top_k" for "top-k" and "--top-k".
@@ -112,11 +108,11 @@ std::vector<std::string> Chat::complete(std::string_view line) const {
         if (!name.empty()) offer(name);
       }
     }
-  } else if (trimmed(command) == "/params") {
+  } else if (without_white_space(command) == "/params") {
     word = field_name(word);
     for (const RequestOption& row : request_options()) offer(row.name);
     offer("reset");
-  } else if (trimmed(command) == "/history") {
+  } else if (without_white_space(command) == "/history") {
     offer("on");
     offer("off");
   }
@@ -227,7 +223,7 @@ void Chat::seed(const std::string& number) {
 
 void Chat::save(const std::string& typed) {
   if (typed.empty()) throw Error("[E215] /save needs the name of a file.");
-  const std::string path = path_of(typed);
+  const std::string path = expand_path(typed);
   std::error_code problem;
   if (path != own_file_ && std::filesystem::exists(path, problem)) {
     throw Error("[E216] {} is there already, and not from this chat; choose another name.",
@@ -240,7 +236,7 @@ void Chat::save(const std::string& typed) {
 
 void Chat::load(const std::string& typed) {
   if (typed.empty()) throw Error("[E217] /load needs the name of a file.");
-  const std::string path = path_of(typed);
+  const std::string path = expand_path(typed);
   RequestChanges start;  // the drawn seed counts when the file has none
   start.set_words(request_option("seed"), std::array{std::to_string(options_.drawn_seed)});
   Dialogue dialogue = load_dialogue(path, std::move(start));

@@ -14,6 +14,7 @@
 #include "base/json.h"
 #include "base/nearest.h"
 #include "base/printable.h"
+#include "run/answer_text.h"
 
 namespace aira {
 namespace {
@@ -24,7 +25,7 @@ constexpr std::array<std::string_view, 4> kWords = {"device", "dtype", "threads"
 struct Setting {
   std::string name;  // with underscores
   std::string value;
-  std::int64_t line;
+  std::string where;  // "line 3 of FILE"
 };
 
 /// Empty: none.
@@ -39,11 +40,6 @@ std::string config_path() {
   return home ? *home + "/.config/aira-cli/config" : "";
 }
 
-std::string_view trimmed(std::string_view text) {
-  text.remove_prefix(std::min(text.find_first_not_of(kBlanks), text.size()));
-  return text.substr(0, text.find_last_not_of(kBlanks) + 1);
-}
-
 /// Where the closing quote of a value that begins with one is; npos without it.
 std::size_t closing_quote(std::string_view value) {
   std::size_t at = 1;
@@ -55,7 +51,7 @@ std::size_t closing_quote(std::string_view value) {
 std::string value_of(std::string_view text, const std::string& where) {
   if (text.starts_with('"')) {
     const std::size_t end = closing_quote(text);
-    const std::string_view after = end == text.npos ? "" : trimmed(text.substr(end + 1));
+    const std::string after = end == text.npos ? "" : without_white_space(text.substr(end + 1));
     if (end == text.npos || (!after.empty() && after.front() != '#')) {
       throw Error("[E130] {}: a value that begins with a quotation mark must end with one.",
                   {where});
@@ -67,11 +63,7 @@ std::string value_of(std::string_view text, const std::string& where) {
       text = text.substr(0, at);
     }
   }
-  return std::string(trimmed(text));
-}
-
-std::string place(const std::string& path, std::int64_t line) {
-  return message("line {} of {}", {std::to_string(line), quote(path, 4096)});
+  return without_white_space(text);
 }
 
 std::vector<Setting> read_settings(const std::string& path) {
@@ -81,21 +73,22 @@ std::vector<Setting> read_settings(const std::string& path) {
   LineReader lines(path);
   while (const std::optional<std::string> line = lines.next()) {
     lines.check(*line);
-    const std::string_view text = trimmed(*line);
+    const std::string text = without_white_space(*line);
     if (text.empty() || text.front() == '#') continue;
-    const std::string where = place(path, lines.number());
+    const std::string where = lines.place(lines.number());
     const std::size_t equals = text.find('=');
-    if (equals == std::string_view::npos) {
+    if (equals == std::string::npos) {
       throw Error("[E131] {}: this must be NAME = VALUE, not {}.", {where, quote(text)});
     }
-    std::string name(trimmed(text.substr(0, equals)));
+    std::string name = without_white_space(text.substr(0, equals));
     std::replace(name.begin(), name.end(), '-', '_');
-    settings.push_back({name, value_of(trimmed(text.substr(equals + 1)), where), lines.number()});
+    settings.push_back(
+        {name, value_of(without_white_space(text.substr(equals + 1)), where), where});
   }
   return settings;
 }
 
-[[noreturn]] void refuse(const Setting& setting, const std::string& where) {
+[[noreturn]] void refuse(const Setting& setting) {
   std::string meant(option_called(setting.name));
   if (meant.empty()) {
     std::vector<std::string> names = {"model", "adapter", "language"};
@@ -104,10 +97,10 @@ std::vector<Setting> read_settings(const std::string& path) {
     meant = nearest(setting.name, names);
   }
   if (meant.empty()) {
-    throw Error("[E132] {}: there is no setting {}.", {where, quote(setting.name)});
+    throw Error("[E132] {}: there is no setting {}.", {setting.where, quote(setting.name)});
   }
   throw Error("[E133] {}: there is no setting {}; the nearest is {}.",
-              {where, quote(setting.name), quote(meant)});
+              {setting.where, quote(setting.name), quote(meant)});
 }
 
 /// Throws UsageError for a value that the command line would refuse.
@@ -127,7 +120,6 @@ Config read_config() {
   const std::vector<Setting> settings = read_settings(path);
   if (!settings.empty()) config.path = path;
   for (const Setting& setting : settings) {
-    const std::string where = place(path, setting.line);
     const RequestOption* row = find_request_option(setting.name);
     try {
       if (setting.name == "model") {
@@ -141,10 +133,10 @@ Config read_config() {
         given[row].push_back(setting.value);
         RequestChanges().set_words(*row, std::array{setting.value});
       } else if (setting.name != "language") {
-        refuse(setting, where);
+        refuse(setting);
       }
     } catch (const UsageError& error) {
-      throw Error("[E134] {}: {}", {where, error.with_fields()});
+      throw Error("[E134] {}: {}", {setting.where, error.with_fields()});
     }
   }
   config.request.begin(Source::kLine);  // errors name the fields

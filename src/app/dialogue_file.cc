@@ -5,7 +5,6 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "app/model_lookup.h"
 #include "base/json.h"
 #include "base/mapped_file.h"
 #include "base/printable.h"
@@ -51,11 +50,6 @@ Prompts::Turn turn_of(const json& question, const json& answer, const std::strin
 }
 
 }  // namespace
-
-std::string path_of(const std::string& typed) {
-  const std::optional<std::string> home = environment("HOME");
-  return home && typed.starts_with("~/") ? *home + typed.substr(1) : typed;
-}
 
 void save_dialogue(const Dialogue& dialogue, const std::string& path, bool with_seed) {
   const std::string unfinished = path + ".unfinished";

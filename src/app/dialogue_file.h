@@ -16,8 +16,6 @@ struct Dialogue {
   std::vector<Prompts::Turn> turns;
 };
 
-/// `typed` with ~/ at its beginning as the home folder: no shell has seen it.
-std::string path_of(const std::string& typed);
 /// Writes the file, or leaves what is there as it was; the seed of `params` only if `with_seed`.
 /// Throws Error.
 void save_dialogue(const Dialogue& dialogue, const std::string& path, bool with_seed);

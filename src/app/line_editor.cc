@@ -10,7 +10,6 @@
 #include <utility>
 
 #include "app/interrupt.h"
-#include "app/model_lookup.h"
 #include "app/output.h"
 #include "base/utf8.h"
 
@@ -19,8 +18,6 @@ namespace {
 
 constexpr std::string_view kBlanks = " \t\n";
 constexpr char kInvisible = '\1';  // brackets what takes no room in the prompt
-
-bool is_dumb() { return environment("TERM").value_or("dumb") == "dumb"; }
 
 char* prompt(EditLine* /*editor*/) {
   static char plain[] = "> ";
@@ -99,7 +96,7 @@ void LineEditor::prepare(bool raw) {
   if (editor_ == nullptr) return;
   ::el_set(editor_, EL_PREP_TERM, raw ? 1 : 0);
   if (raw) catch_stop();
-  if (raw != (marking >= 0) && !is_dumb()) mark_pastes(::fileno(screen_), raw);
+  if (raw != (marking >= 0) && has_escapes()) mark_pastes(::fileno(screen_), raw);
 }
 
 /// libedit believes that the terminal is as it left it.

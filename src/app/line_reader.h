@@ -30,13 +30,14 @@ class LineReader {
   double fraction_read() const;
   /// The number of the line that next() returned last, from 1.
   std::int64_t number() const { return number_; }
+  /// "line 3 of FILE", for messages.
+  std::string place(std::int64_t number) const;
   /// Whether that line ended in CRLF.
   bool ended_by_crlf() const { return crlf_; }
 
  private:
   bool fill();
   void check(std::string_view text, std::int64_t first_number) const;
-  std::string place(std::int64_t number) const;
 
   std::string name_;  // for messages
   Descriptor file_;

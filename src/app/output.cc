@@ -2,6 +2,7 @@
 #include "app/output.h"
 
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -36,8 +37,13 @@ void write_file(int fd, std::string_view text, const std::string& file) {
   if (problem != 0) throw WriteFailed(problem, file);
 }
 
-bool colours() {
-  return !environment("NO_COLOR") && environment("TERM").value_or("dumb") != "dumb";
+bool has_escapes() { return environment("TERM").value_or("dumb") != "dumb"; }
+
+bool colours() { return !environment("NO_COLOR") && has_escapes(); }
+
+int terminal_columns(int fd) {
+  winsize size = {};
+  return ::ioctl(fd, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
 void print(std::string_view text) { write_file(STDOUT_FILENO, text, ""); }

@@ -37,8 +37,12 @@ void write_file(int fd, std::string_view text, const std::string& file);
 std::string json_line(const nlohmann::ordered_json& value);
 void print_json(const nlohmann::ordered_json& value);
 
+/// Whether the terminal understands escape sequences.
+bool has_escapes();
 /// Whether a terminal may be sent colours: not with NO_COLOR, and not one that has none.
 bool colours();
+/// The width of the terminal `fd` now; 0 when it is none or does not say.
+int terminal_columns(int fd);
 
 /// "aira-cli: SENTENCE" on stderr.
 void note(std::string_view sentence);

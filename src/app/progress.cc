@@ -1,7 +1,6 @@
 #include "app/progress.h"
 
 #include <fcntl.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,9 +8,9 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
-#include "app/model_lookup.h"
 #include "app/output.h"
 #include "base/mapped_file.h"
+#include "base/utf8.h"
 #include "run/task.h"
 
 namespace aira {
@@ -50,30 +49,6 @@ std::int64_t count_lines(const std::optional<std::string>& name) {
 std::int64_t share_of(std::int64_t lines, const RunOptions& run) {
   return lines < run.shard ? 0 : (lines - run.shard) / run.shards + 1;
 }
-
-/// The first `columns` letters of valid UTF-8.
-std::string cut_to(const std::string& text, std::size_t columns) {
-  std::size_t letters = 0;
-  const auto is_more = [&](char byte) {
-    return (static_cast<unsigned char>(byte) & 0xC0U) != 0x80U && ++letters > columns;
-  };
-  return {text.begin(), std::find_if(text.begin(), text.end(), is_more)};
-}
-
-std::size_t letters_of(const std::string& text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char byte) {
-    return (static_cast<unsigned char>(byte) & 0xC0U) != 0x80U;
-  }));
-}
-
-/// Columns of the terminal that is stderr.
-std::size_t terminal_width() {
-  winsize size{};
-  const bool known = ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1;
-  return known ? size.ws_col : 80;
-}
-
-bool knows_escapes() { return environment("TERM").value_or("dumb") != "dumb"; }
 
 }  // namespace
 
@@ -120,9 +95,10 @@ void Progress::show() {
                                    : message("{} of {} lines done, {} %, {} tokens/s, {} left",
                                              {done, std::to_string(total_), percent, rate, left});
   // A letter in the last column would make some terminals begin a new line.
-  text = cut_to(text, terminal_width() - 1);
-  const std::size_t letters = letters_of(text);
-  if (knows_escapes()) {
+  const int columns = terminal_columns(STDERR_FILENO);
+  text.resize(end_of_letters(text, static_cast<std::size_t>(columns > 1 ? columns : 80) - 1));
+  const std::size_t letters = count_letters(text);
+  if (has_escapes()) {
     text += "\x1b[K";
   } else {
     text.append(std::max(visible_, letters) - letters, ' ');
@@ -133,7 +109,7 @@ void Progress::show() {
 
 void Progress::clear() {
   if (visible_ == 0) return;
-  print_aside(knows_escapes() ? "\r\x1b[K" : "\r" + std::string(visible_, ' ') + "\r");
+  print_aside(has_escapes() ? "\r\x1b[K" : "\r" + std::string(visible_, ' ') + "\r");
   visible_ = 0;
 }
 

@@ -3,9 +3,11 @@
 #include <CLI/CLI.hpp>
 #include <array>
 #include <limits>
+#include <nlohmann/json.hpp>
 #include <set>
 
 #include "app/ask.h"
+#include "app/config_file.h"
 #include "app/model_lookup.h"
 #include "app/run_file.h"
 #include "base/digest.h"
@@ -19,10 +21,10 @@ namespace {
 constexpr std::int64_t kMostShards = 1'000'000;
 
 /// Options that change no answer, or are part of an identity in another way.
-const std::set<std::string> kOther = {"--model", "--adapter",    "--device",       "--threads",
-                                      "--file",  "--batch",      "--output",       "--resume",
-                                      "--shard", "--max-errors", "--progress",     "--stats",
-                                      "--quiet", "--log",        "--retry-failed", "--help"};
+const std::set<std::string> kOther = {
+    "--model",  "--adapter", "--device",       "--threads",    "--file",     "--batch",
+    "--output", "--resume",  "--shard",        "--max-errors", "--progress", "--stats",
+    "--quiet",  "--log",     "--retry-failed", "--no-stream",  "--help"};
 
 /// The options on the command line that matter for the answers.
 RunIdentity given_options(const CLI::App& app) {
@@ -146,6 +148,12 @@ RunIdentity identity_of(const CommonOptions& options, const FoundModel& model) {
   RunIdentity identity = options.run.identity;
   identity["-m"] = model.name;
   identity["model_digest"] = digest_of(model.files);
+  for (const RequestOption& row : request_options()) {
+    if (!config().request.has(row) || row.flag() == "--seed" || identity.contains(row.flag())) {
+      continue;
+    }
+    identity[std::string(row.name) + " ="] = row.value(config().request.laid_over({})).dump();
+  }
   if (options.run.shards > 1) {
     identity["--shard"] =
         std::to_string(options.run.shard) + "/" + std::to_string(options.run.shards);

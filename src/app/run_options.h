@@ -17,8 +17,8 @@ struct AskOptions;
 struct FoundModel;
 
 /// What must be the same for two runs to belong together: options as they were written, "--seed"
-/// (drawn or not), "-m" (the model's name), "model_digest", "--shard", and "aira-cli" (the
-/// command).
+/// (drawn or not), "top_k =" (the config file's), "-m" (the model's name), "model_digest",
+/// "--shard", and "aira-cli" (the command).
 using RunIdentity = std::map<std::string, std::string>;
 
 struct RunOptions {

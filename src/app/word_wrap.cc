@@ -1,6 +1,5 @@
 #include "app/word_wrap.h"
 
-#include <sys/ioctl.h>
 #include <utf8proc.h>
 
 #include <limits>
@@ -70,11 +69,6 @@ std::string WordWrap::finish() {
   std::string rest = std::move(out_);
   *this = {};
   return rest;
-}
-
-int terminal_columns(int fd) {
-  winsize size = {};
-  return ::ioctl(fd, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
 }  // namespace aira

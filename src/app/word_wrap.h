@@ -32,7 +32,4 @@ class WordWrap {
   int word_width_ = 0;
 };
 
-/// The width of the terminal `fd` now; 0 when it is none or does not say.
-int terminal_columns(int fd);
-
 }  // namespace aira

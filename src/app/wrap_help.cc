@@ -3,18 +3,10 @@
 #include <algorithm>
 #include <cctype>
 
+#include "base/utf8.h"
+
 namespace aira {
 namespace {
-
-/// The byte behind the first `columns` letters of `text`, or its end.
-std::size_t end_of(std::string_view text, std::size_t columns) {
-  std::size_t letters = 0;
-  for (std::size_t at = 0; at < text.size(); ++at) {
-    const bool begins = (static_cast<unsigned char>(text[at]) & 0xC0U) != 0x80U;
-    if (begins && letters++ == columns) return at;
-  }
-  return text.size();
-}
 
 /// Whether the blank stands inside "0 = off" or "0 desliga".
 bool is_inside(std::string_view line, std::size_t blank) {
@@ -24,7 +16,7 @@ bool is_inside(std::string_view line, std::size_t blank) {
 
 /// Where to break `line` so that its first part fits.
 std::size_t break_of(std::string_view line, std::size_t columns) {
-  std::size_t at = end_of(line, columns);
+  std::size_t at = end_of_letters(line, columns);
   if (at == line.size()) return std::string_view::npos;
   at = line.rfind(' ', at);
   while (at != std::string_view::npos && is_inside(line, at)) at = line.rfind(' ', at - 1);

@@ -69,4 +69,16 @@ std::string valid_utf8(std::string_view bytes) {
   return valid;
 }
 
+std::size_t end_of_letters(std::string_view valid, std::size_t count) {
+  std::size_t at = 0;
+  while (count-- > 0 && at < valid.size()) next_code_point(valid, at);
+  return at;
+}
+
+std::size_t count_letters(std::string_view valid) {
+  std::size_t letters = 0;
+  for (std::size_t at = 0; at < valid.size(); ++letters) next_code_point(valid, at);
+  return letters;
+}
+
 }  // namespace aira

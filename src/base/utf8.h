@@ -40,6 +40,10 @@ void append_utf8(char32_t code, std::string& out);
 /// What is left, at most 3 bytes, is an unfinished letter.
 std::size_t append_whole_letters(std::string_view bytes, std::string& out);
 
+/// The byte behind the first `count` letters of valid UTF-8, or its end.
+std::size_t end_of_letters(std::string_view valid, std::size_t count);
+std::size_t count_letters(std::string_view valid);
+
 /// `bytes` with every invalid sequence replaced, an unfinished letter at the end included.
 std::string valid_utf8(std::string_view bytes);
 

@@ -8,7 +8,6 @@
 #include <nlohmann/json.hpp>
 
 #include "aira/error.h"
-#include "base/nearest.h"
 #include "base/printable.h"
 #include "run/option_values.h"
 
@@ -121,33 +120,6 @@ constexpr auto kOptions = std::to_array<RequestOption>({
      to_translate("Renormalize log-probabilities after all processors")},
 });
 
-/// What other programs call these options: OpenAI's interface, llama.cpp, ollama, vLLM.
-constexpr std::array<std::array<std::string_view, 2>, 23> kElsewhere = {{
-    {"temp", "temperature"},
-    {"max_tokens", "max_new_tokens"},
-    {"max_completion_tokens", "max_new_tokens"},
-    {"max_output_tokens", "max_new_tokens"},
-    {"n_predict", "max_new_tokens"},
-    {"num_predict", "max_new_tokens"},
-    {"predict", "max_new_tokens"},
-    {"min_tokens", "min_new_tokens"},
-    {"n", "num_return_sequences"},
-    {"typical", "typical_p"},
-    {"repeat_penalty", "repetition_penalty"},
-    {"presence_penalty", "repetition_penalty"},
-    {"frequency_penalty", "repetition_penalty"},
-    {"no_repeat_ngram", "no_repeat_ngram_size"},
-    {"random_seed", "seed"},
-    {"rng_seed", "seed"},
-    {"sampling", "do_sample"},
-    {"beams", "num_beams"},
-    {"beam_size", "num_beams"},
-    {"beam_width", "num_beams"},
-    {"stop_sequence", "stop"},
-    {"stop_sequences", "stop"},
-    {"top_logprobs", "logprobs"},
-}};
-
 template <typename Value>
 bool accepts(const OptionRange& range, const Value& value) {
   if constexpr (std::is_arithmetic_v<Value> && !std::is_same_v<Value, bool>) {
@@ -237,21 +209,6 @@ const RequestOption& request_option(std::string_view name) {
   if (similar.empty()) throw UsageError("[E230] There is no request option {}.", {quote(name)});
   throw UsageError("[E231] There is no request option {}; the nearest is {}.",
                    {quote(name), option(similar)});
-}
-
-std::string_view option_called(std::string_view name) {
-  const auto* const row = std::find_if(kElsewhere.begin(), kElsewhere.end(),
-                                       [&](const auto& pair) { return pair[0] == name; });
-  return row == kElsewhere.end() ? "" : (*row)[1];
-}
-
-std::string similar_option(std::string_view name) {
-  std::string field(name);
-  std::replace(field.begin(), field.end(), '-', '_');
-  if (const auto ours = option_called(field); !ours.empty()) return std::string(ours);
-  std::vector<std::string> names;
-  for (const RequestOption& row : kOptions) names.emplace_back(row.name);
-  return nearest(field, names);
 }
 
 /// Sets the option to `value`; false when that is not legal.

@@ -106,11 +106,7 @@ class Editing(ChatTest):
 
     def test_a_paste_while_an_answer_is_written(self):
         terminal = self.start("--seed", "1", "--max-new-tokens", "3000", folder=slow_model())
-        terminal.type("um\n")
-        terminal.wait_for("> um\n")
-        seen = len(terminal.raw)
-        while len(terminal.raw) < seen + 20:
-            terminal._read(1)
+        self.begin_answer(terminal)
         terminal.paste("esta\npergunta")
         terminal.wait_for("> esta\npergunta")
         self.assertEqual(terminal.screen.count("pergunta"), 1)  # nothing has echoed it
@@ -189,6 +185,8 @@ class Editing(ChatTest):
         thread.start()
         terminal.wait_for("[E200]", terminal.screen.count("[E200]") + 1)
         thread.join()
+        while not terminal.screen.endswith("\n> "):  # the prompt after it, so that asked() finds its own
+            terminal._read(1)
 
     @staticmethod
     def write_all(file, data):

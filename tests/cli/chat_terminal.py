@@ -46,6 +46,14 @@ class ChatTest(CliTest):
         terminal.wait_for("\n> ", prompts + 1)
         return terminal.screen.rsplit("\n> ", 2)[-2].partition("\n")[2]
 
+    def begin_answer(self, terminal):
+        """Asks "um" and waits until some of the answer is on the screen."""
+        terminal.type("um\n")
+        terminal.wait_for("> um\n")
+        seen = len(terminal.raw)
+        while len(terminal.raw) < seen + 20:
+            terminal._read(1)
+
     def answer(self, *args):
         """The answer of a run with these arguments as a terminal shows it."""
         return as_shown(self.succeed("-m", model(), *args).decode()[:-1])

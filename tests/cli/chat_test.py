@@ -49,11 +49,7 @@ class Chat(ChatTest):
 
     def test_ctrl_c_stops_the_answer_only(self):
         terminal = self.start("--max-new-tokens", "100000", folder=slow_model())
-        terminal.type("um\n")
-        terminal.wait_for("> um\n")
-        seen = len(terminal.raw)
-        while len(terminal.raw) < seen + 20:
-            terminal._read(1)
+        self.begin_answer(terminal)
         terminal.type("\x03")
         terminal.wait_for("\n> ", 2)
         self.asked(terminal, "/params max_new_tokens 3")

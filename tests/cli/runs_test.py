@@ -230,6 +230,22 @@ class Refused(CliTest):
         self.refuse(1, "--temperature 3, which is missing", "-q", "-m", model(context=160),
                     "--max-new-tokens", "5", "--top-k", "200", "-f", questions, "--resume")
 
+    def test_what_the_config_file_says_counts(self):
+        questions, path = questions_of(9), forget(scratch("out"))
+        args = command(questions, "--seed", "7", "-o", path)
+        env = environment(AIRA_CONFIG=write(scratch("config"), "repetition_penalty = 1.5\n"))
+        self.assertEqual(run(*args, env=env)[0], 0)
+        self.assertEqual(run(*args, "--resume", env=env)[0], 0)
+        before = both(path)
+        for text, says in (("repetition_penalty = 1.6\n", "repetition_penalty = 1.5, not with "),
+                           ("", "repetition_penalty = 1.5, which is missing"),
+                           ("repetition_penalty = 1.5\ntypical_p = 0.9\n", "without typical_p = 0.9")):
+            write(scratch("config"), text)
+            code, _, err = run(*args, "--resume", env=env)
+            self.assertEqual(code, 1)
+            self.assertIn(says, err)
+        self.assertEqual(both(path), before)
+
     def test_options_that_change_no_answer_may_differ(self):
         questions = questions_of(5)
         undisturbed(questions)
@@ -446,6 +462,13 @@ class Shown(CliTest):
             self.assertEqual(list(objects[-1]), [
                 "state", "done", "failed", "total", "fraction", "tokens", "seconds",
                 "tokens_per_second", "seconds_left"])
+
+    def test_tokens_of_lines_that_a_terminal_sees_count(self):
+        """Streamed, they are not printed by the loop over lines."""
+        terminal = Terminal(*command(questions_of(3), "--progress", "json"))
+        self.assertEqual(terminal.end(), 0)
+        objects = re.findall(r'"tokens":(\d+)', terminal.screen)
+        self.assertGreater(int(objects[-1]), 3)
 
     def test_a_run_with_a_file_ends_with_a_summary(self):
         questions = questions_of(20, bad=(4, 5))
