@@ -16,6 +16,7 @@ LINE, CHARACTER, MARGIN = 20, 8.43, 18  # pixels
 SCRIPT = (
     ('aira-cli "Qual a capital do Brasil?"', 1.0),
     ("printf 'quanto é 7 mais 5?\\ncapital da franca\\n' | aira-cli --quiet", 1.0),
+    ("aira-cli --quiet --choose 'Lisboa|Roma|Madri' 'Qual a capital da Itália?'", 1.0),
     ("aira-cli --quiet", 1.0),
     ("O que é um modelo de linguagem?", 1.5),
     ("Você sabe alguma coisa sobre Ética das Virtudes?", 1.5),
