@@ -184,6 +184,9 @@ class Access(PullTest):
         def connect(client):
             line = client.recv(4096).split(b"\r\n")[0].decode()
             asked.append(line)
+            if len(asked) > 99:
+                with client:
+                    return client.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")
             host, port = line.split()[1].split(":")
             with client, socket.create_connection((host, int(port))) as target:
                 client.sendall(b"HTTP/1.1 200 Connection established\r\nX-Proxy: yes\r\n\r\n")
@@ -208,8 +211,10 @@ class Access(PullTest):
         asked.clear()
         self.pull("org/name", HTTPS_PROXY=proxy, NO_PROXY="localhost,127.0.0.1")
         self.assertEqual(asked, [])
-        listener.close()
         shutil.rmtree(self.cache)
+        asked += [""] * 99
+        self.assertIn("407", self.fails("HTTPS_PROXY", HTTPS_PROXY=proxy, no_proxy=""))
+        listener.close()
         self.fails("HTTPS_PROXY", HTTPS_PROXY="http://127.0.0.1:1", no_proxy="")
 
     def test_the_endpoint(self):
@@ -241,7 +246,7 @@ class Network(PullTest):
         code, out, err = run("pull", "org/name", env=self.env(**nowhere))
         self.assertEqual((code, out.decode()), (0, self.snapshot() + "\n"))
         self.assertIn("cannot be reached", err)
-        self.assertIn("The model in the cache is complete and can be used", err)
+        self.assertIn("the model in the cache is complete and can be used", err)
         os.remove(os.path.join(self.snapshot(), "tokenizer.json"))
         self.assertIn("cannot be reached", self.pull("org/name", code=1, **nowhere))
 

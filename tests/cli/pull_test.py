@@ -128,10 +128,10 @@ class Pull(PullTest):
             self.hub.add("org/name", {**tiny(), name: b"x"})
             with self.subTest(name=name):
                 self.fails("leads out of the model's folder")
-        for shard in ("../model.safetensors", "/etc/passwd", "missing.safetensors"):
+        for shard in ("../model.safetensors", "/etc/passwd", "missing.safetensors", "sub/a.safetensors"):
             index = json.dumps({"weight_map": {"a": shard}}).encode()
             self.hub.add("org/name", {"config.json": CONFIG, "tokenizer.json": b"{}",
-                                      "model.safetensors.index.json": index})
+                                      "sub/a.safetensors": b"a", "model.safetensors.index.json": index})
             with self.subTest(shard=shard):
                 self.fails(shard)
         self.assertFalse(os.path.exists(self.cache))
