@@ -4,9 +4,10 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import time
 
-from harness import main, start
+from harness import main, scratch, start
 from hub_server import etag_of
 from pull_case import PullTest, bulky
 
@@ -200,18 +201,47 @@ class Together(PullTest):
         self.assertEqual(second.communicate(timeout=60)[0].decode(), self.snapshot() + "\n")
         self.holds(files)
 
-    def test_without_locks(self):
+    def three_at_once(self, files, **variables):
         """Names of their own keep the files right; what is lost is that each fetches for itself."""
-        files = bulky(1_000_003)
-        self.hub.add("org/name", files)
-        os.makedirs(self.cache)
-        with open(os.path.join(self.cache, ".locks"), "w"):
-            pass  # a file where the folder of locks would be
-        self.hub.pause = 0.01
-        processes = [start("pull", "org/name", env=self.env()) for _ in range(3)]
+        shutil.rmtree(self.folder(), ignore_errors=True)
+        processes = [start("pull", "org/name", env=self.env(**variables)) for _ in range(3)]
         said = [process.communicate(timeout=60) for process in processes]
         self.assertEqual([process.returncode for process in processes], [0, 0, 0], said)
         self.holds(files)
+
+    def test_without_locks(self):
+        files = bulky(1_000_003)
+        self.hub.add("org/name", files)
+        self.hub.pause = 0.01
+        os.makedirs(self.cache)
+        with open(os.path.join(self.cache, ".locks"), "w"):
+            pass  # a file where the folder of locks would be
+        self.three_at_once(files)
+
+    def test_file_systems_whose_locks_do_not_work(self):
+        """They give a lock to all, or to nobody."""
+        if not shutil.which("cc"):
+            self.skipTest("there is no C compiler to imitate them with")
+        files = bulky(1_000_003)
+        self.hub.add("org/name", files)
+        self.hub.pause = 0.01
+        for name, body in (("all", "return 0;"), ("none", "errno = ENOLCK; return -1;")):
+            library = scratch(name + ".so")
+            subprocess.run(["cc", "-shared", "-fPIC", "-x", "c", "-", "-o", library], check=True, input=(
+                "#include <errno.h>\nint flock(int file, int how) { (void)file, (void)how; %s }" % body).encode())
+            variables = {"LD_PRELOAD": library,
+                         "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"}
+            with self.subTest(name):
+                self.three_at_once(files, **variables)
+                # What a killed one has left is not taken from one that may be alive.
+                shutil.rmtree(self.folder())
+                os.makedirs(os.path.join(self.folder(), "blobs"))
+                left = os.path.join(self.folder(), "blobs", etag_of(
+                    "model.safetensors", files["model.safetensors"]) + ".x.incomplete")
+                with open(left, "wb") as file:
+                    file.write(files["model.safetensors"][:500_000])
+                self.pull("org/name", **variables)
+                self.assertEqual(os.path.getsize(left), 500_000)
 
 
 if __name__ == "__main__":

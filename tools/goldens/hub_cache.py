@@ -81,12 +81,19 @@ def shards():
             "model-1.safetensors": b"1" * 70001, "model-2.safetensors": b"2" * 80001}
 
 
+def environment(hub, cache):
+    return {**harness.environment(), **hub.variables, "REQUESTS_CA_BUNDLE": hub.certificate,
+            "HF_HUB_DISABLE_XET": "1", "no_proxy": "*", "HF_HUB_CACHE": harness.scratch(cache)}
+
+
+def large_bytes(hub):
+    """Sent of files that LFS keeps."""
+    return sum(one.sent for one in hub.requests("GET") if one.host == "127.0.0.1")
+
+
 def compare(hub, model, files):
     names = sorted(files)
-    env = {**harness.environment(), **hub.variables, "REQUESTS_CA_BUNDLE": hub.certificate,
-           "HF_HUB_DISABLE_XET": "1", "no_proxy": "*"}
-    ours = {**env, "HF_HUB_CACHE": harness.scratch("ours" + model.replace("/", "-"))}
-    theirs = {**env, "HF_HUB_CACHE": harness.scratch("theirs" + model.replace("/", "-"))}
+    ours, theirs = (environment(hub, name + model.replace("/", "-")) for name in ("ours", "theirs"))
     code, out, err = harness.run("pull", model, env=ours)
     assert code == 0, err
     python(FETCH, theirs, model=model, names=names)
@@ -116,13 +123,12 @@ def compare(hub, model, files):
 
 def interrupted(hub, model, files):
     """The program goes on where the client was killed."""
-    env = {**harness.environment(), **hub.variables, "REQUESTS_CA_BUNDLE": hub.certificate,
-           "HF_HUB_DISABLE_XET": "1", "no_proxy": "*", "HF_HUB_CACHE": harness.scratch("killed")}
+    env = environment(hub, "killed")
     hub.pause, hub.block = 0.1, 1 << 20
     process = subprocess.Popen([sys.executable, "-W", "ignore", "-c",
                                 FETCH.format(model=model, names=sorted(files))], env=env,
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while sum(one.sent for one in hub.requests("GET") if one.host == "127.0.0.1") < 15_000_000:
+    while large_bytes(hub) < 15_000_000:
         time.sleep(0.05)
         assert process.poll() is None
     process.kill()
@@ -131,12 +137,32 @@ def interrupted(hub, model, files):
     hub.log.clear()
     code, out, err = harness.run("pull", model, env=env)
     assert code == 0, err
-    sent = sum(one.sent for one in hub.requests("GET") if one.host == "127.0.0.1")
+    sent = large_bytes(hub)
     size = len(files["model.safetensors"])
     assert sent < 21_000_000, sent
     for name, content in files.items():
         assert pathlib.Path(out.decode().strip(), name).read_bytes() == content
     print(f"{model}: after a killed download of the client, {sent} of {size} bytes were fetched")
+
+
+def together(hub, model, files):
+    """Both at once: the one waits for the other's files."""
+    env = environment(hub, "together")
+    hub.pause = 0.05
+    hub.log.clear()
+    client = subprocess.Popen([sys.executable, "-W", "ignore", "-c",
+                               FETCH.format(model=model, names=sorted(files))], env=env,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while not any(one.host == "127.0.0.1" for one in hub.log):
+        time.sleep(0.01)
+    code, out, err = harness.run("pull", model, env=env)
+    said = client.communicate()
+    assert (code, client.returncode) == (0, 0), (err, said)
+    for name, content in files.items():
+        assert pathlib.Path(out.decode().strip(), name).read_bytes() == content
+    sent = large_bytes(hub)
+    assert sent == len(files["model.safetensors"]), sent
+    print(f"{model}: both at once, and the weights were fetched once")
 
 
 def main():
@@ -168,6 +194,7 @@ def main():
         bulky = pull_case.bulky(30_000_001)  # the client writes 10 MB at a time
         hub.add("org/large", bulky)
         interrupted(hub, "org/large", bulky)
+        together(hub, "org/large", bulky)
 
 
 if __name__ == "__main__":
