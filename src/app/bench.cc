@@ -14,7 +14,6 @@
 #include "app/output.h"
 #include "app/plot.h"
 #include "base/huge_pages.h"
-#include "base/utf8.h"
 #include "model/model.h"
 #include "run/task.h"
 
@@ -156,12 +155,6 @@ std::string label_of(const ordered_json& test) {
   const std::string position = test["position"].dump();
   if (test["sequences"] == 1) return message("decode {} at {}", {tokens, position});
   return message("decode {} at {}, {} sequences", {tokens, position, test["sequences"].dump()});
-}
-
-/// `text` with blanks behind it up to `width` characters.
-std::string padded(std::string text, std::int64_t width) {
-  for (std::size_t at = 0; at < text.size(); --width) next_code_point(text, at);
-  return text.append(static_cast<std::size_t>(std::max<std::int64_t>(0, width)), ' ');
 }
 
 std::string report_table(const ordered_json& report) {

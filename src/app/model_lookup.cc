@@ -43,12 +43,7 @@ std::optional<FoundModel> find_default() {
   try {
     auto model = find_in_cache(wanted);
     if (!model) throw Error("[E293] {} has no snapshot.", {printable(folder->string())});
-    const ModelFiles& files = model->files;
-    files.require("config.json");
-    for (const std::string& name : Checkpoint::file_names(files)) files.require(name);
-    if (!files.find("tokenizer.json")) {
-      for (const char* name : {"vocab.json", "merges.txt"}) files.require(name);
-    }
+    require_whole(model->files);
     return model;
   } catch (const Error& error) {
     std::string reason = error.what();
@@ -194,6 +189,14 @@ std::function<void(const std::string&)> notice_of(const CommonOptions& options) 
 }
 
 }  // namespace
+
+void require_whole(const ModelFiles& files) {
+  files.require("config.json");
+  for (const std::string& name : Checkpoint::file_names(files)) files.require(name);
+  if (!files.find("tokenizer.json")) {
+    for (const char* name : {"vocab.json", "merges.txt"}) files.require(name);
+  }
+}
 
 FoundModel find_model(const CommonOptions& options) {
   const Config& file = config();

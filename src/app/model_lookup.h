@@ -26,6 +26,9 @@ struct FoundModel {
 /// default model is in the cache but not whole.
 FoundModel find_model(const CommonOptions& options);
 
+/// Throws Error, which names it, when a file that a model needs is missing.
+void require_whole(const ModelFiles& files);
+
 EngineOptions engine_options(const CommonOptions& options, const FoundModel& model,
                              std::int64_t max_sequences, std::int64_t expected_answers = 0);
 
