@@ -138,6 +138,20 @@ std::string cache_folder() {
   return home.empty() ? "" : (home / ".cache" / "aira").string();
 }
 
+PackedSize packed_size(const ModelConfig& config, bool own_head, const Packing& packing,
+                       DType dtype) {
+  Model model;
+  model.config = config;
+  PackedSize size;
+  for (const Parameter& one : list_parameters(model, own_head)) {
+    const auto bytes = static_cast<std::int64_t>(packed_bytes(one, packing, dtype));
+    size.all += bytes;
+    const bool looked_up = own_head && one.matrix == &model.token_embedding;
+    if (one.matrix != nullptr && !looked_up) size.step += bytes;
+  }
+  return size;
+}
+
 WeightCache::WeightCache(const std::string& folder, const ModelFiles& files, Backend& backend,
                          DType dtype)
     : files_(files), backend_(backend), dtype_(dtype) {

@@ -18,6 +18,14 @@ namespace aira {
 /// "none", "no", "false" or "0", in any case.
 std::string cache_folder();
 
+/// Bytes of a model's packed weights: of all, and of the matrices, all of which a step reads.
+struct PackedSize {
+  std::int64_t all = 0;
+  std::int64_t step = 0;
+};
+PackedSize packed_size(const ModelConfig& config, bool own_head, const Packing& packing,
+                       DType dtype);
+
 class WeightCache {
  public:
   /// `folder`: where packed files are kept; empty: nowhere. The references must outlive this.
