@@ -74,22 +74,20 @@ std::string origin_of(const CLI::App& app, std::initializer_list<const char*> fl
 /// Commit, licence and, in info["not_told"], why they are unknown.
 void add_origin(const FoundModel& found, const ModelOrigin& origin, ordered_json& info) {
   const bool built_in = found.found == "built in";
-  info["commit"] = origin.commit.empty() ? ordered_json() : ordered_json(origin.commit);
-  info["license"] = !origin.licence.empty() ? ordered_json(origin.licence)
-                    : built_in              ? ordered_json("apache-2.0")
-                                            : ordered_json();
-  if (origin.commit.empty()) {
-    info["not_told"]["commit"] =
-        built_in ? message("the model is part of this program")
-                 : message("the folder was not downloaded from the hub by a program that notes it");
-  }
-  if (info["license"].is_null()) {
-    const bool card = std::any_of(
-        origin.files.begin(), origin.files.end(),
-        [](const OriginFile& file) { return file.name == "README.md" && !file.missing; });
-    info["not_told"]["license"] = card ? message("README.md names none")
-                                       : message("there is no README.md, which would name it");
-  }
+  const bool card =
+      std::any_of(origin.files.begin(), origin.files.end(),
+                  [](const OriginFile& file) { return file.name == "README.md" && !file.missing; });
+  const auto add = [&](const char* name, const std::string& value, const char* reason) {
+    info[name] = value.empty() ? ordered_json() : ordered_json(value);
+    if (value.empty()) info["not_told"][name] = reason;
+  };
+  add("commit", origin.commit,
+      built_in
+          ? to_translate("the model is part of this program")
+          : to_translate("the folder was not downloaded from the hub by a program that notes it"));
+  add("license", built_in && origin.licence.empty() ? "apache-2.0" : origin.licence,
+      card ? to_translate("README.md names none")
+           : to_translate("there is no README.md, which would name it"));
 }
 
 /// The files, with --check read and compared with their hashes.
@@ -99,7 +97,7 @@ void add_files(ModelOrigin& origin, const InfoOptions& options, Description& mad
     ordered_json row = {{"name", printable(file.name)}, {"bytes", file.bytes}};
     if (options.check) {
       const auto problem = problem_in([&] { row["check"] = check_file(file); });
-      if (problem) row["check"] = problem->what();
+      if (problem) row["check"] = "unreadable";
       if (row["check"] != "ok" && row["check"] != "unknown") {
         wrong += (wrong.empty() ? "" : ", ") + printable(file.name);
       }
@@ -129,7 +127,7 @@ void check_packed(const FoundModel& found, Backend& backend, Description& made) 
       const Model model = Model::load(found.files, backend, dtype);
       state = weights.holds(model) ? "ok" : "damaged";
     });
-    if (problem) state = problem->what();
+    if (problem) state = "unreadable";
     made.info["packed"].push_back({{"file", weights.path()}, {"bytes", bytes}, {"check", state}});
     if (state == "ok" || state == "stale") continue;
     made.problems.push_back(Error("[E684] The packed weights {} are damaged; {} removes them.",
@@ -152,7 +150,7 @@ Description describe(const InfoOptions& options, const ordered_json& from) {
     info["stored_as"] = stored_types(found.files);
   });
   if (unreadable) {
-    if (!options.check) throw Error(*unreadable);
+    if (!options.check) throw *unreadable;
     made.problems.push_back(*unreadable);
   }
   info.update({{"layers", model_config.layers},
@@ -226,7 +224,8 @@ std::string table_of(const ordered_json& values, const ordered_json& from) {
       continue;
     }
     const std::string shown =
-        value.is_null()     ? message("not told: {}", {text_of(values["not_told"][name])})
+        value.is_null()
+            ? message("not told: {}", {message(text_of(values["not_told"][name]).c_str())})
         : value.is_object() ? text_of(value["id"]) + " " + text_of(value["text"])
                             : text_of(value);
     const std::string origin = from.contains(name) ? "  (" + text_of(from[name]) + ")" : "";
@@ -260,8 +259,8 @@ Action set_up_info(CLI::App& app) {
       message("aira-cli info [options] [MODEL]   Describe the model and where it was found"));
   app.footer(message("Examples:") + R"(
   aira-cli info
-  aira-cli info --json nicholasKluge/Aira-2-portuguese-124M
-  aira-cli info --check ./model)");
+  aira-cli info --check nicholasKluge/Aira-2-portuguese-124M
+  aira-cli info --json ./model)");
   add_text(app, "MODEL", options->asked, "", "");
   add_model_options(app, *options, true);
   app.option_defaults()->group(message("Output"));
