@@ -25,6 +25,8 @@ constexpr auto kCommands = std::to_array<Command>({
     {"score", to_translate("Compute the log-likelihood of given texts"), set_up_score},
     {"info", to_translate("Describe the model and where it was found"), set_up_info},
     {"pull", to_translate("Fetch a model from the Hugging Face hub"), set_up_pull},
+    {"list", to_translate("List the models on this machine"), set_up_list},
+    {"rm", to_translate("Remove models from the cache"), set_up_rm},
     {"bench", to_translate("Measure speed"), set_up_bench},
     {"merge", to_translate("Join the parts that --shard has made"), set_up_merge},
     {"help", to_translate("Print the help of a command, or a table of the request options"),

@@ -45,6 +45,8 @@ Action set_up_score(CLI::App& app);
 Action set_up_info(CLI::App& app);
 Action set_up_pull(CLI::App& app);
 Action set_up_bench(CLI::App& app);
+Action set_up_list(CLI::App& app);
+Action set_up_rm(CLI::App& app);
 Action set_up_merge(CLI::App& app);
 Action set_up_help(CLI::App& app);
 Action set_up_version(CLI::App& app);
