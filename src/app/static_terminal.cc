@@ -60,6 +60,7 @@ constexpr auto kXterm = std::to_array<Capability>({
 });
 
 bool described = true;  // by terminfo
+bool dumb = false;      // without a description, and has none of these
 
 }  // namespace
 
@@ -72,14 +73,15 @@ int __real_tgetnum(const char* name);
 
 int __wrap_tgetent(char* buffer, const char* type) {
   const int found = __real_tgetent(buffer, type);
-  described = found > 0 || std::strcmp(type, "dumb") == 0;
-  return described ? found : 1;
+  described = found > 0;
+  dumb = std::strcmp(type, "dumb") == 0;
+  return 1;
 }
 
 char* __wrap_tgetstr(const char* name, char** area) {
   if (described) return __real_tgetstr(name, area);
   for (const Capability& row : kXterm) {
-    if (std::strcmp(row.name, name) == 0) return const_cast<char*>(row.text);
+    if (!dumb && std::strcmp(row.name, name) == 0) return const_cast<char*>(row.text);
   }
   return nullptr;
 }
