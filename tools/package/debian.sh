@@ -117,5 +117,5 @@ prepare_static() {
   fill_sysroot
   build_curl
   set_settings "$root"
-  settings+=(-DAIRA_STATIC=ON -DCMAKE_UNITY_BUILD=OFF)
+  settings+=(-DAIRA_STATIC=ON -DCMAKE_UNITY_BUILD=ON)
 }
