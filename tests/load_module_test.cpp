@@ -12,6 +12,15 @@ namespace {
 using testing::HasSubstr;
 using testing::StartsWith;
 
+#ifdef AIRA_STATIC
+TEST(LoadModule, AStaticProgramSaysThatItCannot) {
+  const TemporaryFolder folder;
+  folder.write("libaira_cuda.so", "");
+  EXPECT_EQ(error_of([&] { load_cuda_module(folder.path("aira-cli")); }),
+            "This program is the static one, which cannot use a GPU; install the package with the "
+            "CUDA module, or use --device cpu.");
+}
+#else
 TEST(LoadModule, MissingIsASentence) {
   const TemporaryFolder folder;
   EXPECT_EQ(error_of([&] { load_cuda_module(folder.path("aira-cli")); }),
@@ -37,6 +46,14 @@ TEST(LoadModule, IsFoundInTheLibFolderToo) {
               StartsWith("The CUDA module cannot be loaded: "));
 }
 
+TEST(LoadModule, AnotherLibraryIsASentence) {
+  const TemporaryFolder folder;
+  std::filesystem::copy_file(AIRA_OTHER_LIBRARY, folder.path("libaira_cuda.so"));
+  EXPECT_EQ(error_of([&] { load_cuda_module(folder.path("aira-cli")); }),
+            "libaira_cuda.so is not this program's CUDA module.");
+}
+#endif
+
 TEST(DeviceChoice, AGpuIsStartedWhereItPays) {
   constexpr std::int64_t kMini = 9 << 20;
   constexpr std::int64_t kSmall = 250 << 20;
@@ -44,13 +61,6 @@ TEST(DeviceChoice, AGpuIsStartedWhereItPays) {
   EXPECT_TRUE(gpu_is_sooner(kMini, 100));
   EXPECT_TRUE(gpu_is_sooner(kMini, 0));
   EXPECT_TRUE(gpu_is_sooner(kSmall, 1));
-}
-
-TEST(LoadModule, AnotherLibraryIsASentence) {
-  const TemporaryFolder folder;
-  std::filesystem::copy_file(AIRA_OTHER_LIBRARY, folder.path("libaira_cuda.so"));
-  EXPECT_EQ(error_of([&] { load_cuda_module(folder.path("aira-cli")); }),
-            "libaira_cuda.so is not this program's CUDA module.");
 }
 
 }  // namespace

@@ -12,13 +12,15 @@ namespace {
 
 constexpr const char* kModule = "libaira_cuda.so";
 
-/// The module's path; empty when it is not there.
-std::filesystem::path find_module(const std::filesystem::path& program) {
+/// The module's path; empty when it is not there, or when this program cannot load it.
+std::filesystem::path find_module([[maybe_unused]] const std::filesystem::path& program) {
+#ifndef AIRA_STATIC
   std::error_code ignored;
   for (const std::filesystem::path& folder :
        {program.parent_path(), program.parent_path().parent_path() / "lib"}) {
     if (std::filesystem::exists(folder / kModule, ignored)) return folder / kModule;
   }
+#endif
   return {};
 }
 
@@ -56,6 +58,13 @@ bool gpu_is_sooner(std::int64_t weights, std::int64_t answers) {
          kStartSeconds * kMemoryBytesPerSecond;
 }
 
+#ifdef AIRA_STATIC
+std::unique_ptr<Backend> load_cuda_module(const std::filesystem::path& /*program*/) {
+  throw Error(
+      "[E710] This program is the static one, which cannot use a GPU; install the package with the "
+      "CUDA module, or use --device cpu.");
+}
+#else
 std::unique_ptr<Backend> load_cuda_module(const std::filesystem::path& program) {
   const std::filesystem::path path = find_module(program);
   if (path.empty()) {
@@ -74,5 +83,6 @@ std::unique_ptr<Backend> load_cuda_module(const std::filesystem::path& program) 
   }
   return std::unique_ptr<Backend>(make(catalogue_in_use()));
 }
+#endif
 
 }  // namespace aira
