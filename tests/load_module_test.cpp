@@ -37,11 +37,12 @@ TEST(LoadModule, DamagedIsASentence) {
   EXPECT_THAT(sentence, HasSubstr("libaira_cuda.so"));
 }
 
-TEST(LoadModule, IsFoundInTheLibFolderToo) {
+TEST(LoadModule, IsFoundWhereItIsInstalled) {
   const TemporaryFolder folder;
   std::filesystem::create_directories(folder.path("bin"));
-  std::filesystem::create_directories(folder.path("lib"));
-  folder.write("lib/libaira_cuda.so", "not a library");
+  const auto place = std::filesystem::path(AIRA_MODULE_FOLDER).lexically_relative("..");
+  std::filesystem::create_directories(folder.path(place));
+  folder.write(place / "libaira_cuda.so", "not a library");
   EXPECT_THAT(error_of([&] { load_cuda_module(folder.path("bin/aira-cli")); }),
               StartsWith("The CUDA module cannot be loaded: "));
 }

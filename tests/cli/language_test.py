@@ -21,7 +21,8 @@ import man_page  # noqa: E402
 TOOL = os.path.join(harness.ROOT, "tools", "messages")
 ID = re.compile(r"\A\[(E\d+)\] ")
 PLACE = re.compile(r"\{(\d?)\}")
-COMMANDS = ("", "chat", "tokenize", "score", "info", "pull", "bench", "merge", "help", "version")
+COMMANDS = ("", "chat", "tokenize", "score", "info", "pull", "list", "rm", "bench", "merge", "completion",
+            "help", "version")
 
 
 def in_portuguese(**more):
