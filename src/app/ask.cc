@@ -17,6 +17,7 @@
 #include "app/output.h"
 #include "app/question_text.h"
 #include "app/show_probs.h"
+#include "app/version.h"
 
 namespace aira {
 namespace {
@@ -59,7 +60,7 @@ aira-cli COMMAND [options]        see aira-cli help COMMAND
 Commands:)");
   for (const Command& command : commands()) {
     if (*command.name == '\0') continue;
-    text += format("\n  %-10s", command.name) + message(command.summary);
+    text += format("\n  %-12s", command.name) + message(command.summary);
   }
   return text;
 }
@@ -216,7 +217,7 @@ Action set_up_ask(CLI::App& app) {
   app.description(usage());
   app.footer(message("Examples:") + kExamples + message(kNotes));
   Action action = set_up(app, false);
-  app.set_version_flag("--version", "aira-cli " AIRA_VERSION, message("Print the version"));
+  app.set_version_flag("--version", version_text, message("Print the version"));
   return action;
 }
 

@@ -25,8 +25,11 @@ constexpr auto kCommands = std::to_array<Command>({
     {"score", to_translate("Compute the log-likelihood of given texts"), set_up_score},
     {"info", to_translate("Describe the model and where it was found"), set_up_info},
     {"pull", to_translate("Fetch a model from the Hugging Face hub"), set_up_pull},
+    {"list", to_translate("List the models on this machine"), set_up_list},
+    {"rm", to_translate("Remove models from the cache"), set_up_rm},
     {"bench", to_translate("Measure speed"), set_up_bench},
     {"merge", to_translate("Join the parts that --shard has made"), set_up_merge},
+    {"completion", to_translate("Print completions for bash, zsh or fish"), set_up_completion},
     {"help", to_translate("Print the help of a command, or a table of the request options"),
      set_up_help},
     {"version", to_translate("Print the version"), set_up_version},
@@ -39,7 +42,31 @@ std::unique_ptr<CLI::App> new_app() {
   return app;
 }
 
-/// The options of `command`, and what it does once they are parsed.
+/// What CLI11 could not place: unknown options and surplus words.
+[[noreturn]] void refuse(const CLI::App& app, const std::vector<std::string>& rest) {
+  for (const std::string& word : rest) {
+    if (word == "--") break;  // what follows are words
+    if (word.size() > 1 && word.front() == '-') refuse_option(app, word);
+  }
+  if (app.get_option_no_throw("QUESTION") != nullptr) {
+    throw UsageError("[E602] Several questions were given; put one question between quotes.");
+  }
+  throw UsageError("[E603] The word {} means nothing here.",
+                   {quote(rest.front() == "--" ? rest.back() : rest.front())});
+}
+
+/// CLI11 takes "--option=" for "--option NEXT_WORD".
+void refuse_empty_values(std::span<const char* const> words) {
+  for (const std::string_view word : words) {
+    if (word == "--") return;
+    if (word.starts_with("--") && word.find('=') == word.size() - 1) {
+      throw UsageError("[E604] {} needs a value.", {printable(word.substr(0, word.size() - 1))});
+    }
+  }
+}
+
+}  // namespace
+
 std::pair<std::unique_ptr<CLI::App>, Action> set_up(const Command& command) {
   auto app = new_app();
   app->formatter(help_format());
@@ -48,7 +75,6 @@ std::pair<std::unique_ptr<CLI::App>, Action> set_up(const Command& command) {
   return {std::move(app), std::move(action)};
 }
 
-/// Takes the name of a command out of `words`, where model options may stand before it.
 const Command& take_command(std::vector<const char*>& words) {
   CommonOptions unused;
   const auto app = new_app();
@@ -78,31 +104,6 @@ const Command& take_command(std::vector<const char*>& words) {
   words.erase(words.end() - static_cast<std::ptrdiff_t>(rest.size()));
   return *command;
 }
-
-/// What CLI11 could not place: unknown options and surplus words.
-[[noreturn]] void refuse(const CLI::App& app, const std::vector<std::string>& rest) {
-  for (const std::string& word : rest) {
-    if (word == "--") break;  // what follows are words
-    if (word.size() > 1 && word.front() == '-') refuse_option(app, word);
-  }
-  if (app.get_option_no_throw("QUESTION") != nullptr) {
-    throw UsageError("[E602] Several questions were given; put one question between quotes.");
-  }
-  throw UsageError("[E603] The word {} means nothing here.",
-                   {quote(rest.front() == "--" ? rest.back() : rest.front())});
-}
-
-/// CLI11 takes "--option=" for "--option NEXT_WORD".
-void refuse_empty_values(std::span<const char* const> words) {
-  for (const std::string_view word : words) {
-    if (word == "--") return;
-    if (word.starts_with("--") && word.find('=') == word.size() - 1) {
-      throw UsageError("[E604] {} needs a value.", {printable(word.substr(0, word.size() - 1))});
-    }
-  }
-}
-
-}  // namespace
 
 std::span<const Command> commands() { return kCommands; }
 
@@ -154,7 +155,7 @@ Action parse_command_line(int argc, const char* const* argv) {
   } catch (const CLI::CallForHelp&) {
     return [&command] { return print(help_text(command)), kDone; };
   } catch (const CLI::CallForVersion& version) {
-    return [text = std::string(version.what())] { return print(text + "\n"), kDone; };
+    return [text = std::string(version.what())] { return print(text), kDone; };
   }
   // The action of a command refers to its own options, not to `app`.
   const CLI::Option* question = app->get_option_no_throw("QUESTION");

@@ -102,12 +102,12 @@ std::optional<fs::path> hub_cache() {
   constexpr std::array<std::array<const char*, 2>, 4> kPlaces = {{
       {"HF_HUB_CACHE", ""},
       {"HUGGINGFACE_HUB_CACHE", ""},
-      {"HF_HOME", "hub"},
-      {"XDG_CACHE_HOME", "huggingface/hub"},
+      {"HF_HOME", "/hub"},
+      {"XDG_CACHE_HOME", "/huggingface/hub"},
   }};
   for (const auto& [variable, below] : kPlaces) {
     const auto folder = environment(variable);
-    if (folder) return fs::path(expand_path(*folder)) / below;
+    if (folder) return fs::path(expand_path(*folder) + below);
   }
   const std::string home = expand_path("~");
   if (home == "~") return std::nullopt;

@@ -189,11 +189,19 @@ std::function<void(const std::string&)> notice_of(const CommonOptions& options) 
 
 }  // namespace
 
+const char* origin_of_model(const CommonOptions& options) {
+  if (options.adapter) return "--adapter";
+  if (options.model) return "-m";
+  if (environment("AIRA_MODEL")) return "$AIRA_MODEL";
+  return config().model || config().adapter ? "config file" : "default";
+}
+
 void require_whole(const ModelFiles& files) {
   files.require("config.json");
   for (const std::string& name : Checkpoint::file_names(files)) files.require(name);
-  if (files.find("tokenizer.json")) return;
-  for (const char* name : {"vocab.json", "merges.txt"}) files.require(name);
+  if (!files.find("tokenizer.json")) {
+    for (const char* name : {"vocab.json", "merges.txt"}) files.require(name);
+  }
 }
 
 FoundModel find_model(const CommonOptions& options) {

@@ -28,7 +28,10 @@ struct FoundModel {
 /// default model is in the cache but not whole.
 FoundModel find_model(const CommonOptions& options);
 
-/// Throws Error when a file is missing that a model needs.
+/// What chose that model: "-m", "--adapter", "$AIRA_MODEL", "config file" or "default".
+const char* origin_of_model(const CommonOptions& options);
+
+/// Throws Error, which names it, when a file that a model needs is missing.
 void require_whole(const ModelFiles& files);
 
 EngineOptions engine_options(const CommonOptions& options, const FoundModel& model,

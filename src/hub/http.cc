@@ -192,6 +192,11 @@ std::size_t Http::on_body(char* data, std::size_t size, std::size_t count, void*
   }
 }
 
+int Http::on_progress(void* exchange, std::int64_t /*total*/, std::int64_t /*got*/,
+                      std::int64_t /*to_send*/, std::int64_t /*sent*/) {
+  return static_cast<Exchange*>(exchange)->go_on() ? 0 : 1;
+}
+
 HttpAnswer Http::perform(const Request& request) {
   const Curl& api = curl();
   Exchange exchange{request, go_on_};
@@ -221,12 +226,8 @@ HttpAnswer Http::perform(const Request& request) {
   api.set(handle, CURLOPT_HEADERDATA, &exchange);
   api.set(handle, CURLOPT_WRITEFUNCTION, &Http::on_body);
   api.set(handle, CURLOPT_WRITEDATA, &exchange);
-  int (*go_on)(void*, curl_off_t, curl_off_t, curl_off_t,
-               curl_off_t) = [](void* now, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
-    return static_cast<Exchange*>(now)->go_on() ? 0 : 1;
-  };
   api.set(handle, CURLOPT_NOPROGRESS, 0L);
-  api.set(handle, CURLOPT_XFERINFOFUNCTION, go_on);
+  api.set(handle, CURLOPT_XFERINFOFUNCTION, &Http::on_progress);
   api.set(handle, CURLOPT_XFERINFODATA, &exchange);
   if (!settings_.certificates.empty()) {
     api.set(handle, CURLOPT_CAINFO, settings_.certificates.c_str());

@@ -11,8 +11,8 @@
 #include <optional>
 #include <utility>
 
+#include "base/hash.h"
 #include "base/printable.h"
-#include "hub/file_hash.h"
 #include "model/adapter.h"
 #include "model/checkpoint.h"
 #include "model/config.h"
@@ -36,6 +36,12 @@ constexpr auto kWeights =
                                 "pytorch_model.bin", "pytorch_model.bin.index.json"});
 constexpr auto kAdapterWeights =
     std::to_array<const char*>({"adapter_model.safetensors", "adapter_model.bin"});
+
+/// Of the kind that the hub has of the file.
+Hash hash_for(const RemoteFile& file) {
+  return Hash(file.sha256.empty() ? HashKind::kGitBlob : HashKind::kSha256,
+              static_cast<std::uint64_t>(file.size));
+}
 
 /// Into a file of the cache.
 class FileBody : public Body {
@@ -68,15 +74,15 @@ class FileBody : public Body {
     got_(size());
   }
   /// To be asked once.
-  std::string hash() { return hash_.end(); }
+  std::string hash() { return hash_.hex(); }
 
  private:
-  FileHash new_hash() const { return {!file_.sha256.empty(), file_.size}; }
+  Hash new_hash() const { return hash_for(file_); }
 
   PartialFile& part_;
   const RemoteFile& file_;
   std::function<void(std::int64_t)> got_;
-  FileHash hash_;
+  Hash hash_;
 };
 
 std::string read_text(const fs::path& path) {
@@ -129,14 +135,14 @@ bool Pull::is_whole(const fs::path& path, const RemoteFile& file, bool check) co
   std::error_code problem;
   if (static_cast<std::int64_t>(fs::file_size(path, problem)) != file.size || problem) return false;
   if (!check) return true;
-  FileHash hash(!file.sha256.empty(), file.size);
+  Hash hash = hash_for(file);
   std::ifstream bytes(path, std::ios::binary);
   std::string block(kBlock, '\0');
   while (bytes.read(block.data(), std::ssize(block)) || bytes.gcount() > 0) {
     hash.add({block.data(), static_cast<std::size_t>(bytes.gcount())});
     if (!listener_.go_on()) throw Stopped();
   }
-  return hash.end() == file.hash();
+  return hash.hex() == file.hash();
 }
 
 /// A model of that file alone, which is small: from the cache, else from the hub.

@@ -331,7 +331,7 @@ class Display(PullTest):
         lines = err.splitlines()
         self.assertEqual(len(lines), len(tiny()) + 2)
         self.assertIn("aira-cli: fetched README.md (15 B)", lines)
-        self.assertRegex(err, r"org/name is in the cache: 6 files, \d+\.\d kB; \d+\.\d kB fetched in 00:0\d\.\n")
+        self.assertRegex(err, r"org/name is in the cache: 6 files, \d+ kB; \d+ kB fetched in 00:0\d\.\n")
         code, out, err = run("pull", "org/name", env=self.env())
         self.assertIn("was in the cache already: 6 files", err)
         shutil.rmtree(self.cache)
