@@ -26,8 +26,8 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
-constexpr double kInterval = 0.25;  // seconds between two updates of the bar
-constexpr int kBarWidth = 20;       // letters
+constexpr double kBarInterval = 0.25;  // seconds between two updates of the bar
+constexpr int kBarWidth = 20;          // letters
 
 struct PullOptions : CommonOptions {
   bool dry_run = false;
@@ -62,7 +62,7 @@ class PullDisplay {
     say(message("fetched {} ({})", {printable(file.name), size_text(file.size)}));
   }
   void update() {
-    if (!bar_ || total_ == 0 || seconds_since(shown_) < kInterval) return;
+    if (!bar_ || total_ == 0 || seconds_since(shown_) < kBarInterval) return;
     shown_ = Clock::now();
     const double fraction = static_cast<double>(here_) / static_cast<double>(total_);
     const double rate = static_cast<double>(here_ - first_) / seconds_since(started_);
