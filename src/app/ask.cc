@@ -49,7 +49,7 @@ std::string usage() {
       message(R"(Answers questions with a chat model that runs on this machine. The built-in
 one, aira-mini, is a demonstration: it speaks Portuguese and knows capitals,
 arithmetic up to 20, definitions and some famous people. To get Aira itself:
-pipx run --spec huggingface_hub hf download nicholasKluge/Aira-2-portuguese-124M
+aira-cli pull
 
 aira-cli [options] [QUESTION]     answer one question
 aira-cli [options]                chat on a terminal; otherwise, answer each

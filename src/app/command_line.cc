@@ -24,6 +24,7 @@ constexpr auto kCommands = std::to_array<Command>({
     {"tokenize", to_translate("Convert text to token ids, or back"), set_up_tokenize},
     {"score", to_translate("Compute the log-likelihood of given texts"), set_up_score},
     {"info", to_translate("Describe the model and where it was found"), set_up_info},
+    {"pull", to_translate("Fetch a model from the Hugging Face hub"), set_up_pull},
     {"bench", to_translate("Measure speed"), set_up_bench},
     {"merge", to_translate("Join the parts that --shard has made"), set_up_merge},
     {"completion", to_translate("Print completions for bash, zsh or fish"), set_up_completion},
@@ -86,7 +87,7 @@ const Command& take_command(std::vector<const char*>& words) {
   }
   const std::vector<std::string> rest = app->remaining();
   if (rest.empty()) return kCommands.front();
-  if (rest.front() == "pull" || rest.front() == "serve") {
+  if (rest.front() == "serve") {
     throw UsageError("[E600] The command {} is not part of this program.", {rest.front()});
   }
   const Command* command = find_command(rest.front());

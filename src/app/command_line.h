@@ -45,6 +45,7 @@ Action set_up_chat(CLI::App& app);
 Action set_up_tokenize(CLI::App& app);
 Action set_up_score(CLI::App& app);
 Action set_up_info(CLI::App& app);
+Action set_up_pull(CLI::App& app);
 Action set_up_bench(CLI::App& app);
 Action set_up_merge(CLI::App& app);
 Action set_up_completion(CLI::App& app);

@@ -2,13 +2,11 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <fstream>
 #include <vector>
 
 #include "aira/error.h"
 #include "base/printable.h"
-#include "base/user_path.h"
 
 namespace aira {
 namespace {
@@ -100,12 +98,6 @@ std::optional<HubModel> model_at(const std::string& path) {
 
 }  // namespace
 
-std::optional<std::string> environment(const char* name) {
-  const char* value = std::getenv(name);
-  if (value == nullptr || *value == '\0') return std::nullopt;
-  return value;
-}
-
 std::optional<fs::path> hub_cache() {
   constexpr std::array<std::array<const char*, 2>, 4> kPlaces = {{
       {"HF_HUB_CACHE", ""},
@@ -158,9 +150,7 @@ std::optional<HubModel> hub_model(const std::string& asked) {
 
 std::string HubModel::name() const { return revision == "main" ? id : id + "@" + revision; }
 
-std::string HubModel::download() const {
-  return "hf download " + id + (revision == "main" ? "" : " --revision " + printable(revision));
-}
+std::string HubModel::download() const { return "aira-cli pull " + printable(name()); }
 
 std::optional<fs::path> HubModel::folder() const {
   const std::optional<fs::path> cache = hub_cache();

@@ -9,7 +9,7 @@
 #include <cerrno>
 #include <nlohmann/json.hpp>
 
-#include "app/hub.h"
+#include "base/user_path.h"
 
 namespace aira {
 namespace {

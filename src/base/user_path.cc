@@ -31,6 +31,12 @@ bool is_letter(char c) {
 
 }  // namespace
 
+std::optional<std::string> environment(const char* name) {
+  const char* value = std::getenv(name);
+  if (value == nullptr || *value == '\0') return std::nullopt;
+  return value;
+}
+
 std::string expand_path(std::string_view path) {
   const std::string text = expand_user(path);
   std::string expanded;
