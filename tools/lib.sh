@@ -18,6 +18,7 @@ have() { command -v "$1" >/dev/null 2>&1; }
 present() {
   case $1 in
     cmake | pkg-config | python3 | clang-format-14 | clang-tidy-14) have "$1" ;;
+    dpkg-dev) have dpkg-source ;;
     gettext) have msgfmt ;;
     g++) have c++ || have g++ ;;
     ninja-build) have ninja || have make ;;
