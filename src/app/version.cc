@@ -23,6 +23,13 @@ std::string instruction_sets() {
   return names;
 }
 
+/// What `pull` fetches with.
+#if defined(AIRA_STATIC)
+constexpr const char* kCurl = to_translate("libcurl: part of the program");
+#else
+constexpr const char* kCurl = to_translate("libcurl: loaded when a model is fetched");
+#endif
+
 }  // namespace
 
 std::string version_text() {
@@ -32,6 +39,7 @@ std::string version_text() {
   const std::filesystem::path module = cuda_module();
   text += "\n" + (module.empty() ? message("CUDA module: none")
                                  : message("CUDA module: {}", {module.string()}));
+  text += "\n" + message(kCurl);
   text += "\n" + (speaks_portuguese() ? message("Languages: English, Portuguese")
                                       : message("Languages: English"));
   text += "\n" + message("Compiler: {}", {kCompiler}) + "\n";

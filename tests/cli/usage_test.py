@@ -44,6 +44,7 @@ class Usage(CliTest):
         self.assertRegex(out, r"\Aaira-cli \d+\.\d+\.\d+( \([0-9a-f]{12}\+?\))?\n"
                               r"Instruction sets: (\w+, )*portable\n"
                               r"CUDA module: (none|/.*/libaira_cuda\.so)\n"
+                              r"libcurl: .+\n"
                               r"Languages: English(, Portuguese)?\n"
                               r"Compiler: \S+ .*\d\n\Z")
         self.assertEqual(self.succeed("version").decode(), out)

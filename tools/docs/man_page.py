@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
 """Writes the man page aira-cli(1) from what --help says.
 
-man_page.py PROGRAM [pt] > aira-cli.1
+man_page.py PROGRAM [en|pt [FILE.gz]]
+
+To stdout without FILE.gz.
 """
 
+import gzip
 import os
 import re
 import subprocess
@@ -98,4 +101,10 @@ def about_lines(text):
 
 
 if __name__ == "__main__":
-    sys.stdout.write(page(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "en"))
+    text = page(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "en")
+    if len(sys.argv) > 3:
+        os.makedirs(os.path.dirname(sys.argv[3]), exist_ok=True)
+        with open(sys.argv[3], "wb") as file:
+            file.write(gzip.compress(text.encode(), mtime=0))
+    else:
+        sys.stdout.write(text)
