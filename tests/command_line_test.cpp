@@ -73,7 +73,7 @@ TEST(CommandLine, RefusesInSentences) {
       {{"tokenize", "--device", "cpu"}, "There is no option \"--device\" here."},
       {{"--device", "cpu", "tokenize"}, "There is no option \"--device\" here."},
       {{"um", "dois"}, "Several questions were given; put one question between quotes."},
-      {{"info", "word"}, "The word \"word\" means nothing here."},
+      {{"bench", "word"}, "The word \"word\" means nothing here."},
       {{"--greedy", "info"},
        "The command info goes first; to ask the word itself, write it after --."},
       {{"serve", "x"}, "The command serve is not part of this program."},

@@ -27,6 +27,7 @@ constexpr auto kCommands = std::to_array<Command>({
     {"pull", to_translate("Fetch a model from the Hugging Face hub"), set_up_pull},
     {"list", to_translate("List the models on this machine"), set_up_list},
     {"rm", to_translate("Remove models from the cache"), set_up_rm},
+    {"doctor", to_translate("Tell what runs on this machine, and how well"), set_up_doctor},
     {"bench", to_translate("Measure speed"), set_up_bench},
     {"merge", to_translate("Join the parts that --shard has made"), set_up_merge},
     {"completion", to_translate("Print completions for bash, zsh or fish"), set_up_completion},

@@ -48,6 +48,7 @@ Action set_up_info(CLI::App& app);
 Action set_up_pull(CLI::App& app);
 Action set_up_bench(CLI::App& app);
 Action set_up_list(CLI::App& app);
+Action set_up_doctor(CLI::App& app);
 Action set_up_rm(CLI::App& app);
 Action set_up_merge(CLI::App& app);
 Action set_up_completion(CLI::App& app);
@@ -93,6 +94,8 @@ struct CommonOptions {
 
 /// -m and --adapter; for a command that computes also --device, --dtype and -t. To be called first.
 void add_model_options(CLI::App& app, CommonOptions& options, bool computes);
+/// MODEL as a word, in the place of -m, which is there already.
+void add_model_argument(CLI::App& app, CommonOptions& options);
 /// -q. To be called last.
 void add_quiet(CLI::App& app, CommonOptions& options);
 /// -f

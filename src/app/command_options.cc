@@ -46,6 +46,15 @@ void add_model_options(CLI::App& app, CommonOptions& options, bool computes) {
             message("CPU threads (all physical cores)"));
 }
 
+void add_model_argument(CLI::App& app, CommonOptions& options) {
+  app.add_option_function<std::string>("MODEL", [&options](const std::string& text) {
+    if (options.model) {
+      throw UsageError("[E685] The model is given twice; use {} or {}.", {"-m", "MODEL"});
+    }
+    options.model = text;
+  });
+}
+
 void add_quiet(CLI::App& app, CommonOptions& options) {
   app.add_flag("-q,--quiet", options.quiet, message("Only errors on stderr"))
       ->group(message("Output"));

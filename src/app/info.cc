@@ -26,7 +26,6 @@ using nlohmann::ordered_json;
 constexpr int kNameWidth = 21;
 
 struct InfoOptions : CommonOptions {
-  std::optional<std::string> asked;  // the model, instead of -m
   bool check = false;
 };
 
@@ -109,9 +108,9 @@ void add_files(ModelOrigin& origin, const InfoOptions& options, Description& mad
   }
   if (wrong.empty()) return;
   made.problems.push_back(
-      Error("[E683] These files of {} are not what their hashes say: {}. Remove the model ({}) and "
-            "fetch it again.",
-            {quote(made.info["name"].get<std::string>()), wrong, "aira-cli rm"}));
+      Error("[E683] These files of {} are not what their hashes say: {}. {} fetches those of a "
+            "model in the cache again.",
+            {quote(made.info["name"].get<std::string>()), wrong, "aira-cli pull --check"}));
 }
 
 /// The packed file of each type: "ok", "stale" (it is made anew at the next run) or "damaged".
@@ -163,7 +162,7 @@ Description describe(const InfoOptions& options, const ordered_json& from) {
                {"runs_as", name_of(options.dtype)},
                {"backend", backend->description()}});
   if (!config().path.empty()) info["config_file"] = config().path;
-  info["from"] = {{"name", options.asked ? "MODEL" : origin_of_model(options)}};
+  info["from"] = {{"name", origin_of_model(options)}};
   info["from"].update(from);
   const WeightCache weights(cache_folder(), found.files, *backend, options.dtype);
   if (!weights.path().empty()) {
@@ -261,8 +260,8 @@ Action set_up_info(CLI::App& app) {
   aira-cli info
   aira-cli info --check nicholasKluge/Aira-2-portuguese-124M
   aira-cli info --json ./model)");
-  add_text(app, "MODEL", options->asked, "", "");
   add_model_options(app, *options, true);
+  add_model_argument(app, *options);
   app.option_defaults()->group(message("Output"));
   app.add_flag("--check", options->check,
                message("Read all files and compare them with their hashes, and the packed weights "
@@ -270,11 +269,7 @@ Action set_up_info(CLI::App& app) {
   app.add_flag("--json", options->json, message("Print one JSON object"));
   add_quiet(app, *options);
   const auto from = std::make_shared<ordered_json>();
-  app.final_callback([&app, options, from] {
-    if (options->asked && options->model) {
-      throw UsageError("[E685] The model is given twice; use {} or {}.", {"-m", "MODEL"});
-    }
-    if (options->asked) options->model = options->asked;
+  app.final_callback([&app, from] {
     *from = {{"runs_as", origin_of(app, {"--dtype"})},
              {"backend", origin_of(app, {"--device", "--threads"})}};
   });

@@ -14,7 +14,7 @@
 namespace aira {
 namespace {
 
-/// A hierarchy of cgroups that can limit CPU time, as a line of /proc/self/mountinfo has it.
+/// A hierarchy of cgroups that can limit something, as a line of /proc/self/mountinfo has it.
 struct Mount {
   bool v2;
   std::string top;    // the cgroup whose folder `place` is
@@ -28,9 +28,15 @@ std::vector<std::string> split(const std::string& text, char separator) {
   return parts;
 }
 
-bool names_cpu(const std::string& list) {
-  const std::vector<std::string> names = split(list, ',');
-  return std::find(names.begin(), names.end(), "cpu") != names.end();
+/// What cgroups limit, and how that is read from the folder of one.
+struct Controller {
+  const char* name;  // in version 1
+  std::optional<double> (*limit_of)(const std::string& folder, bool v2);
+};
+
+bool names(const std::string& list, const char* controller) {
+  const std::vector<std::string> all = split(list, ',');
+  return std::find(all.begin(), all.end(), controller) != all.end();
 }
 
 /// Without the \040 that the kernel writes for a blank, and its like.
@@ -49,26 +55,26 @@ std::string unescaped(const std::string& text) {
 }
 
 /// "36 35 98:0 /top /place rw,noatime master:1 - cgroup cgroup rw,cpu"
-std::optional<Mount> mount_in(const std::string& line) {
+std::optional<Mount> mount_in(const std::string& line, const char* controller) {
   const std::size_t dash = line.find(" - ");
   if (dash == std::string::npos) return std::nullopt;
   const std::vector<std::string> before = split(line.substr(0, dash), ' ');
   const std::vector<std::string> after = split(line.substr(dash + 3), ' ');
   if (before.size() < 5 || after.size() < 3) return std::nullopt;
   const bool v2 = after[0] == "cgroup2";
-  if (!v2 && (after[0] != "cgroup" || !names_cpu(after[2]))) return std::nullopt;
+  if (!v2 && (after[0] != "cgroup" || !names(after[2], controller))) return std::nullopt;
   return Mount{v2, unescaped(before[3]), unescaped(before[4])};
 }
 
-/// The process's cgroup in the hierarchy of version 2 or in that of the cpu controller.
-std::string own_cgroup(const std::string& root, bool v2) {
+/// The process's cgroup in the hierarchy of version 2 or in that of the controller.
+std::string own_cgroup(const std::string& root, bool v2, const char* controller) {
   std::ifstream file(root + "/proc/self/cgroup");
   for (std::string line; std::getline(file, line);) {  // "0::/a/b" or "4:cpu,cpuacct:/a/b"
     const std::size_t first = std::min(line.find(':'), line.size());
     const std::size_t second = line.find(':', first + 1);
     if (second == std::string::npos) continue;
     const std::string controllers = line.substr(first + 1, second - first - 1);
-    if (v2 ? controllers.empty() : names_cpu(controllers)) return line.substr(second + 1);
+    if (v2 ? controllers.empty() : names(controllers, controller)) return line.substr(second + 1);
   }
   return "/";
 }
@@ -87,9 +93,19 @@ std::optional<double> quota_of(const std::string& folder, bool v2) {
   return std::nullopt;
 }
 
-/// The least quota from the process's own cgroup up to the top of the mount.
-std::optional<double> least_quota(const std::string& root, const Mount& mount) {
-  std::string below = own_cgroup(root, mount.v2);
+/// The bytes of memory that one cgroup may have.
+std::optional<double> memory_of(const std::string& folder, bool v2) {
+  constexpr double kUnlimited = 1LL << 60;  // version 1 writes such numbers
+  double bytes = 0;
+  std::ifstream(folder + (v2 ? "/memory.max" : "/memory.limit_in_bytes")) >> bytes;
+  if (bytes > 0 && bytes < kUnlimited) return bytes;
+  return std::nullopt;
+}
+
+/// The least limit from the process's own cgroup up to the top of the mount.
+std::optional<double> least_limit(const std::string& root, const Mount& mount,
+                                  const Controller& controller) {
+  std::string below = own_cgroup(root, mount.v2, controller.name);
   // A container may see a part of the hierarchy only, and may have been moved out of it ("/../x").
   if (mount.top != "/" && (below + "/").starts_with(mount.top + "/")) {
     below.erase(0, mount.top.size());
@@ -98,8 +114,8 @@ std::optional<double> least_quota(const std::string& root, const Mount& mount) {
   std::optional<double> least;
   for (;;) {
     while (below.ends_with('/')) below.pop_back();
-    const auto quota = quota_of(root + mount.place + below, mount.v2);
-    if (quota && (!least || *quota < *least)) least = quota;
+    const auto limit = controller.limit_of(root + mount.place + below, mount.v2);
+    if (limit && (!least || *limit < *least)) least = limit;
     if (below.empty()) return least;
     below.erase(below.rfind('/') == std::string::npos ? 0 : below.rfind('/'));
   }
@@ -121,17 +137,26 @@ std::vector<int> cpus_in(const std::string& list) {
   return cpus;
 }
 
-}  // namespace
-
-std::optional<double> cpu_quota(const std::string& root) {
+/// The same over all mounts.
+std::optional<double> least_limit(const std::string& root, const Controller& controller) {
   std::optional<double> least;
   std::ifstream mounts(root + "/proc/self/mountinfo");
   for (std::string line; std::getline(mounts, line);) {
-    const std::optional<Mount> mount = mount_in(line);
-    const std::optional<double> quota = mount ? least_quota(root, *mount) : std::nullopt;
-    if (quota && (!least || *quota < *least)) least = quota;
+    const std::optional<Mount> mount = mount_in(line, controller.name);
+    const auto limit = mount ? least_limit(root, *mount, controller) : std::nullopt;
+    if (limit && (!least || *limit < *least)) least = limit;
   }
   return least;
+}
+
+}  // namespace
+
+std::optional<double> cpu_quota(const std::string& root) {
+  return least_limit(root, {"cpu", quota_of});
+}
+
+std::optional<double> memory_limit(const std::string& root) {
+  return least_limit(root, {"memory", memory_of});
 }
 
 std::vector<int> allowed_cpus() {

@@ -78,6 +78,7 @@ Removal plan_removal(const CachedRepository& repository, const std::vector<std::
   const bool all = std::all_of(repository.revisions.begin(), repository.revisions.end(), goes);
   Removal removal;
   if (all) add_tree(folder / "refs", removal);
+  removal.bytes = 0;  // those of a few names do not count
   std::set<fs::path> unused;
   std::set<fs::path> used;
   for (const CachedRevision& revision : repository.revisions) {

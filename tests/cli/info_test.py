@@ -31,7 +31,7 @@ class Info(CliTest):
         for args in (("org/name",), ("-m", "org/name"), ("--", "org/name"), (snapshot,)):
             info = self.info(*args)
             self.assertEqual((info["place"], info["commit"]), (snapshot, COMMIT))
-        self.assertEqual(self.info("org/name")["from"]["name"], "MODEL")
+        self.assertEqual(self.info("org/name")["from"]["name"], "-m")
         self.assertIn("given twice", self.fail_with(2, "info", "-m", "org/name", "org/name"))
         self.assertIn("E613", self.fail_with(1, "info", "org/none", env=self.env))
 

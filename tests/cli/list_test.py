@@ -89,7 +89,7 @@ class List(Caches):
         out = self.succeed("list", env=self.env).decode()
         self.assertRegex(out, rf"\AModels in the Hugging Face cache {self.hub}, [0-9.]+ [kM]B:\n"
                               r"model +revision +size  state\n")
-        self.assertRegex(out, r"(?m)^org/name +1f1f1f1f +[0-9]+ kB  whole$")
+        self.assertRegex(out, r"(?m)^org/name +1f1f1f1f +[0-9.]+ kB  whole$")
         self.assertRegex(out, r"(?m)^org/llama .*  no GPT-2: llama$")
         self.assertRegex(out, r'(?m)^/.* has no file "vocab.json"\.$')
 
@@ -169,7 +169,7 @@ class Rm(Caches):
         self.pack("-m", "org/other")
         bytes = self.list()["models"][0]["bytes"] + sum(
             one["bytes"] for one in self.list()["packed"] if one["model"] == "org/name")
-        self.assertEqual(self.rm("org/name"), f"Removed; {round(bytes / 1000)} kB are free again.\n")
+        self.assertEqual(self.rm("org/name"), f"Removed; {bytes / 1000:.1f} kB are free again.\n")
         self.assertEqual(os.listdir(self.hub), ["models--org--other"])
         self.assertEqual(hub_cache.tree(self.folder("org/other")), other)
         self.assertEqual([one["model"] for one in self.list()["packed"]], ["org/other"])
@@ -201,7 +201,7 @@ class Rm(Caches):
     def test_copies_instead_of_links(self):
         snapshot = self.put("org/name", links=False)
         size = sum(os.path.getsize(os.path.join(snapshot, name)) for name in os.listdir(snapshot))
-        self.assertIn(f"{round(size / 1000)} kB", self.rm("org/name"))
+        self.assertIn(f"{size / 1000:.1f} kB", self.rm("org/name"))
         self.assertEqual(os.listdir(self.hub), [])
 
     def test_dangling_links_go_too(self):
@@ -278,9 +278,9 @@ class Rm(Caches):
         self.pack("-m", "org/name")
         before = hub_cache.tree(self.hub), hub_cache.tree(self.packed)
         out = self.succeed("rm", "--dry-run", "org/name", env=self.env).decode()
-        self.assertRegex(out, r"\Amodel +what +size\norg/name +revision main 1f1f1f1f +\d+ kB\n"
-                              r"org/name +revision v2 2e2e2e2e +\d+ kB\n +revision v2.0 2e2e2e2e\n"
-                              r"org/name +packed weights f16 +\d+ kB\n\d+ kB would be free\.\n\Z")
+        self.assertRegex(out, r"\Amodel +what +size\norg/name +revision main 1f1f1f1f +[0-9.]+ kB\n"
+                              r"org/name +revision v2 2e2e2e2e +[0-9.]+ kB\n +revision v2.0 2e2e2e2e\n"
+                              r"org/name +packed weights f16 +[0-9.]+ kB\n[0-9.]+ kB would be free\.\n\Z")
         self.assertEqual((hub_cache.tree(self.hub), hub_cache.tree(self.packed)), before)
 
     def test_packed_weights_whose_model_is_gone(self):

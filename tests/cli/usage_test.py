@@ -118,7 +118,7 @@ class Usage(CliTest):
         self.refused("score", "--jsonl", says="--jsonl")
         self.refused("info", "--stats", says="--stats")
         self.refused("bench", "--seed", "1", says="--seed")
-        self.refused("info", "word", says='"word"')
+        self.refused("bench", "word", says='"word"')
 
     def test_a_command_after_model_options(self):
         out = self.succeed("-q", "-m", model(), "--threads=1", "info")
