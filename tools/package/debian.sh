@@ -83,6 +83,7 @@ build_curl() {
   if ! {
     (cd "$source" && private_apt source --only-source curl) &&
       cmake -S "$source"/curl-*/ -B "$source/build" -G Ninja "${settings[@]}" \
+        -DCMAKE_C_STANDARD_INCLUDE_DIRECTORIES="$sysroot/usr/include/$triple" \
         -DCMAKE_INSTALL_PREFIX=/usr -DCMAKE_INSTALL_LIBDIR="lib/$triple" \
         -DBUILD_SHARED_LIBS=OFF -DBUILD_CURL_EXE=OFF -DBUILD_TESTING=OFF -DHTTP_ONLY=ON -DENABLE_ARES=ON \
         -DCURL_USE_OPENSSL=ON -DCURL_CA_BUNDLE=none -DCURL_CA_PATH=none -DCURL_ZLIB=OFF -DCURL_USE_LIBPSL=OFF \
