@@ -73,6 +73,7 @@ class PullTest(CliTest):
             with open(os.path.join(snapshot, file), "rb") as opened:
                 self.assertEqual(opened.read(), content, file)
         blobs = os.listdir(os.path.join(self.folder(name), "blobs"))
-        self.assertEqual([blob for blob in blobs if "." in blob], [])
+        # A few bytes may be left by who was killed while it wrote the reference or CACHEDIR.TAG.
+        self.assertEqual([blob for blob in blobs if "." in blob and not blob.startswith(("ref.", "tag."))], [])
         self.assertEqual(sorted(os.listdir(os.path.join(self.folder(name), "refs"))),
                          [revision.split("/")[0]])
