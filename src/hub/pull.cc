@@ -298,7 +298,7 @@ void Pull::download(const RemoteFile& file, const std::string& etag, bool take_o
     throw Error(
         "[E649] {} came with other content than the hub's list says (hash {} instead of {}) and "
         "was dropped; try again later, or look whether a proxy changes what comes.",
-        {quote(file.name), hash, file.hash()});
+        {quote(file.name), hash.substr(0, 12), file.hash().substr(0, 12)});
   }
 }
 

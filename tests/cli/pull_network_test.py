@@ -7,6 +7,7 @@ import threading
 import time
 
 from harness import main, run, scratch
+from hub_server import etag_of
 from pull_case import DEFAULT, PullTest, bulky, tiny
 
 
@@ -154,7 +155,8 @@ class Access(PullTest):
                 self.hub.faults = {"large" if name == "model.safetensors" else "small": answer}
                 with self.subTest(name=name):
                     shutil.rmtree(self.cache, ignore_errors=True)
-                    self.fails(f'"{name}" came with other content')
+                    self.assertIn(f"instead of {etag_of(name, files[name])[:12]})",
+                                  self.fails(f'"{name}" came with other content'))
                     left = os.listdir(os.path.join(self.folder(), "blobs"))
                     self.assertFalse([blob for blob in left if "." in blob])
                     self.hub.faults.clear()
