@@ -127,6 +127,32 @@ TEST(CpuQuota, NothingOfTheKind) {
             0);
 }
 
+TEST(MemoryLimit, OfTheMachineOrTheLeastOfItsCgroups) {
+  const auto limit = [](const Files& files) {
+    return memory_limit(Tree(files).root()).value_or(0) / 1024;
+  };
+  EXPECT_EQ(limit({}), 0);
+  Files files = {{"/proc/meminfo", "MemTotal:  8000 kB\nMemFree: 5 kB\nSwapTotal: 0 kB\n"},
+                 {"/proc/self/mountinfo", kV2},
+                 {"/proc/self/cgroup", "0::/ação/job\n"},
+                 {"/sys/fs/cgroup/ação/job/memory.max", "max\n"}};
+  EXPECT_EQ(limit(files), 8000);
+  files["/sys/fs/cgroup/ação/memory.max"] = "3072000\n";
+  EXPECT_EQ(limit(files), 3000);
+  files["/sys/fs/cgroup/ação/job/memory.max"] = "1024000\n";
+  EXPECT_EQ(limit(files), 1000);
+  files["/proc/meminfo"] = "MemTotal: 8000 kB\nSwapTotal: 700 kB\n";
+  EXPECT_EQ(limit(files), 1700);
+  EXPECT_EQ(limit({{"/proc/meminfo", "MemTotal: 8000 kB\n"},
+                   {"/proc/self/mountinfo",
+                    "34 25 0:28 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n"
+                    "36 25 0:30 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"},
+                   {"/proc/self/cgroup", "5:cpu:/x\n4:memory:/a\n"},
+                   {"/sys/fs/cgroup/memory/a/memory.limit_in_bytes", "2048000\n"},
+                   {"/sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n"}}),
+            2000);
+}
+
 TEST(CountCores, SiblingsAreOne) {
   Files files;
   std::vector<int> all;

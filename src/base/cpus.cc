@@ -14,7 +14,7 @@
 namespace aira {
 namespace {
 
-/// A hierarchy of cgroups that can limit CPU time, as a line of /proc/self/mountinfo has it.
+/// A hierarchy of cgroups that can limit something, as a line of /proc/self/mountinfo has it.
 struct Mount {
   bool v2;
   std::string top;    // the cgroup whose folder `place` is
@@ -28,9 +28,9 @@ std::vector<std::string> split(const std::string& text, char separator) {
   return parts;
 }
 
-bool names_cpu(const std::string& list) {
+bool names(const std::string& list, const std::string& controller) {
   const std::vector<std::string> names = split(list, ',');
-  return std::find(names.begin(), names.end(), "cpu") != names.end();
+  return std::find(names.begin(), names.end(), controller) != names.end();
 }
 
 /// Without the \040 that the kernel writes for a blank, and its like.
@@ -49,26 +49,26 @@ std::string unescaped(const std::string& text) {
 }
 
 /// "36 35 98:0 /top /place rw,noatime master:1 - cgroup cgroup rw,cpu"
-std::optional<Mount> mount_in(const std::string& line) {
+std::optional<Mount> mount_in(const std::string& line, const std::string& controller) {
   const std::size_t dash = line.find(" - ");
   if (dash == std::string::npos) return std::nullopt;
   const std::vector<std::string> before = split(line.substr(0, dash), ' ');
   const std::vector<std::string> after = split(line.substr(dash + 3), ' ');
   if (before.size() < 5 || after.size() < 3) return std::nullopt;
   const bool v2 = after[0] == "cgroup2";
-  if (!v2 && (after[0] != "cgroup" || !names_cpu(after[2]))) return std::nullopt;
+  if (!v2 && (after[0] != "cgroup" || !names(after[2], controller))) return std::nullopt;
   return Mount{v2, unescaped(before[3]), unescaped(before[4])};
 }
 
-/// The process's cgroup in the hierarchy of version 2 or in that of the cpu controller.
-std::string own_cgroup(const std::string& root, bool v2) {
+/// The process's cgroup in the hierarchy of version 2 or in that of the controller.
+std::string own_cgroup(const std::string& root, bool v2, const std::string& controller) {
   std::ifstream file(root + "/proc/self/cgroup");
   for (std::string line; std::getline(file, line);) {  // "0::/a/b" or "4:cpu,cpuacct:/a/b"
     const std::size_t first = std::min(line.find(':'), line.size());
     const std::size_t second = line.find(':', first + 1);
     if (second == std::string::npos) continue;
     const std::string controllers = line.substr(first + 1, second - first - 1);
-    if (v2 ? controllers.empty() : names_cpu(controllers)) return line.substr(second + 1);
+    if (v2 ? controllers.empty() : names(controllers, controller)) return line.substr(second + 1);
   }
   return "/";
 }
@@ -87,9 +87,20 @@ std::optional<double> quota_of(const std::string& folder, bool v2) {
   return std::nullopt;
 }
 
-/// The least quota from the process's own cgroup up to the top of the mount.
-std::optional<double> least_quota(const std::string& root, const Mount& mount) {
-  std::string below = own_cgroup(root, mount.v2);
+/// The memory limit of one cgroup in bytes.
+std::optional<double> memory_of(const std::string& folder, bool v2) {
+  double bytes = 0;
+  std::ifstream(folder + (v2 ? "/memory.max" : "/memory.limit_in_bytes")) >> bytes;  // "max"
+  if (bytes > 0) return bytes;
+  return std::nullopt;
+}
+
+/// What limits something in one cgroup, whose folder is given.
+using Limit = std::optional<double> (*)(const std::string& folder, bool v2);
+
+/// The least limit from the cgroup `below`, the process's own, up to the top of the mount.
+std::optional<double> least_limit(const std::string& root, const Mount& mount, std::string below,
+                                  Limit limit) {
   // A container may see a part of the hierarchy only, and may have been moved out of it ("/../x").
   if (mount.top != "/" && (below + "/").starts_with(mount.top + "/")) {
     below.erase(0, mount.top.size());
@@ -98,11 +109,25 @@ std::optional<double> least_quota(const std::string& root, const Mount& mount) {
   std::optional<double> least;
   for (;;) {
     while (below.ends_with('/')) below.pop_back();
-    const auto quota = quota_of(root + mount.place + below, mount.v2);
-    if (quota && (!least || *quota < *least)) least = quota;
+    const auto found = limit(root + mount.place + below, mount.v2);
+    if (found && (!least || *found < *least)) least = found;
     if (below.empty()) return least;
     below.erase(below.rfind('/') == std::string::npos ? 0 : below.rfind('/'));
   }
+}
+
+/// The least limit of all cgroups that the process is in.
+std::optional<double> least_limit(const std::string& root, const std::string& controller,
+                                  Limit limit) {
+  std::optional<double> least;
+  std::ifstream mounts(root + "/proc/self/mountinfo");
+  for (std::string line; std::getline(mounts, line);) {
+    const std::optional<Mount> mount = mount_in(line, controller);
+    if (!mount) continue;
+    const auto found = least_limit(root, *mount, own_cgroup(root, mount->v2, controller), limit);
+    if (found && (!least || *found < *least)) least = found;
+  }
+  return least;
 }
 
 /// The CPUs of a list like "0,64" or "0-3".
@@ -124,13 +149,20 @@ std::vector<int> cpus_in(const std::string& list) {
 }  // namespace
 
 std::optional<double> cpu_quota(const std::string& root) {
-  std::optional<double> least;
-  std::ifstream mounts(root + "/proc/self/mountinfo");
-  for (std::string line; std::getline(mounts, line);) {
-    const std::optional<Mount> mount = mount_in(line);
-    const std::optional<double> quota = mount ? least_quota(root, *mount) : std::nullopt;
-    if (quota && (!least || *quota < *least)) least = quota;
+  return least_limit(root, "cpu", &quota_of);
+}
+
+std::optional<double> memory_limit(const std::string& root) {
+  std::optional<double> least = least_limit(root, "memory", &memory_of);
+  double total = 0;
+  double swap = 0;
+  std::ifstream meminfo(root + "/proc/meminfo");  // "MemTotal:  16384 kB"
+  for (std::string word; meminfo >> word;) {
+    if (word == "MemTotal:") meminfo >> total;
+    if (word == "SwapTotal:") meminfo >> swap;
   }
+  if (total > 0 && (!least || total * 1024 < *least)) least = total * 1024;
+  if (least) *least += swap * 1024;
   return least;
 }
 

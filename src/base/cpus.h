@@ -1,5 +1,5 @@
-// The processors that this process may use. The files of /proc and /sys are looked for below
-// `root`, which tests set to a tree of their own.
+// The processors and the memory that this process may use. The files of /proc and /sys are looked
+// for below `root`, which tests set to a tree of their own.
 #pragma once
 
 #include <optional>
@@ -11,6 +11,10 @@ namespace aira {
 /// CPUs' worth of time that the process's own cgroup grants, those around it considered: the least
 /// quota of all, of version 1 and 2. Nothing without a quota.
 std::optional<double> cpu_quota(const std::string& root = "");
+
+/// The most bytes of memory that the process can have: all that the machine has, or the least limit
+/// of its cgroups, and all swap. Nothing when the system does not say.
+std::optional<double> memory_limit(const std::string& root = "");
 
 /// The numbers of the CPUs that the process's affinity allows, however many the machine has; empty
 /// when the system does not say.
