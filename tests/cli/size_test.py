@@ -81,7 +81,8 @@ class Size(CliTest):
         self.assertEqual(code, 0, err)
         [answer] = json.loads(out)["answers"]
         peak = float(re.search(r"peak memory (\d+) MB", err)[1]) * 1e6
-        [kept] = [entry.stat().st_size for entry in os.scandir(cache) if f"-{dtype}." in entry.name]
+        info = json.loads(self.succeed("info", "-m", folder, "--json"))
+        kept = info["parameters"] * {"int8": 33 / 32, "f16": 2}[dtype]  # what is packed, or a little less
         return (answer["token_ids"], answer["logprob"]), peak, kept
 
     def test_no_second_copy_while_converting(self):
@@ -143,7 +144,7 @@ class Size(CliTest):
                         answer, peak, kept = self.ask(folder, dtype, cache)
                         self.assertEqual(answer, answers.setdefault(dtype, answer))
                         self.assertLess(peak, 1.15 * kept + cache_bytes)
-                shutil.rmtree(cache)
+                shutil.rmtree(cache, ignore_errors=True)
             shutil.rmtree(folder)
         self.assertGreater(len(set(answers["f16"][0])), 1)
 
