@@ -127,24 +127,30 @@ TEST(CpuQuota, NothingOfTheKind) {
             0);
 }
 
-TEST(MemoryLimit, IsTheLeastOfAllAround) {
+TEST(MemoryLimit, OfTheMachineOrTheLeastOfItsCgroups) {
   const auto limit = [](const Files& files) {
-    return memory_limit(Tree(files).root()).value_or(0);
+    return memory_limit(Tree(files).root()).value_or(0) / 1024;
   };
-  Files files = {{"/proc/self/mountinfo", kV2},
-                 {"/proc/self/cgroup", "0::/user.slice/job\n"},
-                 {"/sys/fs/cgroup/user.slice/job/memory.max", "max\n"}};
-  EXPECT_EQ(limit(files), 0);
-  files["/sys/fs/cgroup/user.slice/memory.max"] = "536870912\n";
-  files["/sys/fs/cgroup/memory.max"] = "1073741824\n";
-  EXPECT_EQ(limit(files), 536870912);
-  EXPECT_EQ(limit({{"/proc/self/mountinfo",
-                    "34 25 0:28 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"},
-                   {"/proc/self/cgroup", "4:memory:/a\n"},
-                   {"/sys/fs/cgroup/memory/a/memory.limit_in_bytes", "9223372036854771712\n"},
-                   {"/sys/fs/cgroup/memory/memory.limit_in_bytes", "123456789\n"}}),
-            123456789);
   EXPECT_EQ(limit({}), 0);
+  Files files = {{"/proc/meminfo", "MemTotal:  8000 kB\nMemFree: 5 kB\nSwapTotal: 0 kB\n"},
+                 {"/proc/self/mountinfo", kV2},
+                 {"/proc/self/cgroup", "0::/ação/job\n"},
+                 {"/sys/fs/cgroup/ação/job/memory.max", "max\n"}};
+  EXPECT_EQ(limit(files), 8000);
+  files["/sys/fs/cgroup/ação/memory.max"] = "3072000\n";
+  EXPECT_EQ(limit(files), 3000);
+  files["/sys/fs/cgroup/ação/job/memory.max"] = "1024000\n";
+  EXPECT_EQ(limit(files), 1000);
+  files["/proc/meminfo"] = "MemTotal: 8000 kB\nSwapTotal: 700 kB\n";
+  EXPECT_EQ(limit(files), 1700);
+  EXPECT_EQ(limit({{"/proc/meminfo", "MemTotal: 8000 kB\n"},
+                   {"/proc/self/mountinfo",
+                    "34 25 0:28 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n"
+                    "36 25 0:30 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"},
+                   {"/proc/self/cgroup", "5:cpu:/x\n4:memory:/a\n"},
+                   {"/sys/fs/cgroup/memory/a/memory.limit_in_bytes", "2048000\n"},
+                   {"/sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n"}}),
+            2000);
 }
 
 TEST(CountCores, SiblingsAreOne) {
@@ -176,6 +182,7 @@ TEST(ExpandPath, IsPythons) {
                                           {"~", "/casa"},
                                           {"~/x", "/casa/x"},
                                           {"a~/x", "a~/x"},
+                                          {"~root/x", "/root/x"},
                                           {"~nobody-of-this-name/x", "~nobody-of-this-name/x"},
                                           {"/a/$AIRA_TEST_LUGAR/b", "/a/água/b"},
                                           {"${AIRA_TEST_LUGAR}s$", "águas$"},

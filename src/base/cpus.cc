@@ -28,15 +28,9 @@ std::vector<std::string> split(const std::string& text, char separator) {
   return parts;
 }
 
-/// What cgroups limit, and how that is read from the folder of one.
-struct Controller {
-  const char* name;  // in version 1
-  std::optional<double> (*limit_of)(const std::string& folder, bool v2);
-};
-
-bool names(const std::string& list, const char* controller) {
-  const std::vector<std::string> all = split(list, ',');
-  return std::find(all.begin(), all.end(), controller) != all.end();
+bool names(const std::string& list, const std::string& controller) {
+  const std::vector<std::string> names = split(list, ',');
+  return std::find(names.begin(), names.end(), controller) != names.end();
 }
 
 /// Without the \040 that the kernel writes for a blank, and its like.
@@ -55,7 +49,7 @@ std::string unescaped(const std::string& text) {
 }
 
 /// "36 35 98:0 /top /place rw,noatime master:1 - cgroup cgroup rw,cpu"
-std::optional<Mount> mount_in(const std::string& line, const char* controller) {
+std::optional<Mount> mount_in(const std::string& line, const std::string& controller) {
   const std::size_t dash = line.find(" - ");
   if (dash == std::string::npos) return std::nullopt;
   const std::vector<std::string> before = split(line.substr(0, dash), ' ');
@@ -67,7 +61,7 @@ std::optional<Mount> mount_in(const std::string& line, const char* controller) {
 }
 
 /// The process's cgroup in the hierarchy of version 2 or in that of the controller.
-std::string own_cgroup(const std::string& root, bool v2, const char* controller) {
+std::string own_cgroup(const std::string& root, bool v2, const std::string& controller) {
   std::ifstream file(root + "/proc/self/cgroup");
   for (std::string line; std::getline(file, line);) {  // "0::/a/b" or "4:cpu,cpuacct:/a/b"
     const std::size_t first = std::min(line.find(':'), line.size());
@@ -93,19 +87,20 @@ std::optional<double> quota_of(const std::string& folder, bool v2) {
   return std::nullopt;
 }
 
-/// The bytes of memory that one cgroup may have.
+/// The memory limit of one cgroup in bytes.
 std::optional<double> memory_of(const std::string& folder, bool v2) {
-  constexpr double kUnlimited = 1LL << 60;  // version 1 writes such numbers
   double bytes = 0;
-  std::ifstream(folder + (v2 ? "/memory.max" : "/memory.limit_in_bytes")) >> bytes;
-  if (bytes > 0 && bytes < kUnlimited) return bytes;
+  std::ifstream(folder + (v2 ? "/memory.max" : "/memory.limit_in_bytes")) >> bytes;  // "max"
+  if (bytes > 0) return bytes;
   return std::nullopt;
 }
 
-/// The least limit from the process's own cgroup up to the top of the mount.
-std::optional<double> least_limit(const std::string& root, const Mount& mount,
-                                  const Controller& controller) {
-  std::string below = own_cgroup(root, mount.v2, controller.name);
+/// What limits something in one cgroup, whose folder is given.
+using Limit = std::optional<double> (*)(const std::string& folder, bool v2);
+
+/// The least limit from the cgroup `below`, the process's own, up to the top of the mount.
+std::optional<double> least_limit(const std::string& root, const Mount& mount, std::string below,
+                                  Limit limit) {
   // A container may see a part of the hierarchy only, and may have been moved out of it ("/../x").
   if (mount.top != "/" && (below + "/").starts_with(mount.top + "/")) {
     below.erase(0, mount.top.size());
@@ -114,11 +109,25 @@ std::optional<double> least_limit(const std::string& root, const Mount& mount,
   std::optional<double> least;
   for (;;) {
     while (below.ends_with('/')) below.pop_back();
-    const auto limit = controller.limit_of(root + mount.place + below, mount.v2);
-    if (limit && (!least || *limit < *least)) least = limit;
+    const auto found = limit(root + mount.place + below, mount.v2);
+    if (found && (!least || *found < *least)) least = found;
     if (below.empty()) return least;
     below.erase(below.rfind('/') == std::string::npos ? 0 : below.rfind('/'));
   }
+}
+
+/// The least limit of all cgroups that the process is in.
+std::optional<double> least_limit(const std::string& root, const std::string& controller,
+                                  Limit limit) {
+  std::optional<double> least;
+  std::ifstream mounts(root + "/proc/self/mountinfo");
+  for (std::string line; std::getline(mounts, line);) {
+    const std::optional<Mount> mount = mount_in(line, controller);
+    if (!mount) continue;
+    const auto found = least_limit(root, *mount, own_cgroup(root, mount->v2, controller), limit);
+    if (found && (!least || *found < *least)) least = found;
+  }
+  return least;
 }
 
 /// The CPUs of a list like "0,64" or "0-3".
@@ -137,26 +146,24 @@ std::vector<int> cpus_in(const std::string& list) {
   return cpus;
 }
 
-/// The same over all mounts.
-std::optional<double> least_limit(const std::string& root, const Controller& controller) {
-  std::optional<double> least;
-  std::ifstream mounts(root + "/proc/self/mountinfo");
-  for (std::string line; std::getline(mounts, line);) {
-    const std::optional<Mount> mount = mount_in(line, controller.name);
-    const auto limit = mount ? least_limit(root, *mount, controller) : std::nullopt;
-    if (limit && (!least || *limit < *least)) least = limit;
-  }
-  return least;
-}
-
 }  // namespace
 
 std::optional<double> cpu_quota(const std::string& root) {
-  return least_limit(root, {"cpu", quota_of});
+  return least_limit(root, "cpu", &quota_of);
 }
 
 std::optional<double> memory_limit(const std::string& root) {
-  return least_limit(root, {"memory", memory_of});
+  std::optional<double> least = least_limit(root, "memory", &memory_of);
+  double total = 0;
+  double swap = 0;
+  std::ifstream meminfo(root + "/proc/meminfo");  // "MemTotal:  16384 kB"
+  for (std::string word; meminfo >> word;) {
+    if (word == "MemTotal:") meminfo >> total;
+    if (word == "SwapTotal:") meminfo >> swap;
+  }
+  if (total > 0 && (!least || total * 1024 < *least)) least = total * 1024;
+  if (least) *least += swap * 1024;
+  return least;
 }
 
 std::vector<int> allowed_cpus() {

@@ -12,7 +12,8 @@ namespace aira {
 /// quota of all, of version 1 and 2. Nothing without a quota.
 std::optional<double> cpu_quota(const std::string& root = "");
 
-/// Bytes of memory that it grants, in the same way. Nothing without a limit.
+/// The most bytes of memory that the process can have: all that the machine has, or the least limit
+/// of its cgroups, and all swap. Nothing when the system does not say.
 std::optional<double> memory_limit(const std::string& root = "");
 
 /// The numbers of the CPUs that the process's affinity allows, however many the machine has; empty

@@ -55,6 +55,13 @@ struct Parameter {
   Vector* vector = nullptr;
 };
 
+/// Bytes of a parameter as a backend keeps it.
+std::size_t packed_bytes(const Parameter& parameter, const Packing& packing, DType dtype);
+
+/// Throws Error when so many bytes of weights are more than this process can have in memory: the
+/// system would kill it without a word.
+void require_memory(std::size_t bytes, DType dtype);
+
 /// All parameters of `model`, whose configuration is set, in the order of the forward pass; the
 /// head only if it is not the token embeddings. Makes the model's layers.
 std::vector<Parameter> list_parameters(Model& model, bool own_head);

@@ -33,14 +33,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kChunk = kHugePage;  // so large that 2 MB pages come of it
-constexpr std::size_t kSync = 4 * kChunk;   // on the way to the disk at once
-
-std::size_t packed_bytes(const Parameter& parameter, const Packing& packing, DType dtype) {
-  const HostTensor& stored = parameter.stored;
-  return static_cast<std::size_t>(parameter.matrix != nullptr
-                                      ? packing.bytes(dtype, stored.in(), stored.out())
-                                      : stored.size() * size_of(DType::kF32));
-}
+constexpr std::size_t kSync = 4 * kChunk;  // on the way to the disk at once
 
 /// Writes `pieces` one after the other, each on a 64-byte boundary. False when writing failed or
 /// shall not go on; errno says which (ECANCELED).
@@ -204,6 +197,7 @@ std::optional<Model> WeightCache::take() const {
   const bool tied = fits(list);
   if (!tied) list = list_parameters(model, true);
   if (!tied && !fits(list)) return std::nullopt;
+  require_memory(*size, dtype_);
   const auto mapped = SettlingFile::map(fd.get(), *size);
   if (!mapped) return std::nullopt;
   mapped->start();

@@ -1,5 +1,6 @@
 // A GPT-2's parameters: their list, and loading them from a checkpoint.
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <optional>
 #include <set>
@@ -7,6 +8,7 @@
 #include <utility>
 
 #include "aira/error.h"
+#include "base/cpus.h"
 #include "base/mapped_file.h"
 #include "base/printable.h"
 #include "model/adapter.h"
@@ -153,6 +155,23 @@ std::vector<Parameter> list_parameters(Model& model, bool own_head) {
   return list;
 }
 
+std::size_t packed_bytes(const Parameter& parameter, const Packing& packing, DType dtype) {
+  const HostTensor& stored = parameter.stored;
+  return static_cast<std::size_t>(parameter.matrix != nullptr
+                                      ? packing.bytes(dtype, stored.in(), stored.out())
+                                      : stored.size() * size_of(DType::kF32));
+}
+
+void require_memory(std::size_t bytes, DType dtype) {
+  const auto megabytes = [](double number) { return std::to_string(std::llround(number / 1e6)); };
+  const std::optional<double> limit = memory_limit();
+  if (!limit || static_cast<double>(bytes) <= *limit) return;
+  throw Error(
+      "[E727] The weights take {} MB of memory as {}, but this program can have {} MB; use --dtype "
+      "int8, a smaller model or more memory (of the machine, or of its container).",
+      {megabytes(static_cast<double>(bytes)), name_of(dtype), megabytes(*limit)});
+}
+
 Model Model::load(const ModelFiles& files, Backend& backend, DType dtype, const Notice& notice) {
   Model model;
   model.config = read_model_config(files);
@@ -161,6 +180,11 @@ Model Model::load(const ModelFiles& files, Backend& backend, DType dtype, const 
   const bool own_head = source.has_own_head();
   std::set<std::string> known = {kHeadName};
   const std::vector<Parameter> list = list_parameters(model, own_head);
+  if (const Packing* packing = backend.packing()) {
+    std::size_t bytes = 0;
+    for (const Parameter& one : list) bytes += packed_bytes(one, *packing, dtype);
+    require_memory(bytes, dtype);
+  }
   for (std::size_t i = 0; i < list.size(); ++i) {
     const auto& [stored, matrix, vector] = list[i];
     known.insert(stored.name);
