@@ -4,7 +4,7 @@ include(CMakePackageConfigHelpers)
 set(AIRA_PACKAGING ${PROJECT_SOURCE_DIR}/tools/package)
 
 install(TARGETS aira-cli RUNTIME COMPONENT runtime)
-set(AIRA_ZSH_DIR ${CMAKE_INSTALL_DATADIR}/zsh/site-functions CACHE PATH "Where zsh looks for completions")
+set(AIRA_ZSH_DIR ${CMAKE_INSTALL_DATADIR}/zsh/site-functions CACHE STRING "Where zsh looks for completions")
 install(FILES src/app/completion/aira-cli.bash COMPONENT runtime RENAME aira-cli
   DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
 install(FILES src/app/completion/_aira-cli COMPONENT runtime DESTINATION ${AIRA_ZSH_DIR})
@@ -76,13 +76,13 @@ set(CPACK_DEBIAN_CUDA_PACKAGE_DEPENDS
   "aira-cli (= ${PROJECT_VERSION}), libc6 (>= 2.34), libgcc-s1, libstdc++6 (>= 12)")
 set(CPACK_DEBIAN_CUDA_PACKAGE_RECOMMENDS "libcublas-13-0 | libcublas-13-1 | libcublas-13-2")
 set(CPACK_COMPONENT_RUNTIME_DESCRIPTION "chat with GPT-2-family models on the command line
- Answers questions, from a terminal, a pipe or a file, with a model such as
- Aira-2-portuguese-124M that runs on this machine. A small model in Portuguese
- is built in; larger ones are fetched from the Hugging Face hub.")
+Answers questions, from a terminal, a pipe or a file, with a model such as
+Aira-2-portuguese-124M that runs on this machine. A small model in Portuguese
+is built in; larger ones are fetched from the Hugging Face hub.")
 set(CPACK_COMPONENT_CUDA_DESCRIPTION "chat with GPT-2-family models, NVIDIA GPUs
- With this module aira-cli computes on NVIDIA GPUs of compute capability 7.5
- and above. It needs a driver and the cuBLAS library of CUDA 13.")
+With this module aira-cli computes on NVIDIA GPUs of compute capability 7.5
+and above. It needs a driver and the cuBLAS library of CUDA 13.")
 set(CPACK_COMPONENT_DEV_DESCRIPTION "chat with GPT-2-family models, C++ library
- Headers, the static library, and files for CMake and pkg-config, for C++20
- programs that use the engine of aira-cli.")
+Headers, the static library, and files for CMake and pkg-config, for C++20
+programs that use the engine of aira-cli.")
 include(CPack)

@@ -21,8 +21,8 @@ _aira_cli() {
     case $line in
       :files) compopt -o default ;;
       :folders) compopt -o plusdirs ;;
-      "$word"*) COMPREPLY+=("${line%%$'\t'*}") ;;
+      "$word"*$'\t'*) COMPREPLY+=("${line%%$'\t'*}") ;;
     esac
-  done < <("${1/#\~\//$HOME/}" completion bash -- "${words[@]}" 2>/dev/null)
+  done <<<"$("${1/#\~\//$HOME/}" completion bash -- "${words[@]}" 2>/dev/null)"
 }
 complete -F _aira_cli aira-cli
