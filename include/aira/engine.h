@@ -98,6 +98,7 @@ class Ticket {
 /// What an engine runs on, for people.
 struct EngineInfo {
   std::string backend;           // e.g. "cpu (avx512, 2 threads)"
+  std::string gpu;               // its PCI bus id; empty: the CPU computes
   std::string cache_file;        // where converted weights are kept; empty: nowhere
   bool cached = false;           // the weights came from there
   double tokenizer_seconds = 0;  // time to load it

@@ -108,6 +108,7 @@ int run_pipe(const AskOptions& options) {
   LineLoop loop(options);
   Answering answering(options);
   loop.open_output(answering.model());
+  loop.progress().tell(answering.energy());
   const GenerateOptions request = options.request.over(answering.defaults());
   const auto use = [&](std::size_t number, const Answer& answer) {
     loop.print_line(answering.numbering(number) + answer.text);
@@ -132,6 +133,7 @@ int run_json_lines(const AskOptions& options) {
   LineLoop loop(options);
   Answering answering(options, true);
   loop.open_output(answering.model());
+  loop.progress().tell(answering.energy());
   const auto begin = [&](const json& given, ordered_json& result) -> PrintAnswer {
     const bool openai = is_openai(given);
     const json line = openai ? from_openai(given) : given;

@@ -119,10 +119,12 @@ class Answering::Printer {
 Answering::Answering(const AskOptions& options, bool any_prompt)
     : options_(options),
       program_seconds_(static_cast<double>(std::clock()) / CLOCKS_PER_SEC),
+      intensity_(options.stats ? carbon_intensity(options) : std::nullopt),
       model_(find_model(options)),
       max_sequences_(sequences_of(options)),
       engine_(engine_options(options, model_, max_sequences_, options.question ? 1 : 0)),
       defaults_(config().request.over(engine_.defaults())) {
+  if (options.stats) energy_.emplace(engine_.info().gpu, intensity_);
   if (!any_prompt) static_cast<void>(request("?", {}));
 }
 
@@ -155,9 +157,11 @@ std::pair<Ticket, std::shared_ptr<Answering::Printer>> Answering::begin(
 }
 
 std::vector<Answer> Answering::stream(const GenerateRequest& request, std::string_view asked) {
+  if (energy_) energy_->restart();
   const auto [ticket, printer] = begin(request, nullptr);
   const OnInterrupt cancels([this, &asked = ticket] { engine_.cancel(asked); });
   ticket.wait();
+  if (energy_) energy_->print();
   log({{options_.raw ? "prompt" : "question", asked}}, request.options, printer->answers());
   return printer->answers();
 }
@@ -197,7 +201,8 @@ void Answering::log(ordered_json asked, const GenerateOptions& options,
 }
 
 void Answering::print_stats(const Answer& answer, std::uint64_t seed) {
-  if (!options_.stats || options_.quiet) return;
+  if (!energy_) return;
+  energy_->add(answer);
   const EngineInfo& info = engine_.info();
   const std::string tokens = std::to_string(answer.token_ids.size());
   const std::string first_token = tenths(answer.first_token_seconds * 1e3);

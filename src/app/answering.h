@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "app/ask.h"
+#include "app/energy_report.h"
 #include "app/model_lookup.h"
 #include "app/show_probs.h"
 
@@ -29,6 +30,8 @@ class Answering {
   Engine& engine() { return engine_; }
   const FoundModel& model() const { return model_; }
   std::int64_t max_sequences() const { return max_sequences_; }
+  /// Of --stats; null without it.
+  EnergyReport* energy() { return energy_ ? &*energy_ : nullptr; }
 
   /// A question after these turns, or with --raw a text.
   GenerateRequest request(std::string_view text, const GenerateOptions& options,
@@ -58,11 +61,13 @@ class Answering {
 
   const AskOptions& options_;
   double program_seconds_;  // processor time before the model was looked for
+  std::optional<double> intensity_;
   FoundModel model_;
   std::int64_t max_sequences_;
   Engine engine_;
   GenerateOptions defaults_;
   bool start_printed_ = false;
+  std::optional<EnergyReport> energy_;
   ShowProbs probs_{options_};
 };
 

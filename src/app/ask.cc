@@ -13,6 +13,7 @@
 #include "app/answering.h"
 #include "app/choose.h"
 #include "app/config_file.h"
+#include "app/energy_report.h"
 #include "app/interrupt.h"
 #include "app/output.h"
 #include "app/question_text.h"
@@ -99,6 +100,10 @@ void check(const CLI::App& app, const AskOptions& options, bool chat) {
   for (const NotTogether& pair : kNotTogether) {
     if (given(pair.one) && given(pair.other)) throw UsageError(pair.sentence);
   }
+  if (options.carbon_intensity && !options.stats) {
+    throw UsageError(
+        "[E726] --carbon-intensity is for the energy that --stats shows; add --stats.");
+  }
   if (options.plain && !options.raw && !options.json) {
     throw UsageError(
         "[E249] --plain is for the texts of --raw and --jsonl; in a question, special tokens are "
@@ -181,7 +186,12 @@ Action set_up(CLI::App& app, bool chat) {
   app.option_defaults()->group(message("Output"));
   app.add_flag("--no-stream", options->no_stream, message("Print an answer only when it is whole"));
   app.add_flag("--stats", options->stats,
-               message("Tokens, speed, memory and seed of each answer on stderr"));
+               message("Tokens, speed, memory and seed of each answer, and energy, on stderr"));
+  add_value(app, "--carbon-intensity", "G", message("With --stats: grams of CO2 per kWh"),
+            message(kIntensityWords), [options](const std::string& text) {
+              options->carbon_intensity = read_intensity(text);
+              return options->carbon_intensity.has_value();
+            });
   add_show_probs(app, *options);
   add_log(app, options->log_file);
   add_quiet(app, *options);

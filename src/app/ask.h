@@ -22,6 +22,7 @@ struct AskOptions : CommonOptions {
   bool history = false;
   bool numbered = false;
   bool stats = false;
+  std::optional<double> carbon_intensity;  // grams of CO2 per kWh
   bool show_probs = false;
   bool no_stream = false;
   std::uint64_t drawn_seed = 0;  // counts when there is no --seed

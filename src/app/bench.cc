@@ -9,6 +9,7 @@
 #include <numeric>
 #include <span>
 
+#include "app/energy_report.h"
 #include "app/model_lookup.h"
 #include "app/output.h"
 #include "app/plot.h"
@@ -44,6 +45,7 @@ struct Test {
   Session& session;
   std::int64_t sequences, begin, end, step;
   std::vector<double> seconds = {};  // of each round
+  double joules = 0;                 // of all rounds
 
   void run() const;
 };
@@ -123,11 +125,13 @@ ordered_json result_of(const Test& test, double step_bytes, double bandwidth) {
     const double steps = speed / static_cast<double>(test.sequences);
     result["percent_of_bandwidth"] = 100 * steps * step_bytes / bandwidth;
   }
+  const double all_tokens = tokens * static_cast<double>(test.seconds.size());
+  if (test.joules > 0) result["joules_per_1000_tokens"] = 1000 * test.joules / all_tokens;
   result["rounds"] = test.seconds.size();
   return result;
 }
 
-/// What a test measured, for people.
+/// For people.
 std::string label_of(const ordered_json& test) {
   const std::string tokens = test["tokens"].dump();
   if (!test.contains("position")) return message("prompt {}", {tokens});
@@ -141,13 +145,16 @@ std::string report_table(const ordered_json& report) {
   std::string table = message("model: {}\ndtype: {}\nbackend: {}\nmemory bandwidth: {} GB/s\n",
                               {text("model"), text("dtype"), text("backend"),
                                format("%.1f", report["memory_gb_per_second"].get<double>())});
+  const bool any_joules = report["tests"].back().contains("joules_per_1000_tokens");
   table += padded("", 32) + format(" %12s  ", message("tokens/s").c_str()) +
-           message("of bandwidth") + "\n";
+           message("of bandwidth") + (any_joules ? "  " + message("J/1,000 tokens") : "") + "\n";
   for (const ordered_json& test : report["tests"]) {
     table +=
         padded(label_of(test), 32) + format(" %12.2f", test["tokens_per_second"].get<double>());
-    if (test.contains("percent_of_bandwidth")) {
-      table += format(" %6.0f %%", test["percent_of_bandwidth"].get<double>());
+    const bool decodes = test.contains("percent_of_bandwidth");
+    table += decodes ? format(" %6.0f %%", test["percent_of_bandwidth"].get<double>()) : "";
+    if (const auto joules = test.find("joules_per_1000_tokens"); joules != test.end()) {
+      table += format(decodes ? "     %14s" : "              %14s", three_digits(*joules).c_str());
     }
     table += "\n";
   }
@@ -197,14 +204,19 @@ int run_bench(const BenchOptions& options) {
   if (!memory) throw Error("[E284] There is not enough memory to measure how fast it is.");
   const std::span words(reinterpret_cast<std::uint64_t*>(memory.get()), kMemoryBytes / 8);
   std::iota(words.begin(), words.end(), 0);
+  Energy energy;
+  EnergyMeter meter(energy_places(backend->gpu()));
   std::vector<double> speeds;
   for (Test& test : tests) test.run();  // to warm up
   for (std::int64_t round = 0; round < options.repetitions; ++round) {
     speeds.push_back(read_speed(words, pool));
     for (Test& test : tests) {
+      const double before = meter.read().joules;
       const auto start = std::chrono::steady_clock::now();
       test.run();
       test.seconds.push_back(seconds_since(start));
+      energy = meter.read();
+      test.joules += energy.joules - before;
     }
   }
   ordered_json report = {{"model", found.name},
@@ -212,11 +224,15 @@ int run_bench(const BenchOptions& options) {
                          {"backend", backend->description()},
                          {"threads", pool.size()},
                          {"memory_gb_per_second", median(speeds) / 1e9},
-                         {"tests", ordered_json::array()}};
+                         {"tests", ordered_json::array()},
+                         {"energy", {{"counted", energy.counted}, {"missing", energy.missing}}}};
   for (const Test& test : tests) {
     report["tests"].push_back(result_of(test, step_bytes(model, *backend), median(speeds)));
   }
   options.json ? print_json(report) : print(report_table(report));
+  for (const std::string& why : missing_energy(energy)) {
+    if (!options.json && !options.quiet) note(why);
+  }
   if (options.plot) write_plot(chart_of(report, tests), *options.plot);
   return kDone;
 }

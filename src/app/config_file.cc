@@ -9,6 +9,7 @@
 #include <map>
 
 #include "app/command_line.h"
+#include "app/energy_report.h"
 #include "app/line_reader.h"
 #include "app/model_lookup.h"
 #include "base/json.h"
@@ -19,6 +20,7 @@
 namespace aira {
 namespace {
 
+constexpr const char* kIntensityName = "carbon_intensity";
 constexpr std::string_view kBlanks = " \t";
 constexpr std::array<std::string_view, 4> kWords = {"device", "dtype", "threads", "batch"};
 
@@ -91,7 +93,7 @@ std::vector<Setting> read_settings(const std::string& path) {
 [[noreturn]] void refuse(const Setting& setting) {
   std::string meant(option_called(setting.name));
   if (meant.empty()) {
-    std::vector<std::string> names = {"model", "adapter", "language"};
+    std::vector<std::string> names = {"model", "adapter", "language", kIntensityName};
     names.insert(names.end(), kWords.begin(), kWords.end());
     for (const RequestOption& row : request_options()) names.emplace_back(row.name);
     meant = nearest(setting.name, names);
@@ -126,6 +128,8 @@ Config read_config() {
         config.model = setting.value;
       } else if (setting.name == "adapter") {
         config.adapter = setting.value;
+      } else if (setting.name == kIntensityName) {
+        config.carbon_intensity = require_intensity(kIntensityName, setting.value);
       } else if (std::find(kWords.begin(), kWords.end(), setting.name) != kWords.end()) {
         config.words.push_back("--" + setting.name + "=" + setting.value);
         check_word(config.words.back());

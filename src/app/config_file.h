@@ -18,6 +18,7 @@ struct Config {
   std::string path;  // empty: there is no file
   std::optional<std::string> model;
   std::optional<std::string> adapter;
+  std::optional<double> carbon_intensity;
   std::vector<std::string> words;  // "--dtype=int8": options of commands that have them
   RequestChanges request;
 };

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "app/energy_report.h"
 #include "app/output.h"
 #include "base/mapped_file.h"
 #include "run/task.h"
@@ -101,13 +102,19 @@ void Progress::print_object(const char* state) {
       {"seconds_left", nullptr}};
   if (total_ == 0) object["total"] = nullptr;
   if (fresh > 0) object["seconds_left"] = elapsed * (1 - fraction_) / fresh;
+  if (energy_ != nullptr) object["energy"] = energy_->json();
   print_aside(json_line(object));
 }
 
 void Progress::end(bool whole) {
   status_.clear();
-  if (json_) print_object(whole ? "done" : "stopped");
-  if (quiet_ || json_ || (!to_file_ && !shown_once_)) return;
+  if (json_) return print_object(whole ? "done" : "stopped");
+  summarise(whole);
+  if (energy_ != nullptr) energy_->print();
+}
+
+void Progress::summarise(bool whole) const {
+  if (quiet_ || (!to_file_ && !shown_once_)) return;
   const double elapsed = seconds_since(started_);
   note(message("lines done: {}, failed: {}; {} tokens in {}, {} tokens/s.",
                {std::to_string(done_), std::to_string(failed_), std::to_string(tokens_),

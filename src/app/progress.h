@@ -11,6 +11,8 @@
 
 namespace aira {
 
+class EnergyReport;
+
 class Progress {
  public:
   explicit Progress(const CommonOptions& options);
@@ -18,6 +20,8 @@ class Progress {
   /// Speed counts from here. `fraction` of the input was answered before.
   void start(double fraction);
   void add_tokens(std::size_t tokens) { tokens_ += static_cast<std::int64_t>(tokens); }
+  /// What is told beside the lines, until end().
+  void tell(EnergyReport* energy) { energy_ = energy; }
   /// Counts a line that was answered before this run.
   void line_was_done(bool failed);
   /// Counts a line and updates the display from time to time. `fraction` of the input has been
@@ -38,7 +42,9 @@ class Progress {
 
   void show();
   void print_object(const char* state);
+  void summarise(bool whole) const;
 
+  EnergyReport* energy_ = nullptr;
   bool quiet_;
   bool json_;
   bool to_file_;

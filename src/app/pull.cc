@@ -16,6 +16,8 @@
 #include "app/status_line.h"
 #include "base/printable.h"
 #include "hub/pull.h"
+#include "model/adapter.h"
+#include "model/checkpoint.h"
 #include "run/task.h"
 
 namespace aira {
@@ -24,8 +26,8 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
-constexpr double kInterval = 0.25;  // seconds between two updates of the bar
-constexpr int kBarWidth = 20;       // letters
+constexpr double kBarInterval = 0.25;  // seconds between two updates of the bar
+constexpr int kBarWidth = 20;          // letters
 
 struct PullOptions : CommonOptions {
   bool dry_run = false;
@@ -60,7 +62,7 @@ class PullDisplay {
     say(message("fetched {} ({})", {printable(file.name), size_text(file.size)}));
   }
   void update() {
-    if (!bar_ || total_ == 0 || seconds_since(shown_) < kInterval) return;
+    if (!bar_ || total_ == 0 || seconds_since(shown_) < kBarInterval) return;
     shown_ = Clock::now();
     const double fraction = static_cast<double>(here_) / static_cast<double>(total_);
     const double rate = static_cast<double>(here_ - first_) / seconds_since(started_);
@@ -96,26 +98,39 @@ HubModel asked_model(const std::string& asked) {
     throw Error("[E660] {} is no name of a model on the hub; give ORG/NAME or its address.",
                 {quote(asked, 4096)});
   }
-  const std::string& revision = model->revision;  // which becomes the name of a file
-  if (revision.starts_with('/') || revision.ends_with('/') ||
-      ("/" + revision + "/").find("/.") != std::string::npos ||
-      revision.find("//") != std::string::npos || revision.find("..") != std::string::npos ||
-      std::any_of(revision.begin(), revision.end(), [](char c) { return c >= 0 && c <= ' '; })) {
+  const std::string path = "/" + model->revision + "/";  // below refs
+  const auto has = [&](const char* part) { return path.find(part) != std::string::npos; };
+  if (has("/.") || has("//") || has("..") ||
+      std::any_of(path.begin(), path.end(), [](char c) { return c >= 0 && c <= ' '; })) {
     throw Error("[E661] No revision has the name {}; give a branch, a tag or a commit.",
-                {quote(revision, 200)});
+                {quote(model->revision, 200)});
   }
   return *std::move(model);
 }
 
-/// The folder of the model in the cache, if that can be used as it is.
-std::optional<std::string> whole_in_cache(const HubModel& model) {
-  const std::optional<fs::path> snapshot = model.snapshot();
-  if (!snapshot || problem_in([&] { require_whole(ModelFiles::from_folder(snapshot->string())); }))
-    return std::nullopt;
-  return snapshot->string();
+/// Without a network: says `why`, and prints the folder of the model if it is in the cache and can
+/// be used as it is; else false.
+bool do_without(const PullOptions& options, const HubModel& model, const std::string& why,
+                PullDisplay& display) {
+  const std::optional<fs::path> snapshot = options.dry_run ? std::nullopt : model.snapshot();
+  const auto check = [&] {
+    const ModelFiles files = ModelFiles::from_folder(snapshot->string());
+    const bool adapter = !files.find("config.json") && files.find(kAdapterConfig);
+    adapter ? void(Checkpoint::open_adapter(files)) : require_whole(files);
+  };
+  if (!snapshot || problem_in(check)) return false;
+  display.say(why);
+  display.say(message("the model in the cache is complete and can be used."));
+  const std::string folder = snapshot->string();
+  options.json ? print_json({{"model", model.id},
+                             {"revision", model.revision},
+                             {"commit", snapshot->filename().string()},
+                             {"folder", folder}})
+               : print(folder + "\n");
+  return true;
 }
 
-ordered_json description(const Pull& pull, const HubModel& model, const fs::path& folder) {
+ordered_json description(const Pull& pull, const HubModel& model) {
   ordered_json files = ordered_json::array();
   for (const Pull::File& file : pull.files()) {
     files.push_back({{"name", file.remote.name},
@@ -124,7 +139,7 @@ ordered_json description(const Pull& pull, const HubModel& model, const fs::path
                      {"missing", file.remote.size - file.here}});
   }
   ordered_json all = {{"model", model.id},       {"revision", model.revision},
-                      {"commit", pull.commit()}, {"folder", folder.string()},
+                      {"commit", pull.commit()}, {"folder", pull.folder()},
                       {"bytes", pull.bytes()},   {"missing", pull.missing()}};
   if (pull.base()) all["base_model"] = *pull.base();
   all["files"] = files;
@@ -150,8 +165,9 @@ std::string table_of(const Pull& pull) {
 /// What to do with the model now.
 void advise(const Pull& pull, const HubModel& model, PullDisplay& display) {
   if (pull.base()) {
-    display.say(message("this is an adapter; its base model is {}.",
-                        {quote(pull.base()->empty() ? "?" : *pull.base())}));
+    display.say(pull.base()->empty()
+                    ? message("this is an adapter that names no base model.")
+                    : message("this is an adapter; its base model is {}.", {quote(*pull.base())}));
   } else if (model.name() == kDefaultModel && !environment("AIRA_MODEL") && !config().model &&
              !config().adapter) {
     display.say(message("questions go to this model from now on."));
@@ -177,16 +193,11 @@ int fetch(const PullOptions& options, const HubModel& model, const HubSettings& 
   try {
     pull.plan(options.check);
   } catch (const NoAnswer& problem) {
-    const auto usable = options.dry_run ? std::nullopt : whole_in_cache(model);
-    if (!usable) throw;
-    display.say(
-        message("{} The model in the cache is complete and can be used.", {problem.what()}));
-    print(*usable + "\n");
+    if (!do_without(options, model, problem.what(), display)) throw;
     return kDone;
   }
   display.clear();
-  const std::string snapshot = HubCache(*folder, true).snapshot(pull.commit()).string();
-  const ordered_json facts = description(pull, model, snapshot);
+  const ordered_json facts = description(pull, model);
   if (options.dry_run) {
     options.json ? print_json(facts) : print(table_of(pull));
     return kDone;
@@ -203,7 +214,7 @@ int fetch(const PullOptions& options, const HubModel& model, const HubSettings& 
                        : message("{} is in the cache: {} files, {}; {} fetched in {}.",
                                  {name, files, size, size_text(missing), display.elapsed()}));
   advise(pull, model, display);
-  options.json ? print_json(facts) : print(snapshot + "\n");
+  options.json ? print_json(facts) : print(pull.folder() + "\n");
   return kDone;
 }
 
@@ -212,16 +223,10 @@ int run_pull(const PullOptions& options) {
   const HubSettings settings = hub_settings();
   PullDisplay display(options.quiet);
   if (!settings.offline.empty()) {
-    const auto usable = whole_in_cache(model);
-    if (!usable) {
-      throw Error("[E663] {} forbids the network, and the model {} is not whole in the cache.",
-                  {settings.offline, quote(model.name())});
-    }
-    display.say(
-        message("{} forbids the network; the model in the cache is complete and can be used.",
-                {settings.offline}));
-    print(*usable + "\n");
-    return kDone;
+    const std::string why = message("{} forbids the network.", {settings.offline});
+    if (do_without(options, model, why, display)) return kDone;
+    throw Error("[E663] {} forbids the network, and the model {} is not whole in the cache.",
+                {settings.offline, quote(model.name())});
   }
   catch_interrupts();
   try {
@@ -242,8 +247,8 @@ Action set_up_pull(CLI::App& app) {
   app.footer(message(R"(MODEL is ORG/NAME, ORG/NAME@REVISION or an address on the hub; without it,
 nicholasKluge/Aira-2-portuguese-124M. Only the files that are needed for answers
 are fetched, into the cache that huggingface_hub uses; the folder is printed.
-Its variables work here, too: HF_HUB_CACHE and HF_HOME (where the cache is),
-HF_TOKEN, HF_ENDPOINT, HF_HUB_OFFLINE and others.)") +
+The variables of huggingface_hub are honoured, such as HF_HUB_CACHE (where the
+cache is), HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE.)") +
              "\n\n" + message("Examples:") + R"(
   aira-cli pull
   aira-cli pull --dry-run gpt2

@@ -22,9 +22,9 @@ constexpr std::int64_t kMostShards = 1'000'000;
 
 /// Options that change no answer, or are part of an identity in another way.
 const std::set<std::string> kOther = {
-    "--model",  "--adapter", "--device",       "--threads",    "--file",     "--batch",
-    "--output", "--resume",  "--shard",        "--max-errors", "--progress", "--stats",
-    "--quiet",  "--log",     "--retry-failed", "--no-stream",  "--help"};
+    "--model",  "--adapter",          "--device", "--threads",      "--file",      "--batch",
+    "--output", "--resume",           "--shard",  "--max-errors",   "--progress",  "--stats",
+    "--quiet",  "--carbon-intensity", "--log",    "--retry-failed", "--no-stream", "--help"};
 
 /// The options on the command line that matter for the answers.
 RunIdentity given_options(const CLI::App& app) {

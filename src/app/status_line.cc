@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 
 #include "app/output.h"
 #include "base/utf8.h"
@@ -34,15 +33,6 @@ std::string clock_time(double seconds) {
   const auto whole = static_cast<long long>(seconds + 0.5);
   return (whole >= 3600 ? format("%lld:", whole / 3600) : "") +
          format("%02lld:%02lld", whole / 60 % 60, whole % 60);
-}
-
-std::string size_text(std::int64_t bytes) {
-  constexpr std::array<const char*, 4> kUnits = {"kB", "MB", "GB", "TB"};
-  if (bytes < 1000) return std::to_string(bytes) + " B";
-  double size = static_cast<double>(bytes) / 1000;
-  std::size_t unit = 0;
-  for (; size >= 999.95 && unit + 1 < kUnits.size(); size /= 1000) ++unit;
-  return format("%.1f %s", size, kUnits[unit]);
 }
 
 }  // namespace aira

@@ -1,7 +1,6 @@
 // One line on stderr that is overwritten again and again, for a terminal.
 #pragma once
 
-#include <cstdint>
 #include <string>
 
 namespace aira {
@@ -24,7 +23,5 @@ class StatusLine {
 
 /// "1:02:03" or "02:03".
 std::string clock_time(double seconds);
-/// "498.0 MB"; units are powers of 1000.
-std::string size_text(std::int64_t bytes);
 
 }  // namespace aira

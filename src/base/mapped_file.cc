@@ -7,11 +7,38 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <cstdint>
 
 #include "aira/error.h"
 #include "base/printable.h"
 
 namespace aira {
+namespace {
+
+/// Owns a mapping, and tells it from memory of other kinds, which would lose what is in it.
+struct Unmap {
+  std::size_t size;
+  void operator()(const void* data) const { ::munmap(const_cast<void*>(data), size); }
+};
+
+void advise(const std::shared_ptr<const std::byte>& data, std::size_t bytes, int advice) {
+  if (std::get_deleter<Unmap>(data) == nullptr) return;
+  static const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto* begin = data.get();
+  begin -= reinterpret_cast<std::uintptr_t>(begin) % page;
+  ::madvise(const_cast<std::byte*>(begin), static_cast<std::size_t>(data.get() + bytes - begin),
+            advice);
+}
+
+}  // namespace
+
+void read_ahead(const std::shared_ptr<const std::byte>& data, std::size_t bytes) {
+  advise(data, bytes, MADV_WILLNEED);
+}
+
+void give_back(const std::shared_ptr<const std::byte>& data, std::size_t bytes) {
+  advise(data, bytes, MADV_DONTNEED);
+}
 
 std::optional<File> map_file(const std::string& path) {
   const std::string name = printable(path);
@@ -35,7 +62,7 @@ std::optional<File> map_file(const std::string& path) {
   if (data == MAP_FAILED) {
     throw Error("[E316] {} cannot be mapped into memory: {}.", {name, system_message(errno)});
   }
-  const std::shared_ptr<const void> owner(data, [size](void* p) { ::munmap(p, size); });
+  const std::shared_ptr<const void> owner(data, Unmap{size});
   return File{path, {owner, static_cast<const std::byte*>(data)}, size};
 }
 

@@ -4,6 +4,8 @@
 
 #include <unistd.h>
 
+#include <cstddef>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -25,6 +27,13 @@ class Descriptor {
  private:
   int fd_;
 };
+
+/// Has the system read these bytes in the background, if they are part of a mapped file.
+void read_ahead(const std::shared_ptr<const std::byte>& data, std::size_t bytes);
+
+/// Takes these bytes out of this process's memory, if they are part of a mapped file, from which
+/// they come back when they are read again.
+void give_back(const std::shared_ptr<const std::byte>& data, std::size_t bytes);
 
 /// Maps the file `path`; nothing when there is none of that name. Throws Error when it exists but
 /// is not a readable, non-empty regular file.

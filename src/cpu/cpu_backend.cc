@@ -9,6 +9,7 @@
 
 #include "aira/error.h"
 #include "base/half.h"
+#include "base/mapped_file.h"
 #include "cpu/attention.h"
 #include "cpu/memory.h"
 
@@ -17,6 +18,8 @@ namespace {
 
 /// Rows from which row-wise operations are worth waking the pool.
 constexpr std::int64_t kParallelRows = 8;
+/// Of a checkpoint's matrix, packed at once.
+constexpr std::int64_t kPieceBytes = std::int64_t{2} << 20;
 
 /// W[k][column] of a panel, exactly as the kernels see it.
 float weight(const std::byte* panel, DType dtype, std::int64_t k, std::int64_t column) {
@@ -118,17 +121,33 @@ Matrix CpuBackend::load_matrix(const HostTensor& source, DType dtype) {
   assert(dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kI8);
   const std::int64_t panels = round_up(source.out(), kPanel) / kPanel;
   const Buffer memory = weights_.allocate(packed_bytes(dtype, source.in(), source.out()));
-  const PackJob job{.source = source.data.get(),
-                    .source_dtype = source.dtype,
-                    .out_major = source.out_major,
-                    .in = source.in(),
-                    .out = source.out(),
-                    .panels = memory.get(),
-                    .dtype = dtype};
+  PackJob job{.source = source.data.get(),
+              .source_dtype = source.dtype,
+              .out_major = source.out_major,
+              .in = source.in(),
+              .out = source.out(),
+              .last = source.in(),
+              .panels = memory.get(),
+              .dtype = dtype};
   std::atomic<bool> fits = true;
-  pool_.split(panels, [&](std::int64_t begin, std::int64_t end, int /*member*/) {
-    if (!kernels_.pack(job, begin, end)) fits = false;
-  });
+  // Some stored rows after the other: of a mapped file, what has been packed need not stay in
+  // memory beside its copy.
+  const std::int64_t row_bytes = source.shape[1] * size_of(source.dtype);
+  const std::int64_t some = round_up(std::max<std::int64_t>(kPieceBytes / row_bytes, 1), kGroup);
+  for (std::int64_t row = 0; row < source.shape[0]; row += some) {
+    const std::int64_t end = std::min(row + some, source.shape[0]);
+    const std::int64_t first_panel = source.out_major ? row / kPanel : 0;
+    const std::int64_t end_panel = source.out_major ? round_up(end, kPanel) / kPanel : panels;
+    if (!source.out_major) {
+      job.first = row;
+      job.last = end;
+    }
+    pool_.split(end_panel - first_panel, [&](std::int64_t begin, std::int64_t stop, int) {
+      if (!kernels_.pack(job, first_panel + begin, first_panel + stop)) fits = false;
+    });
+    give_back({source.data, source.data.get() + row * row_bytes},
+              static_cast<std::size_t>((end - row) * row_bytes));
+  }
   if (!fits) {
     throw Error("[E512] a weight is too large for half precision (beyond 65504); use --dtype f32.");
   }
@@ -137,9 +156,6 @@ Matrix CpuBackend::load_matrix(const HostTensor& source, DType dtype) {
 
 Vector CpuBackend::load_vector(const HostTensor& source) {
   const std::int64_t size = source.size();
-  const auto* const numbers = reinterpret_cast<const float*>(source.data.get());
-  const bool aligned = reinterpret_cast<std::uintptr_t>(numbers) % alignof(float) == 0;
-  if (source.dtype == DType::kF32 && aligned) return {{source.data, numbers}, size};
   const Buffer memory = allocate(size * size_of(DType::kF32));
   auto* out = static_cast<float*>(memory.get());
   kernels_.widen(source.data.get(), source.dtype, size, out);

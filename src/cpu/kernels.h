@@ -77,6 +77,8 @@ struct PackJob {
   bool out_major = false;
   std::int64_t in = 0;
   std::int64_t out = 0;
+  std::int64_t first = 0;  // the inputs to pack now: from a multiple of kGroup
+  std::int64_t last = 0;   // to one, or to `in`
   void* panels = nullptr;
   DType dtype = DType::kF32;  // kF32, kF16 or kI8
 };

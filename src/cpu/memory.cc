@@ -13,7 +13,7 @@ namespace aira::cpu {
 namespace {
 
 constexpr std::int64_t kLine = 64;  // bytes; a cache line, a whole AVX-512 vector
-constexpr std::int64_t kBlock = std::int64_t{32} << 20;  // address space; touched as it is used
+constexpr std::int64_t kBlock = std::int64_t{128} << 20;  // address space; touched as it is used
 
 [[noreturn]] void out_of_memory(std::int64_t bytes) {
   throw Error(

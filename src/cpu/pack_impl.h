@@ -59,9 +59,10 @@ inline void read_block(const PackJob& job, std::int64_t k, std::int64_t inputs, 
 inline bool pack(const PackJob& job, std::int64_t begin, std::int64_t end) {
   alignas(64) float block[kGroup * kPanel];
   for (std::int64_t p = begin; p < end; ++p) {
-    std::byte* to = static_cast<std::byte*>(job.panels) + p * panel_bytes(job.dtype, job.in);
-    for (std::int64_t k = 0; k < job.in; k += kGroup) {
-      const std::int64_t inputs = job.in - k < kGroup ? job.in - k : kGroup;
+    std::byte* to = static_cast<std::byte*>(job.panels) + p * panel_bytes(job.dtype, job.in) +
+                    panel_bytes(job.dtype, job.first);
+    for (std::int64_t k = job.first; k < job.last; k += kGroup) {
+      const std::int64_t inputs = job.last - k < kGroup ? job.last - k : kGroup;
       read_block(job, k, inputs, p * kPanel, block);
       const std::int64_t count = inputs * kPanel;
       if (job.dtype == DType::kI8) {

@@ -26,7 +26,7 @@ constexpr std::int64_t kFewRows = 32;
 class CudaBackend final : public Backend {
  public:
   CudaBackend(std::unique_ptr<cuda::Device> device, const Switches& switches)
-      : Backend(device->description()),
+      : Backend(device->description(), device->bus_id()),
         device_(std::move(device)),
         few_rows_(switches.few ? kFewRows : 0),
         loader_(device_->stream()),

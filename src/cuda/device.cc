@@ -1,6 +1,7 @@
 #include "cuda/device.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 
 #include "aira/error.h"
@@ -75,6 +76,9 @@ Device::Device() {
   check(cudaSetDevice(0), "starting the device");
   check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "creating a stream");
   description_ = std::string("cuda (") + properties.name + ")";
+  std::array<char, 32> bus_id{};
+  check(cudaDeviceGetPCIBusId(bus_id.data(), bus_id.size(), 0), "asking for the device's place");
+  bus_id_ = bus_id.data();
 }
 
 Device::~Device() {

@@ -33,10 +33,13 @@ class Device {
   cudaStream_t stream() const { return stream_; }
   /// e.g. "cuda (NVIDIA H100 80GB HBM3)".
   const std::string& description() const { return description_; }
+  /// Of the PCI bus, as in "0000:65:00.0".
+  const std::string& bus_id() const { return bus_id_; }
 
  private:
   cudaStream_t stream_ = nullptr;
   std::string description_;
+  std::string bus_id_;
 };
 
 /// Device memory, uninitialised, on a 256-byte boundary. Throws Error with both sizes when there is

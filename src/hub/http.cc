@@ -12,6 +12,7 @@
 
 #include "base/printable.h"
 #include "hub/curl.h"
+#include "run/answer_text.h"
 #include "run/task.h"
 
 namespace aira {
@@ -28,12 +29,6 @@ std::string lower(std::string_view text) {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
   });
   return result;
-}
-
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view kBlanks = " \t\r\n";
-  const std::size_t from = std::min(text.find_first_not_of(kBlanks), text.size());
-  return text.substr(from, text.find_last_not_of(kBlanks) + 1 - from);
 }
 
 /// The host of `url` for people.
@@ -168,11 +163,11 @@ HttpAnswer Http::follow(const Request& request) {
 std::size_t Http::on_header(char* data, std::size_t size, std::size_t count, void* exchange) {
   HttpAnswer& answer = static_cast<Exchange*>(exchange)->answer;
   const std::string_view line(data, size * count);
-  if (line.starts_with("HTTP/")) {  // a proxy's answer and "100 Continue" come before
+  if (line.starts_with("HTTP/")) {  // "100 Continue" comes before
     answer.headers.clear();
     answer.status = std::strtol(line.data() + std::min(line.find(' '), line.size()), nullptr, 10);
   } else if (const std::size_t colon = line.find(':'); colon != std::string_view::npos) {
-    answer.headers[lower(line.substr(0, colon))] = trimmed(line.substr(colon + 1));
+    answer.headers[lower(line.substr(0, colon))] = without_white_space(line.substr(colon + 1));
   }
   return size * count;
 }
@@ -195,6 +190,11 @@ std::size_t Http::on_body(char* data, std::size_t size, std::size_t count, void*
     now.problem = std::current_exception();
     return 0;
   }
+}
+
+int Http::on_progress(void* exchange, std::int64_t /*total*/, std::int64_t /*got*/,
+                      std::int64_t /*to_send*/, std::int64_t /*sent*/) {
+  return static_cast<Exchange*>(exchange)->go_on() ? 0 : 1;
 }
 
 HttpAnswer Http::perform(const Request& request) {
@@ -220,17 +220,14 @@ HttpAnswer Http::perform(const Request& request) {
   api.set(handle, CURLOPT_CONNECTTIMEOUT, timeout);
   api.set(handle, CURLOPT_LOW_SPEED_LIMIT, 1L);
   api.set(handle, CURLOPT_LOW_SPEED_TIME, timeout);
+  api.set(handle, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   api.set(handle, CURLOPT_ERRORBUFFER, detail.data());
   api.set(handle, CURLOPT_HEADERFUNCTION, &Http::on_header);
   api.set(handle, CURLOPT_HEADERDATA, &exchange);
   api.set(handle, CURLOPT_WRITEFUNCTION, &Http::on_body);
   api.set(handle, CURLOPT_WRITEDATA, &exchange);
-  int (*go_on)(void*, curl_off_t, curl_off_t, curl_off_t,
-               curl_off_t) = [](void* now, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
-    return static_cast<Exchange*>(now)->go_on() ? 0 : 1;
-  };
   api.set(handle, CURLOPT_NOPROGRESS, 0L);
-  api.set(handle, CURLOPT_XFERINFOFUNCTION, go_on);
+  api.set(handle, CURLOPT_XFERINFOFUNCTION, &Http::on_progress);
   api.set(handle, CURLOPT_XFERINFODATA, &exchange);
   if (!settings_.certificates.empty()) {
     api.set(handle, CURLOPT_CAINFO, settings_.certificates.c_str());
@@ -277,16 +274,18 @@ void Http::fail(int code, const char* detail, const Request& request) {
     case CURLE_GOT_NOTHING:
     case CURLE_RECV_ERROR:
     case CURLE_SEND_ERROR:
+      if (!answered_) break;  // also a proxy that refuses
       throw NoAnswer(Error(
           "[E627] The connection to {} was lost; what was fetched is kept, and the same command "
           "goes on from there.",
           {host}));
     default:
-      throw NoAnswer(
-          Error("[E628] {} cannot be reached ({}); check the connection, and HTTPS_PROXY if there "
-                "is a proxy.",
-                {host, reason}));
+      break;
   }
+  throw NoAnswer(
+      Error("[E628] {} cannot be reached ({}); check the connection, and HTTPS_PROXY if there is a "
+            "proxy.",
+            {host, reason}));
 }
 
 void Http::wait(double seconds) const {

@@ -74,6 +74,9 @@ class Http {
   static std::size_t on_header(char* data, std::size_t size, std::size_t count, void* exchange);
   static std::size_t on_body(char* data, std::size_t size, std::size_t count, void* exchange);
 
+  static int on_progress(void* exchange, std::int64_t total, std::int64_t got, std::int64_t to_send,
+                         std::int64_t sent);
+
   HttpAnswer patiently(const Request& request);
   HttpAnswer follow(const Request& request);
   HttpAnswer perform(const Request& request);

@@ -55,8 +55,8 @@ class FileBody : public Body {
       if (bytes.empty()) break;
       hash_.add(bytes);
       at += std::ssize(bytes);
+      got_(at);
     }
-    got_(size());
   }
   std::int64_t size() const override { return part_.size(); }
   void restart() override {
@@ -167,8 +167,8 @@ void Pull::choose_model() {
                                            [&](const char* name) { return choose(name); });
   if (!std::string_view(*weights).ends_with(".index.json")) return;
   for (const std::string& shard : Checkpoint::file_names(in_memory(*weights))) {
-    if (!choose(shard)) {
-      throw Error("[E650] {} of the model {} names {}, which is not one of its files.",
+    if (shard.find('/') != std::string::npos || !choose(shard)) {
+      throw Error("[E650] {} of the model {} names {}, which is not a file beside it.",
                   {*weights, quote(id_), quote(shard)});
     }
   }
@@ -244,7 +244,6 @@ void Pull::run() {
   if (complete && named) return;  // the cache may be read-only
   require_space();
   cache_.prepare(commit_);
-  before_ = 0;
   for (const File& one : files_) before_ += one.whole ? one.remote.size : 0;
   for (const File& one : files_) {
     if (one.whole) continue;
@@ -276,7 +275,10 @@ void Pull::fetch(const RemoteFile& file) {
 void Pull::download(const RemoteFile& file, const std::string& etag, bool take_over) {
   for (bool resumed = true; resumed;) {
     PartialFile part(cache_, etag, take_over);
-    FileBody body(part, file, [&](std::int64_t bytes) { listener_.got(before_ + bytes); });
+    FileBody body(part, file, [&](std::int64_t bytes) {
+      listener_.got(before_ + bytes);
+      if (!listener_.go_on()) throw Stopped();
+    });
     resumed = part.size() > 0;
     if (const auto known = contents_.find(file.name); known != contents_.end()) {
       body.restart();
@@ -295,8 +297,7 @@ void Pull::download(const RemoteFile& file, const std::string& etag, bool take_o
     }
     throw Error(
         "[E649] {} came with other content than the hub's list says (hash {} instead of {}) and "
-        "was "
-        "dropped; try again later, or look whether a proxy changes what comes.",
+        "was dropped; try again later, or look whether a proxy changes what comes.",
         {quote(file.name), hash, file.hash()});
   }
 }

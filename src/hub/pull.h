@@ -41,6 +41,8 @@ class Pull {
 
   const std::vector<File>& files() const { return files_; }
   const std::string& commit() const { return commit_; }
+  /// Of the files, there or not.
+  std::string folder() const { return cache_.snapshot(commit_).string(); }
   std::int64_t bytes() const;    // of the files
   std::int64_t missing() const;  // of these
   /// What an adapter names as its base model; nothing for a whole model.

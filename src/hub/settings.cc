@@ -10,6 +10,7 @@
 #include "aira/error.h"
 #include "base/printable.h"
 #include "base/user_path.h"
+#include "run/answer_text.h"
 #include "run/option_values.h"
 
 namespace aira {
@@ -52,9 +53,7 @@ void read_token(HubSettings& settings) {
     std::ifstream file(settings.token_place);
     text.assign(std::istreambuf_iterator<char>(file), {});
   }
-  constexpr std::string_view kBlanks = " \t\r\n";
-  text.erase(0, text.find_first_not_of(kBlanks));
-  text.erase(text.find_last_not_of(kBlanks) + 1);
+  text = without_white_space(text);
   // A line break would begin another header of the request.
   if (std::any_of(text.begin(), text.end(), [](char c) { return c <= ' ' || c > '~'; })) {
     throw Error("[E622] {} holds no token of the hub; it is one word, such as hf_abc.",

@@ -144,6 +144,8 @@ class Backend {
 
   /// Device, instruction set and threads for display, e.g. "cpu (avx512, 2 threads)".
   const std::string& description() const { return description_; }
+  /// The PCI bus id of the GPU that computes, as the driver writes it; empty without one.
+  const std::string& gpu() const { return gpu_; }
 
   // -- Memory, allocated before the first step. Throw Error when there is not enough. --
 
@@ -152,7 +154,7 @@ class Backend {
   /// Weights in the kernels' layout, stored as `dtype` (kF32, kF16 or kI8). `source` may be
   /// dropped afterwards.
   virtual Matrix load_matrix(const HostTensor& source, DType dtype) = 0;
-  /// A parameter as f32; used in place when possible (f32, aligned, host memory).
+  /// A parameter as f32. A copy here too: the system would keep 64 kB of the file for each bias.
   virtual Vector load_vector(const HostTensor& source) = 0;
   /// Null when this backend's matrices cannot be kept in a file.
   virtual const Packing* packing() const { return nullptr; }
@@ -197,10 +199,12 @@ class Backend {
   virtual DeviceSampler* device_sampler() { return nullptr; }
 
  protected:
-  explicit Backend(std::string description) : description_(std::move(description)) {}
+  explicit Backend(std::string description, std::string gpu = {})
+      : description_(std::move(description)), gpu_(std::move(gpu)) {}
 
  private:
   std::string description_;
+  std::string gpu_;
 };
 
 }  // namespace aira

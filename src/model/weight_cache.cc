@@ -32,7 +32,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kChunk = std::size_t{8} << 20;  // so large that 2 MB pages come of it
+constexpr std::size_t kChunk = kHugePage;  // so large that 2 MB pages come of it
+constexpr std::size_t kSync = 4 * kChunk;   // on the way to the disk at once
 
 std::size_t packed_bytes(const Parameter& parameter, const Packing& packing, DType dtype) {
   const HostTensor& stored = parameter.stored;
@@ -54,7 +55,9 @@ bool write_pieces(int fd, std::span<const std::string_view> pieces,
   }
   std::string chunk;
   chunk.reserve(kChunk);
+  std::size_t written = 0;
   const auto flush = [&] {
+    written += chunk.size();
     for (std::string_view rest = chunk; !rest.empty();) {
       if (!go_on()) {
         errno = ECANCELED;
@@ -65,7 +68,9 @@ bool write_pieces(int fd, std::span<const std::string_view> pieces,
       if (done > 0) rest.remove_prefix(static_cast<std::size_t>(done));
     }
     // To the disk now: one sync at the end could not be broken off.
-    ::sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE);
+    if (written % kSync == 0) {
+      ::sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE);
+    }
     chunk.clear();
     return true;
   };
@@ -207,7 +212,9 @@ std::optional<Model> WeightCache::take() const {
     HostTensor part = one.stored;
     part.data = {mapped, at};
     if (one.matrix != nullptr) *one.matrix = {part.data, dtype_, part.in(), part.out()};
-    if (one.vector != nullptr) *one.vector = backend_.load_vector(part);
+    if (one.vector != nullptr) {
+      *one.vector = {{part.data, reinterpret_cast<const float*>(at)}, part.size()};
+    }
     at += bytes_of(one);
   }
   if (tied) model.head = model.token_embedding;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "aira/error.h"
+#include "base/mapped_file.h"
 #include "base/printable.h"
 #include "model/adapter.h"
 #include "model/checkpoint.h"
@@ -16,7 +17,23 @@ namespace aira {
 namespace {
 
 constexpr const char* kTokensName = "wte.weight";
-constexpr std::size_t kNamed = 8;  // tensors that a note names
+constexpr std::size_t kNamed = 8;                     // tensors that a note names
+constexpr std::size_t kPiece = std::size_t{8} << 20;  // of what is compared at once
+
+/// Whether two tensors of one size have the same bytes. Neither stays in memory.
+bool same_bytes(const HostTensor& a, const HostTensor& b) {
+  if (a.data == b.data) return true;
+  for (std::size_t at = 0, some = 0; at < a.bytes; at += some) {
+    some = std::min(a.bytes - at, kPiece);
+    const std::shared_ptr<const std::byte> left(a.data, a.data.get() + at);
+    const std::shared_ptr<const std::byte> right(b.data, b.data.get() + at);
+    const bool same = std::memcmp(left.get(), right.get(), some) == 0;
+    give_back(left, some);
+    give_back(right, some);
+    if (!same) return false;
+  }
+  return true;
+}
 
 /// A checkpoint and its adapter, by what transformers makes of them.
 class AdaptedCheckpoint {
@@ -31,9 +48,19 @@ class AdaptedCheckpoint {
     if (!checkpoint_.has(kHeadName) || !checkpoint_.has(kTokensName)) return !config_.tied_head;
     const HostTensor head = stored(kHeadName, shape());
     const HostTensor tokens = stored(kTokensName, shape());
-    return head.dtype != tokens.dtype ||
-           (head.data != tokens.data &&
-            std::memcmp(head.data.get(), tokens.data.get(), head.bytes) != 0);
+    return head.dtype != tokens.dtype || !same_bytes(head, tokens);
+  }
+
+  /// For the parameter that is needed next.
+  void read_ahead(const HostTensor& parameter) const {
+    const HostTensor& tensor = stored(parameter.name, parameter.shape);
+    aira::read_ahead(tensor.data, tensor.bytes);
+  }
+
+  /// For a parameter that a backend has taken.
+  void give_back(const HostTensor& parameter) const {
+    const HostTensor& tensor = stored(parameter.name, parameter.shape);
+    aira::give_back(tensor.data, tensor.bytes);
   }
 
   /// A parameter, adapted, of a type that backends take.
@@ -133,8 +160,11 @@ Model Model::load(const ModelFiles& files, Backend& backend, DType dtype, const 
   const AdaptedCheckpoint source(files, model.config);
   const bool own_head = source.has_own_head();
   std::set<std::string> known = {kHeadName};
-  for (const auto& [stored, matrix, vector] : list_parameters(model, own_head)) {
+  const std::vector<Parameter> list = list_parameters(model, own_head);
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    const auto& [stored, matrix, vector] = list[i];
     known.insert(stored.name);
+    if (i + 1 < list.size()) source.read_ahead(list[i + 1].stored);
     const HostTensor tensor = source.get(stored);
     if (vector != nullptr) *vector = backend.load_vector(tensor);
     try {
@@ -143,6 +173,7 @@ Model Model::load(const ModelFiles& files, Backend& backend, DType dtype, const 
       throw Error(error.tag() + message("{}: tensor {}: {}", {printable(tensor.file),
                                                               quote(stored.name), error.what()}));
     }
+    source.give_back(stored);
   }
   if (!own_head) model.head = model.token_embedding;
   source.report_unknown(known, notice);

@@ -105,6 +105,7 @@ Engine::Impl::Impl(EngineOptions given)
     if (options.notice) options.notice(sentence);
   }
   info.backend = backend->description();
+  info.gpu = backend->gpu();
   info.context = model.config.context;
   info.cache_file = cache.path();
   info.cached = cache.hit();

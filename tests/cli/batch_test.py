@@ -402,7 +402,7 @@ class OnATerminal(CliTest):
         for line in terminal.raw.decode().split("\r\n"):
             before, _, seen = line.rpartition("\r")
             self.assertTrue(before == "" or seen.startswith("\x1b[K"), line)  # it is wiped out
-            self.assertRegex(seen, r"\A(\x1b\[K)?(aira-cli: (prompt|start: |lines done: ).*)?\Z")
+            self.assertRegex(seen, r"\A(\x1b\[K)?(aira-cli: (prompt|start: |lines done: |energy: ).*)?\Z")
 
 
 if __name__ == "__main__":

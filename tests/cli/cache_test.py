@@ -29,7 +29,7 @@ class Cache(CliTest):
         self.assertIn("packed", err)
         self.assertNotIn("converted", err)
         self.assertEqual(first, second)
-        self.assertEqual(err.count("\n"), 2, err)
+        self.assertEqual(err.count("\n"), 3, err)  # the start, the answer, its energy
         self.ask(folder, "--dtype", "f32")
         self.assertEqual(len([name for name in self.files(folder) if "f32" in name]), 1)
         env = environment(XDG_CACHE_HOME=folder)

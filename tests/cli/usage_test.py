@@ -17,7 +17,7 @@ class Usage(CliTest):
                              self.succeed("help", "options").decode(), re.MULTILINE)
         self.assertIn("--top-k", request)
         own = ["--model", "--adapter", "--device", "--dtype", "--threads", "--file", "--jsonl", "--raw",
-               "--plain", "--template", "--history", "--numbered", "--batch", "--stats", "--quiet",
+               "--plain", "--template", "--history", "--numbered", "--batch", "--stats", "--quiet", "--carbon-intensity",
                "--no-stream", "--version", "--help", "--stdin", "--whole", "--null", "--log", "--csv", "--output",
                "--resume", "--retry-failed", "--shard", "--max-errors", "--progress", "--choose", "--show-probs"]
         listed = re.findall(r"^  (?:-\w,|   ) (--[a-z-]+)", out, re.MULTILINE)

@@ -28,6 +28,8 @@ class DeviceErrors : public testing::Test {
   }
 };
 
+TEST(Device, TellsItsPlaceOnTheBus) { EXPECT_EQ(make_cuda_backend()->gpu(), "0000:65:00.0"); }
+
 TEST_F(DeviceErrors, NoDriver) {
   EXPECT_EQ(error_on({.device_count_status = cudaErrorInsufficientDriver, .driver_version = 0}),
             "There is no NVIDIA driver on this machine; use --device cpu.");

@@ -4,7 +4,8 @@
 The default shape is that of Aira-2-portuguese-124M (124,441,344 parameters). Biases and LayerNorm gains are random too.
 With --tokenizer also a byte-level tokenizer of as many tokens: every byte and pairs of bytes. With --gguf the same
 weights, matrices as f16, as a GGUF file for llama.cpp.
-usage: random_model.py FOLDER [--dtype f32|f16] [--tokenizer] [--gguf FILE] [--layers N] [--width N] [--heads N] [--context N] [--vocab N]
+--shards N writes N files and an index. GPT-2's other sizes: --layers 24 --width 1024 --heads 16 (355M), 36 1280 20 (774M), 48 1600 25 (1.5B).
+usage: random_model.py FOLDER [--dtype f32|f16|bf16] [--shards N] [--tokenizer] [--gguf FILE] [--layers N] [--width N] [--heads N] [--context N] [--vocab N]
 needs: numpy; gguf for --gguf
 """
 import argparse
@@ -14,6 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+
+STORAGE = {"f32": np.dtype(np.float32), "f16": np.dtype(np.float16), "bf16": np.dtype(np.uint16)}
 
 
 def shapes(args: argparse.Namespace) -> Iterator[tuple[str, tuple[int, ...], float, float]]:
@@ -55,6 +58,45 @@ def tokenizer(size: int) -> dict:
                       "vocab": {word: i for i, word in enumerate(words)}, "merges": [f"{a} {b}" for a, b in pairs]}}  # fmt: skip
 
 
+def stored(values: np.ndarray, dtype: str) -> bytes:
+    if dtype != "bf16":
+        return values.astype(STORAGE[dtype]).tobytes()
+    bits = values.view(np.uint32)  # rounded to nearest, ties to even
+    return ((bits + np.uint32(0x7FFF) + (bits >> 16 & 1)) >> 16).astype(np.uint16).tobytes()
+
+
+def write_weights(args: argparse.Namespace) -> None:
+    """model.safetensors, or as many shards of about the same size and their index."""
+    item = STORAGE[args.dtype].itemsize
+    sizes = {name: int(np.prod(shape)) * item for name, shape, _, _ in shapes(args)}
+    share = -(-sum(sizes.values()) // args.shards)
+    parts: list[list[str]] = [[]]
+    begun = 0
+    for name in sizes:
+        if begun >= share * len(parts):
+            parts.append([])
+        parts[-1].append(name)
+        begun += sizes[name]
+    files = [f"model-{i + 1:05}-of-{len(parts):05}.safetensors" for i in range(len(parts))] if args.shards > 1 else ["model.safetensors"]
+    dimensions = {name: shape for name, shape, _, _ in shapes(args)}
+    values = tensors(args)
+    for path, names in zip(files, parts):
+        header: dict[str, dict[str, object]] = {}
+        end = 0
+        for name in names:
+            begin, end = end, end + sizes[name]
+            header[name] = {"dtype": args.dtype.upper(), "shape": dimensions[name], "data_offsets": (begin, end)}
+        text = json.dumps(header).encode()
+        text += b" " * (-len(text) % 8)
+        with open(args.folder / path, "wb") as file:
+            file.write(struct.pack("<Q", len(text)) + text)
+            for _ in names:
+                file.write(stored(next(values)[1], args.dtype))
+    if args.shards > 1:
+        index = {"metadata": {"total_size": begun}, "weight_map": {name: path for path, names in zip(files, parts) for name in names}}
+        (args.folder / "model.safetensors.index.json").write_text(json.dumps(index, indent=1) + "\n")
+
+
 def write_gguf(args: argparse.Namespace) -> None:
     import gguf  # only --gguf needs it
 
@@ -94,7 +136,8 @@ def write_gguf(args: argparse.Namespace) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--dtype", choices=("f32", "f16"), default="f32")
+    parser.add_argument("--dtype", choices=tuple(STORAGE), default="f32")
+    parser.add_argument("--shards", type=int, default=1)
     parser.add_argument("--tokenizer", action="store_true")
     parser.add_argument("--gguf", type=Path)
     for option, default in (("layers", 12), ("width", 768), ("heads", 12), ("context", 1024), ("vocab", 50259)):
@@ -118,18 +161,7 @@ def main() -> None:
     }
     (args.folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
 
-    storage = np.dtype(np.float32 if args.dtype == "f32" else np.float16)
-    header: dict[str, dict[str, object]] = {}
-    end = 0
-    for name, shape, _, _ in shapes(args):
-        begin, end = end, end + int(np.prod(shape)) * storage.itemsize
-        header[name] = {"dtype": args.dtype.upper(), "shape": shape, "data_offsets": (begin, end)}
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    with open(args.folder / "model.safetensors", "wb") as file:
-        file.write(struct.pack("<Q", len(text)) + text)
-        for _, values in tensors(args):
-            file.write(values.astype(storage).tobytes())
+    write_weights(args)
     if args.tokenizer:
         (args.folder / "tokenizer.json").write_text(json.dumps(tokenizer(args.vocab)), encoding="utf-8")
     if args.gguf:

@@ -79,24 +79,24 @@ build_curl() {
   rm -rf "$source"
   mkdir -p "$source"
   update_private_apt
-  {
-    (cd "$source" && private_apt source --only-source curl)
-    set_settings "$source"
-    cmake -S "$source"/curl-*/ -B "$source/build" -G Ninja "${settings[@]}" \
-      -DCMAKE_INSTALL_PREFIX=/usr -DCMAKE_INSTALL_LIBDIR="lib/$triple" \
-      -DBUILD_SHARED_LIBS=OFF -DBUILD_CURL_EXE=OFF -DBUILD_TESTING=OFF -DHTTP_ONLY=ON -DENABLE_ARES=ON \
-      -DCURL_USE_OPENSSL=ON -DCURL_CA_BUNDLE=none -DCURL_CA_PATH=none -DCURL_ZLIB=OFF -DCURL_USE_LIBPSL=OFF \
-      -DCURL_USE_LIBSSH2=OFF -DUSE_LIBIDN2=OFF -DENABLE_UNIX_SOCKETS=OFF -DENABLE_MANUAL=OFF
-    cmake --build "$source/build" -j "$jobs"
-    DESTDIR=$sysroot cmake --install "$source/build"
-    # Its own libcurl.pc names files of the build and shared libraries.
-    sed -i -e "s|^libdir=.*|libdir=/usr/lib/$triple|" -e 's|^\(Libs: .* -lcurl\).*|\1|' \
-      -e 's|^Libs.private:.*|Libs.private: -lcares -lssl -lcrypto|' "$sysroot/usr/lib/$triple/pkgconfig/libcurl.pc"
-    touch "$source/complete"
-  } >"$log" 2>&1 </dev/null || {
+  set_settings "$source"
+  if ! {
+    (cd "$source" && private_apt source --only-source curl) &&
+      cmake -S "$source"/curl-*/ -B "$source/build" -G Ninja "${settings[@]}" \
+        -DCMAKE_INSTALL_PREFIX=/usr -DCMAKE_INSTALL_LIBDIR="lib/$triple" \
+        -DBUILD_SHARED_LIBS=OFF -DBUILD_CURL_EXE=OFF -DBUILD_TESTING=OFF -DHTTP_ONLY=ON -DENABLE_ARES=ON \
+        -DCURL_USE_OPENSSL=ON -DCURL_CA_BUNDLE=none -DCURL_CA_PATH=none -DCURL_ZLIB=OFF -DCURL_USE_LIBPSL=OFF \
+        -DCURL_USE_LIBSSH2=OFF -DUSE_LIBIDN2=OFF -DENABLE_UNIX_SOCKETS=OFF -DENABLE_MANUAL=OFF &&
+      cmake --build "$source/build" -j "$jobs" &&
+      DESTDIR=$sysroot cmake --install "$source/build" &&
+      # Its own libcurl.pc names files of the build and shared libraries.
+      sed -i -e "s|^libdir=.*|libdir=/usr/lib/$triple|" -e 's|^\(Libs: .* -lcurl\).*|\1|' \
+        -e 's|^Libs.private:.*|Libs.private: -lcares -lssl -lcrypto|' "$sysroot/usr/lib/$triple/pkgconfig/libcurl.pc" &&
+      touch "$source/complete"
+  } >"$log" 2>&1 </dev/null; then
     show_log
     die "libcurl could not be built for $architecture"
-  }
+  fi
 }
 
 # Sets `settings`: what CMake needs to know to build SOURCE for the sysroot. No path of this machine gets
