@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "app/output.h"
-#include "app/status_line.h"
 #include "app/wrap_help.h"
 #include "base/printable.h"
 #include "cpu/cpu_backend.h"

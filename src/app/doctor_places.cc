@@ -10,7 +10,6 @@
 #include "app/doctor.h"
 #include "app/hub.h"
 #include "app/output.h"
-#include "app/status_line.h"
 #include "base/printable.h"
 #include "device/device.h"
 #include "model/weight_cache.h"

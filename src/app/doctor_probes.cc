@@ -15,7 +15,6 @@
 #include "app/config_file.h"
 #include "app/doctor.h"
 #include "app/output.h"
-#include "app/status_line.h"
 #include "base/catalogue.h"
 #include "base/cpus.h"
 #include "base/huge_pages.h"

@@ -9,7 +9,6 @@
 #include "app/command_line.h"
 #include "app/hub.h"
 #include "app/output.h"
-#include "app/status_line.h"
 #include "app/table.h"
 #include "base/printable.h"
 #include "model/weight_cache.h"

@@ -94,6 +94,18 @@ std::string padded(std::string text, int width) {
   return width < 0 ? text.insert(0, missing, ' ') : text.append(missing, ' ');
 }
 
+std::string size_text(std::int64_t bytes) {
+  constexpr std::array<const char*, 5> kUnits = {"B", "kB", "MB", "GB", "TB"};
+  auto number = static_cast<double>(bytes);
+  std::size_t unit = 0;
+  while (number >= 999.5 && unit + 1 < kUnits.size()) {
+    number /= 1000;
+    ++unit;
+  }
+  const char* const pattern = number >= 9.95 || unit == 0 ? "%.0f %s" : "%.1f %s";
+  return format(pattern, number, kUnits[unit]);
+}
+
 std::optional<Error> problem_in(const std::function<void()>& work) {
   try {
     work();

@@ -57,6 +57,8 @@ std::string one_line(std::string_view text);
 
 /// `text` (UTF-8) with blanks behind it up to `width` letters; before it for a negative width.
 std::string padded(std::string text, int width);
+/// "497 MB": bytes in powers of 1000, with three digits at most.
+std::string size_text(std::int64_t bytes);
 
 /// What printf would write, up to 255 bytes.
 template <typename... Values>

@@ -169,7 +169,7 @@ class Rm(Caches):
         self.pack("-m", "org/other")
         bytes = self.list()["models"][0]["bytes"] + sum(
             one["bytes"] for one in self.list()["packed"] if one["model"] == "org/name")
-        self.assertEqual(self.rm("org/name"), f"Removed; {bytes / 1000:.1f} kB are free again.\n")
+        self.assertEqual(self.rm("org/name"), f"Removed; {bytes / 1000:.0f} kB are free again.\n")
         self.assertEqual(os.listdir(self.hub), ["models--org--other"])
         self.assertEqual(hub_cache.tree(self.folder("org/other")), other)
         self.assertEqual([one["model"] for one in self.list()["packed"]], ["org/other"])
@@ -201,7 +201,7 @@ class Rm(Caches):
     def test_copies_instead_of_links(self):
         snapshot = self.put("org/name", links=False)
         size = sum(os.path.getsize(os.path.join(snapshot, name)) for name in os.listdir(snapshot))
-        self.assertIn(f"{size / 1000:.1f} kB", self.rm("org/name"))
+        self.assertIn(f"{size / 1000:.0f} kB", self.rm("org/name"))
         self.assertEqual(os.listdir(self.hub), [])
 
     def test_dangling_links_go_too(self):
