@@ -101,8 +101,7 @@ void refuse_other_folders(const ModelFiles& files) {
   if (holds(kAdapterConfig) && !weights) {
     throw Error(
         "[E295] {} is an adapter (PEFT) and not a whole model; give it with --adapter, and its "
-        "base "
-        "model with -m.",
+        "base model with -m.",
         {name});
   }
   if (holds("config.json")) return;

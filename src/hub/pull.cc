@@ -37,10 +37,9 @@ constexpr auto kWeights =
 constexpr auto kAdapterWeights =
     std::to_array<const char*>({"adapter_model.safetensors", "adapter_model.bin"});
 
-/// Of the kind that the hub has of the file.
-Hash hash_for(const RemoteFile& file) {
-  return Hash(file.sha256.empty() ? HashKind::kGitBlob : HashKind::kSha256,
-              static_cast<std::uint64_t>(file.size));
+/// Of the hash that the hub has of the file.
+HashKind kind_of(const RemoteFile& file) {
+  return file.sha256.empty() ? HashKind::kGitBlob : HashKind::kSha256;
 }
 
 /// Into a file of the cache.
@@ -77,7 +76,7 @@ class FileBody : public Body {
   std::string hash() { return hash_.hex(); }
 
  private:
-  Hash new_hash() const { return hash_for(file_); }
+  Hash new_hash() const { return Hash(kind_of(file_), static_cast<std::uint64_t>(file_.size)); }
 
   PartialFile& part_;
   const RemoteFile& file_;
@@ -135,14 +134,10 @@ bool Pull::is_whole(const fs::path& path, const RemoteFile& file, bool check) co
   std::error_code problem;
   if (static_cast<std::int64_t>(fs::file_size(path, problem)) != file.size || problem) return false;
   if (!check) return true;
-  Hash hash = hash_for(file);
-  std::ifstream bytes(path, std::ios::binary);
-  std::string block(kBlock, '\0');
-  while (bytes.read(block.data(), std::ssize(block)) || bytes.gcount() > 0) {
-    hash.add({block.data(), static_cast<std::size_t>(bytes.gcount())});
+  const auto go_on = [&](std::uint64_t /*bytes*/) {
     if (!listener_.go_on()) throw Stopped();
-  }
-  return hash.hex() == file.hash();
+  };
+  return hash_of_file(path.string(), kind_of(file), go_on) == file.hash();
 }
 
 /// A model of that file alone, which is small: from the cache, else from the hub.

@@ -165,8 +165,7 @@ void process_scores(ScoreRow& row, const History& history, const SamplingOptions
 void throw_not_a_number() {
   throw Error(
       "[E031] The model's output is not a number: its weights are damaged, or too large for the "
-      "chosen "
-      "--dtype (try f32).");
+      "chosen --dtype (try f32).");
 }
 
 void throw_nothing_left() {
