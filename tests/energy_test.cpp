@@ -139,6 +139,17 @@ TEST(Energy, ACounterThatGoesBackIsNotBelieved) {
   EXPECT_THAT(meter.read().missing, ElementsAre("the counter of package-0 went back"));
 }
 
+#ifdef AIRA_STATIC
+TEST(Energy, AStaticProgramCountsTheProcessorsAlone) {
+  Powercap tree;
+  tree.add("intel-rapl:0", "package-0", 0);
+  EnergyMeter meter({.powercap = tree.path(), .nvml = "", .gpu = "0:1:0.0"});
+  tree.set("intel-rapl:0", 2'000'000);
+  EXPECT_DOUBLE_EQ(meter.read().joules, 2);
+  EXPECT_THAT(meter.read().missing,
+              ElementsAre("a program that is linked statically cannot load NVML"));
+}
+#else
 /// A variable of the stand-in.
 template <typename Value>
 Value& stand_in(const char* name) {
@@ -182,6 +193,7 @@ TEST(Energy, WithoutNvmlTheProcessorsAreCounted) {
   EXPECT_THAT(none.read().missing, ElementsAre(testing::StartsWith("NVML cannot be loaded: ")));
   EXPECT_THAT(other.read().missing, ElementsAre(HasSubstr(" has no function nvmlErrorString")));
 }
+#endif
 
 }  // namespace
 }  // namespace aira
