@@ -136,7 +136,8 @@ void check_packed(const FoundModel& found, Backend& backend, Description& made) 
 
 Description describe(const InfoOptions& options, const ordered_json& from) {
   const ModelOnBackend model(options);
-  const auto& [found, pool, backend] = model;
+  const FoundModel& found = model.found;
+  const auto& backend = model.backend;
   const ModelConfig model_config = read_model_config(found.files);
   Description made;
   ordered_json& info = made.info;

@@ -99,7 +99,7 @@ void read_added_file(const File& file, TokenizerConfig& config) {
     AddedToken token;
     token.content = content;
     token.id = static_cast<std::int32_t>(*id);
-    const auto is_it = [&](const AddedToken& other) { return other.content == content; };
+    const auto is_it = [&](const AddedToken& other) { return other.content == token.content; };
     token.special = std::any_of(config.extra.begin(), config.extra.end(), is_it);
     for (const auto& [key, role] : config.roles) token.special |= role && is_it(*role);
     token.normalized = !token.special;
