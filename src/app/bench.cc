@@ -15,8 +15,8 @@
 #include "app/plot.h"
 #include "base/huge_pages.h"
 #include "base/memory_speed.h"
+#include "base/seconds.h"
 #include "model/weight_cache.h"
-#include "run/task.h"
 
 namespace aira {
 namespace {

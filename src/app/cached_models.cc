@@ -1,7 +1,6 @@
 #include "app/cached_models.h"
 
 #include <algorithm>
-#include <filesystem>
 
 #include "app/model_lookup.h"
 #include "app/output.h"
@@ -11,8 +10,6 @@
 
 namespace aira {
 namespace {
-
-namespace fs = std::filesystem;
 
 /// "" when config.json does not say; throws Error when it cannot be read.
 std::string model_type(const ModelFiles& files) {
@@ -24,14 +21,6 @@ std::string model_type(const ModelFiles& files) {
 bool has(const CachedRevision& revision, const char* name) {
   return std::any_of(revision.files.begin(), revision.files.end(),
                      [&](const CachedFile& file) { return file.name == name; });
-}
-
-/// "org/name" for a repository in a Hugging Face cache, else the folder's path.
-std::string name_of_place(const std::string& place) {
-  const auto repository = fs::path(place).filename().string().starts_with("models--")
-                              ? cached_repository(place)
-                              : std::nullopt;
-  return repository ? repository->id : place;
 }
 
 }  // namespace
@@ -75,8 +64,10 @@ std::string short_commit(const CachedRevision& revision) { return revision.commi
 std::string name_of(const PackedFile& file) {
   const PackedSource& source = file.source;
   if (source.model.empty()) return {};
-  const std::string model = name_of_place(source.model);
-  return source.adapter.empty() ? model : model + " + " + name_of_place(source.adapter);
+  const std::string model = model_id_of(source.model).value_or(source.model);
+  return source.adapter.empty()
+             ? model
+             : model + " + " + model_id_of(source.adapter).value_or(source.adapter);
 }
 
 }  // namespace aira

@@ -11,14 +11,13 @@
 #include "app/hub.h"
 #include "app/output.h"
 #include "base/printable.h"
+#include "hub/cache_contents.h"
 
 /// completion.S
 extern "C" const char aira_completion_bash[], aira_completion_zsh[], aira_completion_fish[];
 
 namespace aira {
 namespace {
-
-namespace fs = std::filesystem;
 
 struct Shell {
   std::string_view name;
@@ -45,21 +44,11 @@ std::string command_lines() {
   return lines;
 }
 
-/// The models in the Hugging Face cache.
 std::string model_lines() {
-  constexpr std::string_view kPrefix = "models--";
-  std::vector<std::string> ids;
-  std::error_code problem;
-  for (const auto& entry : fs::directory_iterator(hub_cache().value_or(""), problem)) {
-    std::string id = entry.path().filename().string();
-    if (!id.starts_with(kPrefix) || !fs::exists(entry.path() / "snapshots", problem)) continue;
-    id.erase(0, kPrefix.size());
-    if (const auto at = id.find("--"); at != std::string::npos) id.replace(at, 2, "/");
-    ids.push_back(std::move(id));
-  }
-  std::sort(ids.begin(), ids.end());
   std::string lines;
-  for (const std::string& id : ids) lines += line(id, message("in the Hugging Face cache"));
+  for (const std::string& id : cached_model_ids(hub_cache().value_or(""))) {
+    lines += line(id, message("in the Hugging Face cache"));
+  }
   return lines;
 }
 

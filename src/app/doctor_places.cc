@@ -1,5 +1,4 @@
 // The probes of GPU and caches.
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -10,6 +9,7 @@
 #include "app/doctor.h"
 #include "app/hub.h"
 #include "app/output.h"
+#include "base/disk_space.h"
 #include "base/printable.h"
 #include "device/device.h"
 #include "model/weight_cache.h"
@@ -19,19 +19,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::ordered_json;
-
-/// Bytes that whoever runs this may still write into `folder`, or would in the nearest one that is
-/// there; nothing when that cannot be written to.
-std::optional<std::int64_t> free_space(fs::path folder) {
-  std::error_code problem;
-  folder = fs::absolute(folder, problem);
-  while (!fs::exists(folder, problem) && folder.has_relative_path()) folder = folder.parent_path();
-  struct statvfs info = {};
-  if (::access(folder.c_str(), W_OK | X_OK) != 0 || ::statvfs(folder.c_str(), &info) != 0) {
-    return std::nullopt;
-  }
-  return static_cast<std::int64_t>(info.f_bavail) * static_cast<std::int64_t>(info.f_frsize);
-}
 
 /// "535.104.05" of "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.104.05  Sat Aug ..."
 std::string driver_version() {

@@ -11,7 +11,7 @@
 #include "app/energy_report.h"
 #include "app/output.h"
 #include "base/mapped_file.h"
-#include "run/task.h"
+#include "base/seconds.h"
 
 namespace aira {
 namespace {

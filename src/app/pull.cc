@@ -15,10 +15,10 @@
 #include "app/output.h"
 #include "app/status_line.h"
 #include "base/printable.h"
+#include "base/seconds.h"
 #include "hub/pull.h"
 #include "model/adapter.h"
 #include "model/checkpoint.h"
-#include "run/task.h"
 
 namespace aira {
 namespace {

@@ -5,6 +5,8 @@
 #include <chrono>
 #include <numeric>
 
+#include "base/seconds.h"
+
 namespace aira {
 
 double read_speed(std::span<const std::uint64_t> words, ThreadPool& pool) {
@@ -19,8 +21,7 @@ double read_speed(std::span<const std::uint64_t> words, ThreadPool& pool) {
     }
     sum += std::accumulate(lanes.begin(), lanes.end(), std::uint64_t{0});
   });
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  return static_cast<double>(words.size_bytes()) / seconds.count();
+  return static_cast<double>(words.size_bytes()) / seconds_since(start);
 }
 
 }  // namespace aira

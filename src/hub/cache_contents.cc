@@ -7,6 +7,7 @@
 #include <string_view>
 #include <system_error>
 #include <tuple>
+#include <utility>
 
 namespace aira {
 namespace {
@@ -80,6 +81,24 @@ bool read_name(const std::string& name, CachedRepository& repository) {
 }
 
 }  // namespace
+
+std::optional<std::string> model_id_of(const fs::path& folder) {
+  CachedRepository repository;
+  if (!read_name(folder.filename().string(), repository) || repository.kind != "model") {
+    return std::nullopt;
+  }
+  return std::move(repository.id);
+}
+
+std::vector<std::string> cached_model_ids(const fs::path& cache) {
+  std::vector<std::string> ids;
+  for (const fs::directory_entry& entry : entries_of(cache)) {
+    std::error_code problem;
+    auto id = model_id_of(entry.path());
+    if (id && fs::exists(entry.path() / "snapshots", problem)) ids.push_back(*std::move(id));
+  }
+  return ids;
+}
 
 std::int64_t size_of_file(const fs::path& path) {
   std::error_code problem;

@@ -39,6 +39,11 @@ struct CachedRepository {
   std::int64_t bytes = 0;                      // on the disk, each blob once
 };
 
+/// "org/name" for a folder models--org--name; nothing for another.
+std::optional<std::string> model_id_of(const std::filesystem::path& folder);
+/// The ids of all models with a revision, by name. Reads names only.
+std::vector<std::string> cached_model_ids(const std::filesystem::path& cache);
+
 /// 0 when it cannot be told.
 std::int64_t size_of_file(const std::filesystem::path& path);
 /// The files below the folder `snapshot`, those in folders too.

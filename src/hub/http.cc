@@ -1,5 +1,6 @@
 // Redirects are followed here and not by libcurl, so that what each host is sent is in plain sight.
 #include "hub/http.h"
+#include "base/seconds.h"
 
 #include <algorithm>
 #include <array>
@@ -13,7 +14,6 @@
 #include "base/printable.h"
 #include "hub/curl.h"
 #include "run/answer_text.h"
-#include "run/task.h"
 
 namespace aira {
 namespace {

@@ -1,7 +1,5 @@
 #include "hub/pull.h"
 
-#include <sys/statvfs.h>
-
 #include <algorithm>
 #include <array>
 #include <fstream>
@@ -11,6 +9,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/disk_space.h"
 #include "base/hash.h"
 #include "base/printable.h"
 #include "model/adapter.h"
@@ -217,18 +216,13 @@ void Pull::plan(bool check) {
 
 /// Before the first byte: a full disk would be noticed after minutes.
 void Pull::require_space() const {
-  fs::path place = cache_.folder();
-  std::error_code problem;
-  while (!fs::exists(place, problem) && place.has_relative_path()) place = place.parent_path();
-  struct statvfs system {};
-  if (::statvfs(place.c_str(), &system) != 0) return;
-  const auto free = static_cast<std::uint64_t>(system.f_bavail) * system.f_frsize;
-  if (free >= static_cast<std::uint64_t>(missing())) return;
+  const std::optional<std::int64_t> free = free_space(cache_.folder());
+  if (!free || *free >= missing()) return;  // prepare() tells where nothing can be written
   throw Error(
       "[E655] {} MB are needed for the model {}, but only {} MB are free in {}; make room, or let "
       "HF_HUB_CACHE name another folder.",
-      {std::to_string(missing() / 1'000'000 + 1), quote(id_), std::to_string(free / 1'000'000),
-       quote(place.string(), 4096)});
+      {std::to_string(missing() / 1'000'000 + 1), quote(id_), std::to_string(*free / 1'000'000),
+       quote(cache_.folder().string(), 4096)});
 }
 
 void Pull::run() {

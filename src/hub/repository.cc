@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "base/hash.h"
 #include "base/json.h"
 #include "base/printable.h"
 #include "run/option_values.h"
@@ -14,10 +15,6 @@ namespace {
 constexpr std::int64_t kMostText = 64'000'000;  // bytes of a listing or an index
 constexpr int kMostPages = 10'000;
 constexpr IntegerRange kSizes = {0, std::int64_t{1} << 50U};
-
-bool is_hex(const std::string& text, std::size_t length) {
-  return text.size() == length && text.find_first_not_of("0123456789abcdef") == std::string::npos;
-}
 
 class TextBody : public Body {
  public:
@@ -72,9 +69,10 @@ RemoteFile read_file(const nlohmann::json& value, const std::string& where) {
     const JsonObject pointer(*lfs, where);
     file.sha256 = pointer.text("oid").value_or("");
     file.size = pointer.integer("size", kSizes).value_or(-1);
-    if (!is_hex(file.sha256, 64)) file.name.clear();
+    if (hash_kind(file.sha256) != HashKind::kSha256) file.name.clear();
   }
-  if (file.name.empty() || file.size < 0 || (file.sha256.empty() && !is_hex(file.sha1, 40))) {
+  if (file.name.empty() || file.size < 0 ||
+      (file.sha256.empty() && hash_kind(file.sha1) != HashKind::kGitBlob)) {
     throw Error("[E637] {} lists a file without a valid name, size or hash ({}).",
                 {where, printable(value.dump(), 300)});
   }
@@ -87,7 +85,7 @@ RemoteFile read_file(const nlohmann::json& value, const std::string& where) {
 
 }  // namespace
 
-bool is_commit(const std::string& text) { return is_hex(text, 40); }
+bool is_commit(const std::string& text) { return hash_kind(text) == HashKind::kGitBlob; }
 
 std::string Repository::file_url(const std::string& commit, const std::string& name) const {
   return http_.settings().endpoint + "/" + id_ + "/resolve/" + commit + "/" + url_encoded(name);
@@ -128,8 +126,7 @@ void Repository::require(const HttpAnswer& answer, const std::string& revision) 
   if (answer.status == 401 || code == "RepoNotFound") {
     throw Error(
         "[E642] The hub at {} has no model {}, or it is private; check the name, or put a token "
-        "that "
-        "has access into HF_TOKEN.",
+        "that has access into HF_TOKEN.",
         {settings.endpoint, name});
   }
   throw status_error(answer);

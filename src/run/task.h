@@ -3,12 +3,12 @@
 // (want) and hands over what came of it (accept).
 #pragma once
 
-#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
 
 #include "aira/engine.h"
+#include "base/seconds.h"
 #include "run/sampler.h"
 #include "run/sequences.h"
 
@@ -121,9 +121,5 @@ std::shared_ptr<Task> make_choice_task(GenerateRequest request, Listener listene
                                        const TaskContext& context, std::int64_t slots);
 std::shared_ptr<Task> make_score_task(ScoreRequest request, Listener listener,
                                       const TaskContext& context);
-
-inline double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 }  // namespace aira
