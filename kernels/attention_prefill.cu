@@ -26,25 +26,29 @@ template <int kHead>
 constexpr int kPitch = kHead + 8;
 
 template <int kHead, int kKeys>
-struct PrefillShared {
-  alignas(16) __half queries[kGroupRows][kPitch<kHead>];
+struct PrefillTile {
   alignas(16) __half keys[kKeys][kPitch<kHead>];
   alignas(16) __half values[kKeys][kPitch<kHead>];
+};
+template <int kHead, int kKeys>
+struct PrefillShared {
+  alignas(16) __half queries[kGroupRows][kPitch<kHead>];
+  PrefillTile<kHead, kKeys> tiles[2];  // one arrives while the other is used
 };
 
 /// Keys and values [first, first + kKeys) of a slot into shared memory; zeros beyond `end` and
 /// beyond the head.
 template <int kHead, int kKeys>
-__device__ __forceinline__ void fetch_tiles(const AttentionJob& job, std::int64_t slot,
-                                            std::int64_t head, std::int64_t first, std::int64_t end,
-                                            PrefillShared<kHead, kKeys>& shared) {
+__device__ __forceinline__ void fetch_tile(const AttentionJob& job, std::int64_t slot,
+                                           std::int64_t head, std::int64_t first, std::int64_t end,
+                                           PrefillTile<kHead, kKeys>& tile) {
   constexpr int kPieces = kHead / 8;
   const std::int64_t padded = padded_head(job.head_size);
   for (int i = static_cast<int>(threadIdx.x); i < kKeys * kPieces; i += kWarps * 32) {
     const int key = i / kPieces;
     const int feature = i % kPieces * 8;
-    __half* to_key = &shared.keys[key][feature];
-    __half* to_value = &shared.values[key][feature];
+    __half* to_key = &tile.keys[key][feature];
+    __half* to_value = &tile.values[key][feature];
     if (first + key < end && feature < padded) {
       const std::int64_t from =
           cell_in(job, page_of(job.pages, slot, first + key), head, first + key) + feature;
@@ -67,25 +71,26 @@ struct RowState {
 
 /// scores = q k^T * scale for the warp's rows and all keys of the tile.
 template <int kHead, int kKeys>
-__device__ __forceinline__ void score_tile(const PrefillShared<kHead, kKeys>& shared, float scale,
+__device__ __forceinline__ void score_tile(const __half (&queries)[kGroupRows][kPitch<kHead>],
+                                           const PrefillTile<kHead, kKeys>& tile, float scale,
                                            float (&scores)[kKeys / 8][4]) {
   const unsigned lane = threadIdx.x % 32;
   const unsigned row = threadIdx.x / 32 * kWarpRows + lane % 16;
 #pragma unroll
   for (int k = 0; k < kHead; k += 16) {
     std::uint32_t a[4];
-    load_matrix_x4(a, &shared.queries[row][k + lane / 16 * 8]);
+    load_matrix_x4(a, &queries[row][k + lane / 16 * 8]);
 #pragma unroll
     for (int n = 0; n < kKeys; n += 16) {
       std::uint32_t b[4];
-      load_matrix_x4(b, &shared.keys[n + lane / 16 * 8 + lane % 8][k + lane / 8 % 2 * 8]);
+      load_matrix_x4(b, &tile.keys[n + lane / 16 * 8 + lane % 8][k + lane / 8 % 2 * 8]);
       mma_m16n8k16(scores[n / 8], a, {b[0], b[1]});
       mma_m16n8k16(scores[n / 8 + 1], a, {b[2], b[3]});
     }
   }
 #pragma unroll
-  for (auto& tile : scores) {
-    for (float& score : tile) score *= scale;
+  for (auto& eight : scores) {
+    for (float& score : eight) score *= scale;
   }
 }
 
@@ -122,7 +127,7 @@ __device__ __forceinline__ void soften(float (&scores)[kKeys / 8][4], RowState<k
 
 /// state.value += weights v.
 template <int kHead, int kKeys>
-__device__ __forceinline__ void weigh_tile(const PrefillShared<kHead, kKeys>& shared,
+__device__ __forceinline__ void weigh_tile(const PrefillTile<kHead, kKeys>& tile,
                                            const float (&weights)[kKeys / 8][4],
                                            RowState<kHead>& state) {
   const unsigned lane = threadIdx.x % 32;
@@ -136,7 +141,7 @@ __device__ __forceinline__ void weigh_tile(const PrefillShared<kHead, kKeys>& sh
     for (int n = 0; n < kHead; n += 16) {
       std::uint32_t b[4];
       load_matrix_x4_transposed(b,
-                                &shared.values[k + lane / 8 % 2 * 8 + lane % 8][n + lane / 16 * 8]);
+                                &tile.values[k + lane / 8 % 2 * 8 + lane % 8][n + lane / 16 * 8]);
       mma_m16n8k16(state.value[n / 8], a, {b[0], b[1]});
       mma_m16n8k16(state.value[n / 8 + 1], a, {b[2], b[3]});
     }
@@ -173,6 +178,7 @@ __global__ void __launch_bounds__(kWarps * 32) prefill_block_per_group(Attention
   const RowGroup group = job.groups[blockIdx.x];
   const auto head = static_cast<std::int64_t>(blockIdx.y);
   const std::int64_t width = job.heads * job.head_size;
+#pragma unroll 16
   for (int i = static_cast<int>(threadIdx.x); i < kGroupRows * kHead; i += kWarps * 32) {
     const int row = i / kHead;
     const int feature = i % kHead;
@@ -185,13 +191,20 @@ __global__ void __launch_bounds__(kWarps * 32) prefill_block_per_group(Attention
   RowState<kHead> state;
   const unsigned lane = threadIdx.x % 32;
   const std::int64_t end = group.position + group.rows;  // keys that the last row sees
+  fetch_tile<kHead, kKeys>(job, group.slot, head, 0, end, shared.tiles[0]);
+  copy_async_commit();
+  int buffer = 0;
   for (std::int64_t first = 0; first < end; first += kKeys) {
-    fetch_tiles<kHead, kKeys>(job, group.slot, head, first, end, shared);
+    const PrefillTile<kHead, kKeys>& tile = shared.tiles[buffer];
+    buffer = 1 - buffer;
+    if (first + kKeys < end) {
+      fetch_tile<kHead, kKeys>(job, group.slot, head, first + kKeys, end, shared.tiles[buffer]);
+    }
     copy_async_commit();
-    copy_async_wait<0>();
+    copy_async_wait<1>();
     __syncthreads();
     float scores[kKeys / 8][4] = {};
-    score_tile<kHead, kKeys>(shared, job.scale, scores);
+    score_tile<kHead, kKeys>(shared.queries, tile, job.scale, scores);
     // A row sees the keys up to its own position.
 #pragma unroll
     for (int n = 0; n < kKeys / 8; ++n) {
@@ -202,7 +215,7 @@ __global__ void __launch_bounds__(kWarps * 32) prefill_block_per_group(Attention
       }
     }
     soften<kHead, kKeys>(scores, state);
-    weigh_tile<kHead, kKeys>(shared, scores, state);
+    weigh_tile<kHead, kKeys>(tile, scores, state);
     __syncthreads();
   }
   write_rows<kHead>(job, group, head, state);
@@ -228,7 +241,7 @@ void attention_prefill(const AttentionJob& job, Stream stream) {
   } else if (job.head_size <= 64) {
     launch_head<64, 64>(job, stream);
   } else if (job.head_size <= kLargestHead) {
-    launch_head<128, 32>(job, stream);
+    launch_head<128, 16>(job, stream);
   } else {
     throw Error("attention_prefill: the head is too large.");
   }

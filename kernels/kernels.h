@@ -114,9 +114,15 @@ struct LinearJob {
   LayerNorm norm;                      // of x; gain null: none
   const std::int32_t* from = nullptr;  // [rows], the row of x for each; null: its own
   float* y = nullptr;                  // [rows, out]
-  void* halves = nullptr;              // [rows, stride], for linear_tile
+  void* halves = nullptr;              // [halves_size(rows, stride)], for many rows
 };
-/// Whether linear_few and linear_tile can include the LayerNorm of rows of this width.
+/// From row to row of inputs that were rounded to halves, and the room that they take: whole parts
+/// of linear_slices.h, and whole tiles of rows.
+constexpr std::int64_t halves_pitch(std::int64_t stride) { return (stride + 95) / 96 * 96; }
+constexpr std::int64_t halves_size(std::int64_t rows, std::int64_t stride) {
+  return (rows + 127) / 128 * 128 * halves_pitch(stride);
+}
+/// Whether the linear kernels can include the LayerNorm of rows of this width.
 constexpr bool linear_can_normalise(std::int64_t in) { return in % 4 == 0 && in <= 3072; }
 /// For f16 or int8 weights and few rows; x, after the LayerNorm, is rounded to f16.
 void linear_few(const LinearJob& job, Stream stream);
@@ -125,6 +131,11 @@ void linear_few(const LinearJob& job, Stream stream);
 
 /// The same for many rows; needs job.halves.
 void linear_tile(const LinearJob& job, Stream stream);
+
+// -- linear_wgmma.cu --
+
+/// The same by the tensor-core instructions of Hopper (compute capability 9.0).
+void linear_wgmma(const LinearJob& job, Stream stream);
 
 // -- linear_epilogue.cu: after cuBLAS's matrix product --
 

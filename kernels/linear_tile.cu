@@ -3,121 +3,22 @@
 //
 // A first kernel normalises x and rounds it to halves. The second computes a tile of outputs and 64
 // rows per block, from parts of both that asynchronous copies bring to shared memory several parts
-// ahead; the warps split the tile two by four. A row of a part is an odd multiple of 64 bytes, so a
-// warp's 16-byte loads of eight rows hit each bank once without padding.
-#include "kernels/activation.h"
-#include "kernels/linear_slices.h"
+// ahead; the warps split the tile two by four.
+#include "kernels/linear_parts.h"
 
 namespace aira::cuda {
 namespace {
 
-// -- Inputs --
-
-constexpr int kInputWarps = 16;
-constexpr int kInputRows = 8;  // per block
-
-__global__ void __launch_bounds__(kInputWarps * 32)
-    inputs_block_per_rows(LinearJob job, int parts) {
-  const int lane = static_cast<int>(threadIdx.x % 32);
-  const int warp = static_cast<int>(threadIdx.x / 32);
-  const int in = static_cast<int>(job.in);
-  const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * kInputRows + lane / 4;
-  auto* const gain = block_shared_dynamic<float>();
-  float* const shift = gain + parts * kPartInputs;
-  auto* const moments = reinterpret_cast<Moments*>(shift + parts * kPartInputs);  // [parts][rows]
-  const bool norms = job.norm.gain != nullptr;
-  for (int k = static_cast<int>(threadIdx.x); norms && k < in; k += kInputWarps * 32) {
-    gain[k] = job.norm.gain[k];
-    shift[k] = job.norm.bias[k];
-  }
-  grid_dependency_trigger();
-  grid_dependency_wait();
-  const float* x = nullptr;
-  if (row < job.rows) x = job.x + (job.from == nullptr ? row : job.from[row]) * in;
-  RowNorm norm;
-  if (norms) {
-    for (int p = warp; p < parts; p += kInputWarps) {
-      const Moments mine = moments_of(load_part<true>(x, p, in), p, in);
-      if (lane % 4 == 0) moments[p * kInputRows + lane / 4] = mine;
-    }
-    __syncthreads();
-    norm = combine_moments(moments + lane / 4, kInputRows, parts, in, job.norm.epsilon);
-  }
-  if (x == nullptr) return;
-  for (int p = warp; p < parts; p += kInputWarps) {
-    PartInputs inputs = in % 4 == 0 ? load_part<true>(x, p, in) : load_part<false>(x, p, in);
-    if (norms) normalise(inputs, p, in, norm, gain, shift);
-    uint4 words[kPartChunks];
-    to_halves(inputs, words);
-#pragma unroll
-    for (int c = 0; c < kPartChunks; ++c) {
-      const int k = own_input(p, c);
-      if (k < job.stride) {
-        *reinterpret_cast<uint4*>(static_cast<__half*>(job.halves) + row * job.stride + k) =
-            words[c];
-      }
-    }
-  }
-}
-
-// -- Products --
-
 constexpr int kTileWarps = 8;
 constexpr int kTileRows = 64;
-constexpr int kPartPieces = kPartInputs / 8;
 
-/// One part of the tile's rows. A tile has kUnits x 32 outputs.
+/// One part of the tile's rows. A tile has kUnits x 32 outputs. A row of x is an odd multiple of 64
+/// bytes too.
 template <typename Storage, int kUnits>
 struct Stage {
-  StoredPiece<Storage> weights[kUnits * 32][kPartPieces];
+  WeightsPart<Storage, kUnits * 32> weights;
   uint4 x[kTileRows][kPartPieces];
 };
-template <int kUnits>
-struct Stage<std::uint8_t, kUnits> {
-  StoredPiece<std::uint8_t> weights[kUnits * 32][kPartPieces];
-  uint4 x[kTileRows][kPartPieces];
-  std::uint16_t scales[2][kUnits * 32];  // of the part's groups
-};
-
-/// Starts copying one part of `kCount` rows from row `first` on of a matrix; zeros beyond its end.
-/// A thread copies 16 bytes of each chunk of every kStep-th row.
-template <typename Storage, int kCount>
-__device__ __forceinline__ void fetch_part(const void* matrix, std::int64_t first,
-                                           std::int64_t rows, int stride, int part, void* to) {
-  constexpr int kNumbers = 16 / static_cast<int>(sizeof(Storage));
-  constexpr int kLanes = kChunkInputs / kNumbers;
-  constexpr int kStep = kTileWarps * 32 / kLanes;
-  const int row = static_cast<int>(threadIdx.x) / kLanes;
-  if (kCount < kStep && row >= kCount) return;
-  auto* const copied = static_cast<uint4(*)[kPartChunks * kLanes]>(to);
-  const int piece = static_cast<int>(threadIdx.x) % kLanes;
-  const int k = part * kPartInputs + piece * kNumbers;
-  const auto* from = static_cast<const Storage*>(matrix) + (first + row) * stride + k;
-  const int left = static_cast<int>(min(rows - first, static_cast<std::int64_t>(kCount))) - row;
-#pragma unroll
-  for (int r = 0; r < kCount; r += kStep) {
-#pragma unroll
-    for (int c = 0; c < kPartChunks; ++c) {
-      copy_async_16(&copied[row + r][c * kLanes + piece], from + c * kChunkInputs,
-                    r < left && k + c * kChunkInputs < stride);
-    }
-    from += kStep * stride;
-  }
-}
-
-/// The same of the scales of kOutputs outputs.
-template <int kOutputs>
-__device__ __forceinline__ void fetch_scales(const LinearJob& job, std::int64_t first, int part,
-                                             std::uint16_t (*to)[kOutputs]) {
-  const int g = static_cast<int>(threadIdx.x) / (kOutputs / 8);
-  const int own = static_cast<int>(threadIdx.x) % (kOutputs / 8) * 8;
-  if (g >= 2) return;
-  const std::int64_t group = first_group(part) + g;
-  const std::int64_t pitch = scale_pitch(job.out);
-  copy_async_16(&to[g][own],
-                scales_of(job.weights, job.out, job.stride) + group * pitch + first + own,
-                group < scale_groups(job.in) && first + own < pitch);
-}
 
 template <typename Storage, int kUnits, int kStages>
 __global__ void __launch_bounds__(kTileWarps * 32)
@@ -128,22 +29,23 @@ __global__ void __launch_bounds__(kTileWarps * 32)
   auto* const stages = block_shared_dynamic<Stage<Storage, kUnits>>();
   const std::int64_t first_row = static_cast<std::int64_t>(blockIdx.x) * kTileRows;
   const std::int64_t first_output = static_cast<std::int64_t>(blockIdx.y) * kOutputs;
-  const int stride = static_cast<int>(job.stride);
-  const int parts = (stride + kPartInputs - 1) / kPartInputs;
-  const auto fetch_weights = [&](int part) {
+  const int pitch = static_cast<int>(halves_pitch(job.stride));
+  const int parts = pitch / kPartInputs;
+  const auto fetch_w = [&](int part) {
     if (part >= parts) return;
-    auto& stage = stages[part % kStages];
-    fetch_part<Storage, kOutputs>(job.weights, first_output, job.out, stride, part, stage.weights);
-    if constexpr (kScaled<Storage>) fetch_scales<kOutputs>(job, first_output, part, stage.scales);
+    fetch_weights<Storage, kTileWarps * 32>(job, first_output, part,
+                                            stages[part % kStages].weights);
   };
   const auto fetch_x = [&](int part) {
     if (part >= parts) return;
-    fetch_part<__half, kTileRows>(job.halves, first_row, job.rows, stride, part,
-                                  stages[part % kStages].x);
+    auto& x = stages[part % kStages].x;
+    fetch_part<__half, kTileWarps * 32, kTileRows>(
+        job.halves, first_row, job.rows, pitch, part,
+        [&](int row, int piece) { return &x[row][piece]; });
   };
   grid_dependency_trigger();
 #pragma unroll
-  for (int s = 0; s < kStages - 1; ++s) fetch_weights(s);
+  for (int s = 0; s < kStages - 1; ++s) fetch_w(s);
   grid_dependency_wait();
 #pragma unroll
   for (int s = 0; s < kStages - 1; ++s) {
@@ -161,7 +63,7 @@ __global__ void __launch_bounds__(kTileWarps * 32)
   for (int part = 0; part < parts; ++part) {
     copy_async_wait<kStages - 2>();
     __syncthreads();
-    fetch_weights(part + kStages - 1);
+    fetch_w(part + kStages - 1);
     fetch_x(part + kStages - 1);
     copy_async_commit();
     const Stage<Storage, kUnits>& stage = stages[part % kStages];
@@ -176,14 +78,8 @@ __global__ void __launch_bounds__(kTileWarps * 32)
       for (int n = 0; n < kColumns; ++n) x[n] = stage.x[own_rows + n * 8 + lane / 4][piece];
 #pragma unroll
       for (int m = 0; m < kUnits; ++m) {
-        const int own = own_outputs + m * 16 + lane / 4;
-        low[m] = halves_of(stage.weights[own][piece]);
-        high[m] = halves_of(stage.weights[own + 8][piece]);
-        if constexpr (kScaled<Storage>) {
-          const std::uint16_t* scales = stage.scales[group_of(part, c)] + own;
-          scale[m][0] = bfloat_to_float(scales[0]);
-          scale[m][1] = bfloat_to_float(scales[8]);
-        }
+        weights_of(stage.weights, part, c, own_outputs + m * 16 + lane / 4, low[m], high[m],
+                   scale[m]);
       }
       multiply_chunk<Storage>(acc, low, high, x, scale);
     }
@@ -202,7 +98,7 @@ __global__ void __launch_bounds__(kTileWarps * 32)
     }
   }
   // Through shared memory, so that a warp stores consecutive outputs.
-  constexpr int kPitch = kOutputs + 4;  // a warp's stores hit each bank once
+  constexpr int kPitch = kSumsPitch<kOutputs>;
   static_assert(kTileRows * kPitch * sizeof(float) <= kStages * sizeof(Stage<Storage, kUnits>));
   auto* const sums = block_shared_dynamic<float>();
   copy_async_wait<0>();
@@ -221,17 +117,7 @@ __global__ void __launch_bounds__(kTileWarps * 32)
   __syncthreads();
   const int rows =
       static_cast<int>(min(job.rows - first_row, static_cast<std::int64_t>(kTileRows)));
-  const int own = static_cast<int>(threadIdx.x) % kOutputs;
-  const std::int64_t output = first_output + own;
-  if (output >= job.out) return;
-  const float bias = job.bias == nullptr ? 0.0F : job.bias[output];
-#pragma unroll 1
-  for (int r = static_cast<int>(threadIdx.x) / kOutputs; r < rows;
-       r += kTileWarps * 32 / kOutputs) {
-    const std::int64_t at = (first_row + r) * job.out + output;
-    job.y[at] = activate(sums[r * kPitch + own] + bias, job.activation) +
-                (job.residual == nullptr ? 0.0F : job.residual[at]);
-  }
+  store_tile<kTileWarps * 32, kOutputs, 1>(job, first_row, rows, first_output, sums);
 }
 
 template <typename Storage, int kUnits, int kStages>
@@ -282,16 +168,7 @@ void launch_stored(const LinearJob& job, Stream stream) {
 
 void linear_tile(const LinearJob& job, Stream stream) {
   if (job.dtype == DType::kF32) throw Error("linear_tile: the weights are in f32.");
-  const auto parts = static_cast<int>((job.stride + kPartInputs - 1) / kPartInputs);
-  const std::size_t bytes = static_cast<std::size_t>(job.norm.gain == nullptr ? 1 : parts) *
-                            (2 * kPartInputs * sizeof(float) + kInputRows * sizeof(Moments));
-  allow_shared(inputs_block_per_rows, static_cast<std::int64_t>(bytes));
-  launch({.grid = static_cast<unsigned>((job.rows + kInputRows - 1) / kInputRows),
-          .block = kInputWarps * 32,
-          .shared_bytes = bytes,
-          .stream = stream,
-          .name = "inputs_block_per_rows"},
-         inputs_block_per_rows, job, parts);
+  linear_inputs(job, InputOrder::kRows, stream);
   const bool int8 = job.dtype == DType::kI8;
   (int8 ? launch_stored<std::uint8_t> : launch_stored<__half>)(job, stream);
 }

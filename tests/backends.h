@@ -26,6 +26,8 @@ struct TestBackend {
   bool rounds_inputs = false;
   /// Weights may be kept in int8.
   bool int8 = false;
+  /// Variables that, set to "off" one after the other, leave linear maps to another kernel.
+  std::vector<const char*> linear_kernels = {};
   /// Keys and values are kept in f16 when the cache says so.
   bool half_cache = false;
 

@@ -92,7 +92,10 @@ TEST_P(FailingStep, ChoicesComputeTheirPromptOnce) {
     EXPECT_EQ(backend_.rows() - before, rows) << slots;
     ASSERT_EQ(chosen->answers.size(), 1U);
     const Answer& answer = chosen->answers[0];
-    EXPECT_EQ(answer.logprob, expected.value_or(answer.logprob)) << slots;
+    // To the bit, unless the backend's f32 depends on what is computed beside a row.
+    EXPECT_NEAR(answer.logprob, expected.value_or(answer.logprob),
+                GetParam().same_bits_in_f32 ? 0 : 1e-4)
+        << slots;
     expected = answer.logprob;
   }
 }

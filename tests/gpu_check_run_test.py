@@ -19,7 +19,7 @@ class WholeRun(StandIns):
         self.assertIn("The driver alone takes 7 ms to start and 8 ms for its context.", text)
         self.assertIn("| built-in | ", text)
         self.assertRegex(text, r"\| --batch 256 \| [0-9]+ \| 0\.1% \|")  # the stand-in answers one line of 1,000
-        self.assertIn("| ncu linear_tile | passed |", text)
+        self.assertIn("| ncu linear_wgmma | passed |", text)
         self.assertIn("| 124M, random | f16 | token by token | 1.2e-05 | 3.4e-05 | 98.70 |  |", text)
         self.assertIn("| built-in | f32 | at once | 1.2e-05 | 3.4e-05 | 98.70 | 1 of 1 |", text)
         self.assertEqual(result["graphs"], ["rows 1, nodes 64, kernels 64, edges 63, programmatic 63"])

@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 
 
-SWITCHED = {"batch": 1, "tokens_per_second": 30.0, "without_graph": 15.0, "without_pdl": 29.0, "without_few": 31.0, "without_ahead": 20.0}
+SWITCHED = {"batch": 1, "tokens_per_second": 30.0, "without_graph": 15.0, "without_pdl": 29.0, "without_few": 31.0, "without_wgmma": 25.0, "without_ahead": 20.0}
 HOPS = {"microseconds": {"exchange, graph, early": 0.7, "exchange, barrier": 1.1}, "gb_per_second": {"read": 3100.0}}
 GRAPH = "rows 1, nodes 64, kernels 64, edges 63, programmatic 63"
 
@@ -30,8 +30,9 @@ def sample() -> dict:
         "kernels": {
             "copy_gb_per_second": 66.0,
             "kernels": [kernel],
-            "linears": [{"rows": rows, "few_microseconds": few, "tile_microseconds": 2.0, "cublas_microseconds": 3.0,
-                         "few_int8_microseconds": 0.5, "tile_int8_microseconds": 4.0}
+            "linears": [{"rows": rows, "few_microseconds": few, "tile_microseconds": 4.0, "wgmma_microseconds": 2.0, "cublas_microseconds": 3.0,
+                         "few_int8_microseconds": 0.5, "tile_int8_microseconds": 4.0,
+                         "wgmma_int8_microseconds": 5.0}
                         for rows, few in ((1, 1.0), (8, 2.0), (16, 5.0), (32, 1.0))],
         },
         "aira": [{"batch": 1, "tokens_per_second": 30.0}, {"batch": 8, "tokens_per_second": 10.0}],

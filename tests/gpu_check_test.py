@@ -20,9 +20,9 @@ class Report(unittest.TestCase):
         for part in ("# A GPU, 2000-01-01", "commit 0000000", "| racecheck | failed | 2.0 |", "a hazard",
                      "| 1 | 30 | 20 (1.50x) | not measured |", "| 8 | 10 | not measured |", "up to 8 rows",
                      "In int8", "| 8 | 12 |", "Prompts of 512 tokens", "| 1 | 7 |",
-                     "| 8 | 2.0 | 2.0 | 3.0 | 0.5 | 4.0 |",
+                     "| 8 | 2.0 | 4.0 | 2.0 | 3.0 | 0.5 | 4.0 | 5.0 |",
                      "| layernorm | 1x7 | 1.00 | 2 | 3 % |", "moves 66 GB/s",
-                     "| 1 | 30 | 15 (0.50x) | 29 (0.97x) | 31 (1.03x) | 20 (0.67x) |",
+                     "| 1 | 30 | 15 (0.50x) | 29 (0.97x) | 31 (1.03x) | 25 (0.83x) | 20 (0.67x) |",
                      "From kernel to kernel 0.70 us, through a barrier 1.10 us: a persistent kernel would save nothing.",
                      "| exchange, barrier | 1.10 |", "| read | 3100 |", "| built-in | f16 | at once | 1e-5 | 2e-5 | 99.9 | 3 of 4 |"):  # fmt: skip
             self.assertIn(part, text)
@@ -31,7 +31,7 @@ class Report(unittest.TestCase):
         lines = report.key_numbers(sample()).splitlines()
         for line in ("| steps not passed | racecheck, memcheck |", "| tokens/s, 8 at once | 10 |", "| tokens/s in int8, 8 at once | 12 |",
                      "| of transformers, static, 1 at once | 1.50x |",
-                     "| gain of each part, 1 at once | graph 2.00x, pdl 1.03x, few 0.97x, ahead 1.50x |", "| read, GB/s | 3100 |",
+                     "| gain of each part, 1 at once | graph 2.00x, pdl 1.03x, few 0.97x, wgmma 1.20x, ahead 1.50x |", "| read, GB/s | 3100 |",
                      "| graph | rows 1, nodes 64, kernels 64, edges 63, programmatic 63 |",
                      "| built-in, f16, at once: same first token | 99.9 % |"):  # fmt: skip
             self.assertIn(line, lines)

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <numeric>
@@ -42,6 +44,20 @@ std::vector<Target> targets() {
 class Ops : public testing::TestWithParam<Target> {
  protected:
   Ops() : pool_(GetParam().threads), backend_(GetParam().backend->make(pool_)) {}
+
+  /// check() by each of the backend's linear kernels.
+  void with_each_linear_kernel(const std::function<void()>& check) {
+    check();
+    for (const char* const variable : GetParam().backend->linear_kernels) {
+      if (enough()) break;
+      SCOPED_TRACE(std::string(variable) + " off");
+      setenv(variable, "off", 1);
+      memory_.clear();
+      backend_ = GetParam().backend->make(pool_);
+      check();
+    }
+    for (const char* const variable : GetParam().backend->linear_kernels) unsetenv(variable);
+  }
 
   std::vector<float> random(std::int64_t count, float center = 0, float spread = 1) {
     std::normal_distribution<float> normal(center, spread);
@@ -119,6 +135,9 @@ class Ops : public testing::TestWithParam<Target> {
     return all;
   }
 
+  void check_linear();
+  void check_linear_of_normalised_rows();
+
   class Sequences;
 
   static constexpr std::int64_t kGuard = 16;  // floats, so that alignment stays
@@ -129,7 +148,7 @@ class Ops : public testing::TestWithParam<Target> {
   std::mt19937_64 random_{7};
 };
 
-TEST_P(Ops, Linear) {
+void Ops::check_linear() {
   for (std::size_t i = 0; i < kLinearCases.size(); ++i) {
     const LinearCase& c = kLinearCases[i];
     if (c.in * c.out > 100000 && !GetParam().backend->takes(i)) continue;
@@ -172,6 +191,10 @@ TEST_P(Ops, Linear) {
       }
     }
   }
+}
+
+TEST_P(Ops, Linear) {
+  with_each_linear_kernel([this] { check_linear(); });
 }
 
 TEST_P(Ops, LayerNorm) {
@@ -220,8 +243,7 @@ TEST_P(Ops, LayerNormOfOutputRows) {
   }
 }
 
-// A backend may compute the two as one.
-TEST_P(Ops, LinearOfNormalisedRows) {
+void Ops::check_linear_of_normalised_rows() {
   constexpr std::int64_t kOut = 45;
   for (const auto& [count, width] : {std::pair<std::int64_t, std::int64_t>{1, 1},
                                      {2, 7},
@@ -287,6 +309,11 @@ TEST_P(Ops, LinearOfNormalisedRows) {
       }
     }
   }
+}
+
+// A backend may compute the two as one.
+TEST_P(Ops, LinearOfNormalisedRows) {
+  with_each_linear_kernel([this] { check_linear_of_normalised_rows(); });
 }
 
 TEST_P(Ops, Embed) {

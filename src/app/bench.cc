@@ -23,7 +23,6 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr std::int64_t kPromptRows = 256;  // of one step; the same as in generation
 constexpr std::int64_t kPromptTokens = 512;
 constexpr std::int64_t kDecodeTokens = 64;
 constexpr std::int64_t kNear = 16;  // positions at which decoding begins
@@ -96,14 +95,14 @@ std::vector<Test> make_tests(const BenchOptions& options, Session& one, Session&
   std::vector<Test> tests;
   const std::int64_t context = one.limits().context;
   const std::int64_t tokens = options.prompt_tokens.value_or(std::min(kPromptTokens, context));
-  if (tokens > 0) tests.push_back({"prompt", one, 1, 0, tokens, kPromptRows});
+  if (tokens > 0) tests.push_back({"prompt", one, 1, 0, tokens, one.limits().rows});
   const auto add_decode = [&](Session& session, std::int64_t sequences, std::int64_t position) {
     const std::int64_t wanted = options.decode_tokens.value_or(kDecodeTokens);
     const std::int64_t begin =
         options.decode_tokens ? std::min(position, session.limits().context - wanted) : position;
     const std::int64_t end = std::min(begin + wanted, session.limits().context);
     if (end <= begin) return;
-    Test{"", session, sequences, 0, begin, kPromptRows / sequences}.run();
+    Test{"", session, sequences, 0, begin, session.limits().rows / sequences}.run();
     tests.push_back({"decode", session, sequences, begin, end, 1});
   };
   const std::int64_t near = std::min(kNear, context - 1);
@@ -192,12 +191,12 @@ int run_bench(const BenchOptions& options) {
   // Converted, not mapped from the packed file, which is copied into 2 MB pages some time after
   // the start, in the middle of a test.
   const Model model = Model::load(found.files, *backend, options.dtype);
-  Session one(model, *backend, {.slots = 1, .rows = kPromptRows, .output_rows = 1});
+  Session one(model, *backend, {.slots = 1, .rows = backend->step_rows(), .output_rows = 1});
   const std::int64_t room = kNear + options.decode_tokens.value_or(kDecodeTokens);
   Session many(model, *backend,
                {.slots = kBatches.back(),
                 .context = std::min(context, room),
-                .rows = kPromptRows,
+                .rows = backend->step_rows(),
                 .output_rows = kBatches.back()});
   std::vector<Test> tests = make_tests(options, one, many);
   const auto memory = allocate_huge_pages(kMemoryBytes);

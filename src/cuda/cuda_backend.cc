@@ -20,15 +20,19 @@ namespace {
 
 using namespace cuda;  // NOLINT(google-build-using-namespace): this file is where both meet
 
-/// Up to this number of rows linear_few is used, above it linear_tile; the results are the same.
-constexpr std::int64_t kFewRows = 32;
+/// Up to this number of rows linear_few is used, above it linear_tile or linear_wgmma; the results
+/// are the same. Fewer for a map with so many outputs, the vocabulary (measured on an H100).
+constexpr std::int64_t few_rows(std::int64_t outputs) { return outputs > 16384 ? 8 : 64; }
+constexpr int kHopper = 90;  // the one compute capability that has linear_wgmma's instructions
 
 class CudaBackend final : public Backend {
  public:
   CudaBackend(std::unique_ptr<cuda::Device> device, const Switches& switches)
       : Backend(device->description(), device->bus_id()),
         device_(std::move(device)),
-        few_rows_(switches.few ? kFewRows : 0),
+        few_(switches.few),
+        linear_many_(switches.wgmma && device_->capability() == kHopper ? linear_wgmma
+                                                                        : linear_tile),
         loader_(device_->stream()),
         step_(device_->stream(), switches),
         drawing_(device_->stream(), step_) {}
@@ -44,6 +48,7 @@ class CudaBackend final : public Backend {
     return loader_.vector(source);
   }
   StepRows reserve(const StepLimits& limits) override;
+  std::int64_t step_rows() const override { return 4096; }
   KvCache make_cache(KvCache shape) override {
     step_.forget();
     return cuda::make_cache(std::move(shape));
@@ -78,7 +83,8 @@ class CudaBackend final : public Backend {
   void run_norm();
 
   std::unique_ptr<cuda::Device> device_;
-  std::int64_t few_rows_;
+  bool few_;
+  void (*linear_many_)(const LinearJob& job, Stream stream);
   WeightLoader loader_;
   std::optional<Gemm> gemm_;  // if any matrix is in f32
   Step step_;
@@ -112,7 +118,7 @@ StepRows CudaBackend::reserve(const StepLimits& limits) {
   const std::int64_t outputs = Step::bucket(limits.output_rows);
   const std::int64_t most = std::max(rows, outputs);
   // The stride of int8 weights is the longest.
-  if (most > few_rows_) halves_.reserve(most * matrix_stride(limits.inputs, DType::kI8));
+  halves_.reserve(halves_size(most, matrix_stride(limits.inputs, DType::kI8)));
   if (gemm_) products_.reserve(std::max(rows * limits.outputs, outputs * limits.vocab));
   partial_.reserve(attention_partial_floats(rows, limits.heads, limits.head_size, limits.context));
   arrived_.reserve(rows * limits.heads, true);
@@ -202,11 +208,11 @@ void CudaBackend::linear(Tensor x, const Matrix& weights, const Epilogue& epilog
     gemm_->run(job, product);
     // cuBLAS's kernels do not trigger an early start.
     linear_epilogue(job, product, {device_->stream(), false});
-  } else if (job.rows <= few_rows_) {
+  } else if (few_ && job.rows <= few_rows(job.out)) {
     linear_few(job, stream());
   } else {
-    job.halves = halves_.get(job.rows * job.stride);
-    linear_tile(job, stream());
+    job.halves = halves_.get(halves_size(job.rows, job.stride));
+    linear_many_(job, stream());
   }
 }
 

@@ -59,6 +59,7 @@ Switches read_switches() {
   return {.graph = switched("AIRA_CUDA_GRAPH", usual.graph),
           .pdl = switched("AIRA_CUDA_PDL", usual.pdl),
           .few = switched("AIRA_CUDA_FEW", usual.few),
+          .wgmma = switched("AIRA_CUDA_WGMMA", usual.wgmma),
           .nodes = switched("AIRA_CUDA_NODES", usual.nodes)};
 }
 
@@ -68,7 +69,8 @@ Device::Device() {
   if (status != cudaSuccess || count == 0) no_device(status);
   cudaDeviceProp properties = {};
   check(cudaGetDeviceProperties(&properties, 0), "asking for the device's properties");
-  if (properties.major * 10 + properties.minor < kOldest) {
+  capability_ = properties.major * 10 + properties.minor;
+  if (capability_ < kOldest) {
     throw Error(
         "[E506] The GPU {} has compute capability {}.{}; 7.5 or later is needed. Use --device cpu.",
         {properties.name, std::to_string(properties.major), std::to_string(properties.minor)});

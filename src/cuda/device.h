@@ -15,7 +15,8 @@ namespace aira::cuda {
 struct Switches {
   bool graph = true;   // decode steps are recorded as graphs and replayed
   bool pdl = true;     // a step's kernels may start before their predecessor has ended
-  bool few = true;     // linear_few for few rows; without, linear_tile for all
+  bool few = true;     // linear_few for few rows; without, the kernels for many rows for all
+  bool wgmma = true;   // linear_wgmma on Hopper; without, linear_tile as on other GPUs
   bool nodes = false;  // stderr gets a line on each recorded graph
 };
 /// Throws Error for any other value.
@@ -33,11 +34,14 @@ class Device {
   cudaStream_t stream() const { return stream_; }
   /// e.g. "cuda (NVIDIA H100 80GB HBM3)".
   const std::string& description() const { return description_; }
+  /// Compute capability, 10 times the major number plus the minor.
+  int capability() const { return capability_; }
   /// Of the PCI bus, as in "0000:65:00.0".
   const std::string& bus_id() const { return bus_id_; }
 
  private:
   cudaStream_t stream_ = nullptr;
+  int capability_ = 0;
   std::string description_;
   std::string bus_id_;
 };

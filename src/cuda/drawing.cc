@@ -17,6 +17,7 @@ Drawing::~Drawing() {
 }
 
 void Drawing::reserve(std::int64_t count, std::int64_t vocab) {
+  first_ = flying_ = 0;
   if (vocab > kDrawVocab) return;
   maxima_.reserve(count * draw_groups(vocab));
   sums_.reserve(count * draw_chunks(vocab));

@@ -20,7 +20,8 @@ class Drawing final : public DeviceSampler {
   Drawing(const Drawing&) = delete;
   Drawing& operator=(const Drawing&) = delete;
 
-  /// Allocates memory for up to `count` draws at a time from `vocab` logits each.
+  /// Allocates memory for up to `count` draws at a time from `vocab` logits each. Draws that a
+  /// session did not collect before it ended are forgotten.
   void reserve(std::int64_t count, std::int64_t vocab);
   /// The token ids in the cache of the current step (tokens_of).
   void use_tokens(const std::int32_t* tokens) { tokens_ = tokens; }

@@ -1,7 +1,12 @@
 // Gemm by cuBLAS. Its matrices are column-major, so this computes the transposed product.
-#include <cublas_v2.h>
+//
+// The library is loaded when the first matrix in f32 is: hundreds of megabytes, which would double
+// the time that a GPU takes to start, and f16 and int8 do without.
+#include <cublas_api.h>  // and not cublas_v2.h, whose names are macros
+#include <dlfcn.h>
 
 #include <string>
+#include <type_traits>
 
 #include "aira/error.h"
 #include "cuda/gemm.h"
@@ -9,21 +14,72 @@
 namespace aira::cuda {
 namespace {
 
+/// The functions that are used.
+struct Cublas {
+  decltype(&cublasCreate_v2) create;
+  decltype(&cublasDestroy_v2) destroy;
+  decltype(&cublasSetStream_v2) set_stream;
+  decltype(&cublasSetMathMode) set_math_mode;
+  std::add_pointer_t<cublasStatus_t(
+      cublasHandle_t, cublasOperation_t, cublasOperation_t, int m, int n, int k, const void* alpha,
+      const void* a, cudaDataType, int lda, const void* b, cudaDataType, int ldb, const void* beta,
+      void* c, cudaDataType, int ldc, cublasComputeType_t, cublasGemmAlgo_t)>
+      gemm;  // cublasGemmEx, which is overloaded
+  decltype(&cublasGetStatusString) status_text;
+};
+
+Cublas load() {
+  const std::string name = "libcublas.so." + std::to_string(CUBLAS_VER_MAJOR);
+  void* library = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL);
+  const std::string problem = library == nullptr ? dlerror() : "";
+  // Where the toolkit is, which the loader need not know.
+  if (library == nullptr) {
+    library = dlopen(("/usr/local/cuda/lib64/" + name).c_str(), RTLD_NOW | RTLD_LOCAL);
+  }
+  if (library == nullptr) {
+    throw Error(
+        "[E530] --dtype f32 on a GPU needs cuBLAS, which cannot be loaded ({}); install it, or use "
+        "--dtype f16.",
+        {problem});
+  }
+  const auto find = [&](auto& function, const char* symbol) {
+    void* const found = dlsym(library, symbol);
+    if (found == nullptr) {
+      throw Error("[E531] The installed cuBLAS has no function {}.", {symbol});
+    }
+    function = reinterpret_cast<std::remove_reference_t<decltype(function)> >(found);
+  };
+  Cublas cublas{};
+  find(cublas.create, "cublasCreate_v2");
+  find(cublas.destroy, "cublasDestroy_v2");
+  find(cublas.set_stream, "cublasSetStream_v2");
+  find(cublas.set_math_mode, "cublasSetMathMode");
+  find(cublas.gemm, "cublasGemmEx");
+  find(cublas.status_text, "cublasGetStatusString");
+  return cublas;
+}
+
+/// Throws Error where the library or a function is missing.
+const Cublas& cublas() {
+  static const Cublas library = load();
+  return library;
+}
+
 void check_cublas(cublasStatus_t status, const char* what) {
   if (status == CUBLAS_STATUS_SUCCESS) return;
-  throw Error("[E508] cuBLAS failed while {}: {}.", {message(what), cublasGetStatusString(status)});
+  throw Error("[E508] cuBLAS failed while {}: {}.", {message(what), cublas().status_text(status)});
 }
 
 }  // namespace
 
 Gemm::Gemm(cudaStream_t stream) : stream_(stream) {
-  check_cublas(cublasCreate(&library_), "starting");
-  check_cublas(cublasSetStream(library_, stream_), "choosing a stream");
+  check_cublas(cublas().create(&library_), "starting");
+  check_cublas(cublas().set_stream(library_, stream_), "choosing a stream");
   // f32 stays f32: TF32 would keep 10 bits of it.
-  check_cublas(cublasSetMathMode(library_, CUBLAS_DEFAULT_MATH), "choosing the arithmetic");
+  check_cublas(cublas().set_math_mode(library_, CUBLAS_DEFAULT_MATH), "choosing the arithmetic");
 }
 
-Gemm::~Gemm() { static_cast<void>(cublasDestroy(library_)); }
+Gemm::~Gemm() { static_cast<void>(cublas().destroy(library_)); }
 
 void Gemm::run(const LinearJob& job, float* product) {
   const float one = 1;
@@ -32,11 +88,11 @@ void Gemm::run(const LinearJob& job, float* product) {
   const cudaDataType type = half ? CUDA_R_16F : CUDA_R_32F;
   const void* x = half ? job.halves : job.x;
   check_cublas(
-      cublasGemmEx(library_, CUBLAS_OP_T, CUBLAS_OP_N, static_cast<int>(job.out),
-                   static_cast<int>(job.rows), static_cast<int>(job.in), &one, job.weights, type,
-                   static_cast<int>(job.stride), x, type,
-                   static_cast<int>(half ? job.stride : job.in), &zero, product, CUDA_R_32F,
-                   static_cast<int>(job.out), CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT),
+      cublas().gemm(library_, CUBLAS_OP_T, CUBLAS_OP_N, static_cast<int>(job.out),
+                    static_cast<int>(job.rows), static_cast<int>(job.in), &one, job.weights, type,
+                    static_cast<int>(job.stride), x, type,
+                    static_cast<int>(half ? job.stride : job.in), &zero, product, CUDA_R_32F,
+                    static_cast<int>(job.out), CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT),
       "multiplying matrices");
 }
 

@@ -162,6 +162,9 @@ class Backend {
   /// cache and activations. Returns the rows that activations need: a backend that replays recorded
   /// steps rounds their sizes up and computes the extra rows.
   virtual StepRows reserve(const StepLimits& limits) = 0;
+  /// Rows of one step that suit it: enough that reading the weights costs little per row of a
+  /// prompt, few enough that the activations stay in its caches.
+  virtual std::int64_t step_rows() const { return 256; }
   /// `shape` with memory for it, uninitialised: attention writes before it reads.
   virtual KvCache make_cache(KvCache shape) = 0;
   /// Copies whole pages in all layers. Between steps; no page is both read and written.

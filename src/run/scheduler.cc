@@ -6,10 +6,6 @@
 namespace aira {
 namespace {
 
-/// Rows of one step: enough that reading the weights costs little per row of a prompt, few enough
-/// that the activations stay in the processor's caches. With many slots, twice as many, so that
-/// prompts have room beside every slot's token.
-constexpr std::int64_t kStepRows = 256;
 /// Rows of a scored text whose logits are held at once, at least.
 constexpr std::int64_t kOutputRows = 64;
 
@@ -35,7 +31,8 @@ Scheduler::Scheduler(const Model& model, const Tokenizer& tokenizer, Backend& ba
       context_{tokenizer, std::move(end_ids), model.config.context},
       session_(model, backend,
                {.slots = slots,
-                .rows = std::max(kStepRows, 2 * slots),
+                // Prompts have room beside every slot's token.
+                .rows = std::max(backend.step_rows(), 2 * slots),
                 .output_rows = std::max(kOutputRows, slots)}),
       sequences_(session_, slots, model.config.context) {
   for (int i = 0; i < threads.size(); ++i) samplers_.emplace_back(model.config.vocab);

@@ -105,6 +105,24 @@ TEST_P(CudaAnswers, DrawsAheadAndStopsForTheHost) {
   expect_same(requests, 1);
 }
 
+// A scheduler that ends while a step that it started ahead is computed leaves no token to the next.
+TEST_P(CudaAnswers, AfterASchedulerThatEndedEarly) {
+  GenerateOptions options;
+  options.sampling.greedy = true;
+  options.max_new_tokens = 6;
+  const GenerateRequest request = {question("Que é ação?"), options};
+  // An end that the host finds, and not the number of tokens, which is known before.
+  const std::int32_t end = cpu_.answer({request}).at(0).token_ids.at(2);
+  std::vector<Ids> all;
+  for (Whole* const whole : {&cpu_, &cuda_, &cuda_, &cuda_}) {
+    Scheduler scheduler(whole->model, whole->tokenizer, *whole->backend, whole->pool, {end}, 1);
+    const PendingPointer pending = ask(scheduler, request);
+    while (!pending->done()) scheduler.step();
+    all.push_back(pending->answers.at(0).token_ids);
+  }
+  EXPECT_THAT(all, testing::Each(all[0]));
+}
+
 TEST_P(CudaAnswers, DoNotDependOnTheirCompany) {
   const std::vector<DType> types = types_of(GetParam());
   if (types.empty()) GTEST_SKIP() << "other orders take the types";

@@ -24,6 +24,7 @@ const std::vector<TestBackend>& test_backends() {
                       .same_bits_alone = false,
                       .rounds_inputs = true,
                       .int8 = true,
+                      .linear_kernels = {"AIRA_CUDA_FEW", "AIRA_CUDA_WGMMA"},
                       .half_cache = true,
                       .share = static_cast<int>(seed - 1),
                       .shares = kSeeds});

@@ -16,21 +16,30 @@ else()
   set(planted_ways REFERENCE GUARDS)
 endif()
 
-# planted_executable(NAME KERNEL REPLACE TEXT BY TEXT): the tests with a changed copy of the kernel.
+# planted_executable(NAME KERNEL NAME [HEADER NAME] REPLACE TEXT BY TEXT): the tests with a changed
+# copy of the kernel, or of a header for this kernel alone.
 function(planted_executable name)
-  cmake_parse_arguments(PARSE_ARGV 1 plant "" "KERNEL;REPLACE;BY" "")
+  cmake_parse_arguments(PARSE_ARGV 1 plant "" "KERNEL;HEADER;REPLACE;BY" "")
   set(folder ${CMAKE_CURRENT_BINARY_DIR}/planted/${name})
   file(GENERATE OUTPUT ${folder}/old.txt CONTENT "${plant_REPLACE}")
   file(GENERATE OUTPUT ${folder}/new.txt CONTENT "${plant_BY}")
-  set(source ${PROJECT_SOURCE_DIR}/kernels/${plant_KERNEL}.cu)
-  set(copy ${folder}/${plant_KERNEL}.cu)
+  set(kernel ${PROJECT_SOURCE_DIR}/kernels/${plant_KERNEL}.cu)
+  if(plant_HEADER)
+    set(source ${PROJECT_SOURCE_DIR}/kernels/${plant_HEADER}.h)
+    set(copy ${folder}/kernels/${plant_HEADER}.h)
+  else()
+    set(source ${kernel})
+    set(copy ${folder}/${plant_KERNEL}.cu)
+    set(kernel "")
+  endif()
   add_custom_command(OUTPUT ${copy}
     COMMAND ${CMAKE_COMMAND} -DFROM=${source} -DTO=${copy} -DOLD=${folder}/old.txt
             -DNEW=${folder}/new.txt -P ${CMAKE_CURRENT_SOURCE_DIR}/plant.cmake
     DEPENDS ${source} ${CMAKE_CURRENT_SOURCE_DIR}/plant.cmake ${folder}/old.txt ${folder}/new.txt
     VERBATIM)
   add_executable(planted-${name})
-  aira_cuda_on_host(planted-${name} ${copy})
+  aira_cuda_on_host(planted-${name} ${kernel} ${copy})
+  target_include_directories(planted-${name} BEFORE PRIVATE ${folder})
   # A mistake may leave variables unused. The tests end at the first failure: compiling takes longer.
   target_compile_options(planted-${name} PRIVATE -w -O0)
   # The copy comes first, so the linker takes only the other kernels from the library.
@@ -38,11 +47,11 @@ function(planted_executable name)
   add_dependencies(cuda-on-host planted-${name})
 endfunction()
 
-# planted_kernel(NAME KERNEL NAME TESTS FILTER REPLACE TEXT BY TEXT
+# planted_kernel(NAME KERNEL NAME [HEADER NAME] TESTS FILTER REPLACE TEXT BY TEXT
 #                [REFERENCE] [ADDRESS] [RACES] [GUARDS REGEX])
 function(planted_kernel name)
   cmake_parse_arguments(PARSE_ARGV 1 plant "REFERENCE;ADDRESS;RACES"
-                        "KERNEL;TESTS;REPLACE;BY;GUARDS" "")
+                        "KERNEL;HEADER;TESTS;REPLACE;BY;GUARDS" "")
   set(AIRA_SEEN_GUARDS "${plant_GUARDS}")
   foreach(way IN LISTS planted_ways)
     if(NOT plant_${way})
@@ -50,12 +59,12 @@ function(planted_kernel name)
     endif()
     set(full ${plant_KERNEL}.${name})
     if(NOT TARGET planted-${full})
-      planted_executable(${full} KERNEL ${plant_KERNEL} REPLACE "${plant_REPLACE}"
-                         BY "${plant_BY}")
+      planted_executable(${full} KERNEL ${plant_KERNEL} HEADER "${plant_HEADER}"
+                         REPLACE "${plant_REPLACE}" BY "${plant_BY}")
     endif()
     set(seen "${AIRA_SEEN_${way}}")
     if(way MATCHES "ADDRESS|RACES")
-      string(APPEND seen ".*${plant_KERNEL}\\.cu:[0-9]+")
+      string(APPEND seen ".*(${plant_KERNEL}\\.cu|linear_parts\\.h):[0-9]+")
     endif()
     string(TOLOWER ${way} by)
     add_test(NAME planted.${full}.seen-by-${by}
@@ -70,7 +79,9 @@ endfunction()
 set(layernorm KERNEL layernorm TESTS Every/Ops.LayerNorm*/cuda_on_host_1_*)
 set(convert KERNEL convert TESTS Every/Ops.Linear/cuda_on_host_1_*)
 set(few KERNEL linear_few TESTS Every/Ops.Linear*/cuda_on_host_1_*)
+set(inputs KERNEL linear_inputs TESTS Every/Ops.Linear*/cuda_on_host_1_*)
 set(tile KERNEL linear_tile TESTS Every/Ops.Linear*/cuda_on_host_1_*)
+set(wgmma KERNEL linear_wgmma TESTS Every/Ops.Linear*/cuda_on_host_1_*)
 set(decode KERNEL attention_decode TESTS Every/Ops.Attention/cuda_on_host_1_*)
 set(prefill KERNEL attention_prefill TESTS Every/Ops.Attention/cuda_on_host_1_*)
 set(append KERNEL attention_append TESTS Every/Ops.Attention/cuda_on_host_1_*)
@@ -138,15 +149,31 @@ planted_kernel(missing-barrier ${tile} REFERENCE RACES
   REPLACE "copy_async_wait<kStages - 2>();\n    __syncthreads();\n" BY "copy_async_wait<kStages - 2>();\n")
 planted_kernel(missing-copy-wait ${tile} REFERENCE
   REPLACE "    copy_async_wait<kStages - 2>();\n" BY "")
-planted_kernel(rows-off-by-one ${tile} ADDRESS
-  REPLACE "if (row < job.rows) x =" BY "if (row <= job.rows) x =")
 planted_kernel(last-slice-lost ${tile} REFERENCE
   REPLACE "++in_slice < slice_parts && part + 1 < parts" BY "++in_slice < slice_parts || part + 1 == parts")
-planted_kernel(half-of-the-scales ${tile} REFERENCE
+planted_kernel(half-of-the-scales ${tile} HEADER linear_parts REFERENCE
   REPLACE "if (g >= 2) return;" BY "if (g >= 1) return;")
-planted_kernel(scales-past-end ${tile} ADDRESS
+planted_kernel(scales-past-end ${tile} HEADER linear_parts ADDRESS
   REPLACE "group < scale_groups(job.in) && first + own < pitch" BY "first + own < pitch")
 planted_kernel(missing-grid-wait KERNEL linear_tile ${half_model} RACES
+  REPLACE "  grid_dependency_wait();\n#pragma unroll\n  for (int s" BY "#pragma unroll\n  for (int s")
+
+# -- linear_inputs, linear_wgmma --
+planted_kernel(rows-off-by-one ${inputs} ADDRESS
+  REPLACE "if (row < job.rows) x =" BY "if (row <= job.rows) x =")
+planted_kernel(operands-in-another-order ${inputs} REFERENCE
+  REPLACE "word[32] = words[c].y" BY "word[32] = words[c].z")
+planted_kernel(missing-barrier ${wgmma} REFERENCE RACES
+  REPLACE "part / kStages % 2);\n    __syncthreads();\n" BY "part / kStages % 2);\n")
+planted_kernel(missing-copy-wait ${wgmma} REFERENCE
+  REPLACE "    copy_async_wait<kStages - 2>();\n" BY "")
+planted_kernel(last-slice-lost ${wgmma} REFERENCE
+  REPLACE "++in_slice < slice_parts && part + 1 < parts" BY "++in_slice < slice_parts || part + 1 == parts")
+planted_kernel(more-bytes-expected ${wgmma} GUARDS "waits for bulk copies that are not what it expects"
+  REPLACE "bulk_copy_expect(barrier, kRows" BY "bulk_copy_expect(barrier, 2 * kRows")
+planted_kernel(residual-of-another-row ${wgmma} HEADER linear_parts REFERENCE
+  REPLACE "residual[i] = residual_of(r + i * kStep)" BY "residual[i] = residual_of(r)")
+planted_kernel(missing-grid-wait KERNEL linear_wgmma ${half_model} RACES
   REPLACE "  grid_dependency_wait();\n#pragma unroll\n  for (int s" BY "#pragma unroll\n  for (int s")
 
 # -- linear_epilogue --
@@ -179,11 +206,11 @@ planted_kernel(missing-grid-wait KERNEL attention_decode ${model} RACES
 
 # -- attention_prefill --
 planted_kernel(missing-barrier ${prefill} REFERENCE RACES
-  REPLACE "copy_async_wait<0>();\n    __syncthreads();\n" BY "copy_async_wait<0>();\n")
+  REPLACE "copy_async_wait<1>();\n    __syncthreads();\n" BY "copy_async_wait<1>();\n")
 planted_kernel(missing-last-barrier ${prefill} RACES
   REPLACE "scores, state);\n    __syncthreads();\n" BY "scores, state);\n")
 planted_kernel(missing-copy-wait ${prefill} REFERENCE
-  REPLACE "    copy_async_wait<0>();\n" BY "")
+  REPLACE "    copy_async_wait<1>();\n" BY "")
 planted_kernel(sees-too-little ${prefill} REFERENCE
   REPLACE "key > group.position + row" BY "key >= group.position + row")
 planted_kernel(keys-past-end ${prefill} ADDRESS

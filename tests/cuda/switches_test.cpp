@@ -1,10 +1,11 @@
 // What AIRA_CUDA_* switches off changes no bit: decode steps launched kernel by kernel, as graphs,
-// as graphs whose kernels start early, and by the other linear kernel. On a GPU AIRA_TEST_MODEL may
-// name the folder of a larger model.
+// as graphs whose kernels start early, and by the other linear kernels. On a GPU AIRA_TEST_MODEL
+// may name the folder of a larger model.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <list>
 
 #include "aira/error.h"
 #include "backends.h"
@@ -46,9 +47,10 @@ class CudaSwitches : public testing::TestWithParam<TestBackend> {
   }
   CudaSwitches() : host_(GetParam().shares > 1), steps_(host_ ? 3 : 8) {}
 
-  /// Sequences of different tokens; `switched` is a switch to turn off, or empty.
-  Results decode(const std::string& switched, DType dtype, std::int32_t sequences) {
-    const Variable variable("AIRA_CUDA_" + (switched.empty() ? "NONE" : switched), "off");
+  /// Sequences of different tokens; `switched` are the switches to turn off.
+  Results decode(const std::vector<std::string>& switched, DType dtype, std::int32_t sequences) {
+    std::list<Variable> variables;
+    for (const std::string& name : switched) variables.emplace_back("AIRA_CUDA_" + name, "off");
     const std::unique_ptr<Backend> backend = GetParam().make(pool_);
     const Model model = Model::load(files(), *backend, dtype);
     Session session(
@@ -97,11 +99,12 @@ TEST_P(CudaSwitches, ChangeNoBit) {
   for (const DType dtype : types) {
     for (const std::int32_t sequences :
          host_ ? std::vector<std::int32_t>{1, 5} : std::vector<std::int32_t>{1, 8, 16}) {
-      const Results expected = decode("", dtype, sequences);
-      for (const char* name : {"GRAPH", "PDL", "FEW"}) {
-        SCOPED_TRACE(testing::Message()
-                     << name_of(dtype) << ", " << sequences << " sequences, " << name << " off");
-        const Results got = decode(name, dtype, sequences);
+      const Results expected = decode({}, dtype, sequences);
+      for (const std::vector<std::string>& off :
+           std::vector<std::vector<std::string>>{{"GRAPH"}, {"PDL"}, {"FEW"}, {"FEW", "WGMMA"}}) {
+        SCOPED_TRACE(testing::Message() << name_of(dtype) << ", " << sequences << " sequences, "
+                                        << testing::PrintToString(off) << " off");
+        const Results got = decode(off, dtype, sequences);
         EXPECT_TRUE(got.logits == expected.logits);
         EXPECT_EQ(got.ids, expected.ids);
         EXPECT_EQ(got.logprobs, expected.logprobs);
@@ -120,15 +123,15 @@ TEST_P(CudaSwitches, AreOnOrOff) {
 TEST_P(CudaSwitches, TellWhatIsRecorded) {
   if (!GetParam().takes(0)) GTEST_SKIP() << "one order of execution is enough";
   const Variable nodes("AIRA_CUDA_NODES", "on");
-  const auto said = [&](const std::string& switched) {
+  const auto said = [&](const std::vector<std::string>& switched) {
     testing::internal::CaptureStderr();
     decode(switched, DType::kF16, 1);
     return testing::internal::GetCapturedStderr();
   };
-  EXPECT_EQ(said("GRAPH"), "");
-  EXPECT_THAT(said("PDL"), testing::HasSubstr(", programmatic 0\n"));
+  EXPECT_EQ(said({"GRAPH"}), "");
+  EXPECT_THAT(said({"PDL"}), testing::HasSubstr(", programmatic 0\n"));
   // Nothing but kernels, and each but the first may start before its predecessor has ended.
-  const std::string usual = said("");
+  const std::string usual = said({});
   int kernels = 0;
   ASSERT_EQ(std::sscanf(usual.c_str(), "graph: rows 1, nodes %*d, kernels %d", &kernels), 1)
       << usual;

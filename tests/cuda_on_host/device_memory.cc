@@ -96,6 +96,10 @@ void remember_copy(CopyEnds ends) {
 
 void copy_async_commit() { ++thread->copies.open_group; }
 
+void check_bulk_copies(std::uint64_t missing) {
+  if (missing != 0) fail(text(*thread) + " waits for bulk copies that are not what it expects");
+}
+
 bool next_copy(int groups, CopyEnds& ends) {
   AsyncCopies& copies = thread->copies;
   if (copies.oldest == copies.end) return false;

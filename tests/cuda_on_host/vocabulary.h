@@ -90,28 +90,40 @@ void* shared_memory(const void* key, std::size_t bytes, std::size_t alignment);
 /// The running block's memory of the size that the launch gave.
 void* dynamic_shared_memory();
 
-// Asynchronous copies of 16 bytes arrive at the wait and not before; until then the destination is
+// Asynchronous copies arrive at the wait and not before; until then the destination is
 // 0xff. Memory is touched here, in instrumented code: both ends at the start and at the wait, as
 // the copy may happen at any time between.
 struct CopyEnds {
   void* to;
   const void* from;
+  std::size_t bytes;  // a multiple of 16
 };
 void remember_copy(CopyEnds ends);
 /// Whether one is left to arrive that is not of the last `groups` groups; then it is forgotten.
 bool next_copy(int groups, CopyEnds& ends);
 void copy_async_commit();
 
-inline void copy_async_16(void* shared, const void* global) {
-  remember_copy({shared, global});
-  *static_cast<uint4*>(shared) = *static_cast<const uint4*>(global);
-  *static_cast<uint4*>(shared) = {~0U, ~0U, ~0U, ~0U};
+inline void copy_now(const CopyEnds& ends) {
+  for (std::size_t i = 0; i < ends.bytes / sizeof(uint4); ++i) {
+    static_cast<uint4*>(ends.to)[i] = static_cast<const uint4*>(ends.from)[i];
+  }
 }
+inline void copy_async(void* shared, const void* global, std::size_t bytes) {
+  const CopyEnds ends = {shared, global, bytes};
+  remember_copy(ends);
+  copy_now(ends);
+  for (std::size_t i = 0; i < bytes / sizeof(uint4); ++i) {
+    static_cast<uint4*>(shared)[i] = {~0U, ~0U, ~0U, ~0U};
+  }
+}
+
+/// Fails the kernel unless bulk copies brought all bytes that were expected.
+void check_bulk_copies(std::uint64_t missing);
 
 inline void copy_async_wait(int groups) {
   CopyEnds ends = {};
   while (next_copy(groups, ends)) {
-    *static_cast<uint4*>(ends.to) = *static_cast<const uint4*>(ends.from);
+    copy_now(ends);
   }
 }
 

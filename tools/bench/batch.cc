@@ -2,10 +2,10 @@
 // decodes N tokens (128) in each of BATCH sequences at once, behind N positions (0) that are there
 // already, and prints a JSON list of tokens/s, medians of five rounds. Tokens are drawn where the
 // program draws them: on the device, one step ahead of the host, or from the logits in host memory.
-// With
-// --prompt N, tokens/s of BATCH prompts of N tokens each, as many rows a step as the program takes.
-// --without NAME,... also measures, in turns, without each of these: graph, pdl, few
-// (src/cuda/device.h); ahead: a step starts when the tokens of the last have arrived.
+// With --prompt N, tokens/s of BATCH prompts of N tokens each, --rows N of them a step instead of
+// as many as the program takes.
+// --without NAME,... also measures, in turns, without each of these: graph, pdl, few,
+// wgmma (src/cuda/device.h); ahead: a step starts when the tokens of the last have arrived.
 #include <algorithm>
 #include <cctype>
 #include <chrono>
@@ -29,6 +29,7 @@ struct Request {
   std::int64_t tokens = 128;
   std::int64_t from = 0;
   std::int64_t prompt = 0;
+  std::int64_t rows = 0;  // 0: as many as the program takes
   std::vector<std::string> without;
   std::vector<std::int64_t> batches;
 };
@@ -67,7 +68,7 @@ class Bench {
       : session_(variant.model, *variant.backend,
                  {.slots = batch,
                   .context = request.from + request.tokens,
-                  .rows = std::max<std::int64_t>(batch, request.from > 0 ? kStepRows : 1),
+                  .rows = std::max<std::int64_t>(batch, rows_of(variant, request)),
                   .output_rows = batch}),
         width_((request.from + request.tokens + kPagePositions - 1) / kPagePositions),
         batch_(batch),
@@ -115,6 +116,10 @@ class Bench {
   }
 
  private:
+  static std::int64_t rows_of(const Variant& variant, const Request& request) {
+    if (request.from == 0) return 1;
+    return request.rows > 0 ? request.rows : variant.backend->step_rows();
+  }
   PageTable table() const { return {pages_, width_}; }
   std::int32_t token(std::int64_t p, std::int64_t s) const {
     return static_cast<std::int32_t>((p * 7919 + s * 104729) % session_.model().config.vocab);
@@ -136,8 +141,6 @@ class Bench {
     }
     if (!rows.empty()) flush();
   }
-
-  static constexpr std::int64_t kStepRows = 256;  // as in src/run/scheduler.cc
 
   Session session_;
   std::int64_t width_, batch_, from_;
@@ -186,8 +189,8 @@ int run(const Request& request) {
                 std::to_string(context) + ".");
   }
   for (const std::string& name : request.without) {
-    if (name != "graph" && name != "pdl" && name != "few" && name != "ahead") {
-      throw Error("--without takes graph, pdl, few and ahead, not '" + name + "'.");
+    if (name != "graph" && name != "pdl" && name != "few" && name != "wgmma" && name != "ahead") {
+      throw Error("--without takes graph, pdl, few, wgmma and ahead, not '" + name + "'.");
     }
     variants.push_back(std::make_unique<Variant>(request, name));
   }
@@ -225,6 +228,8 @@ int main(int argc, char** argv) {
       request.from = std::atoll(argv[++i]);
     } else if (option && argument == "--prompt") {
       request.prompt = request.from = std::atoll(argv[++i]);
+    } else if (option && argument == "--rows") {
+      request.rows = std::atoll(argv[++i]);
     } else if (option && argument == "--without") {
       std::istringstream names(argv[++i]);
       for (std::string name; std::getline(names, name, ',');) request.without.push_back(name);
@@ -237,7 +242,7 @@ int main(int argc, char** argv) {
   if (request.batches.empty()) {
     std::fprintf(stderr,
                  "usage: batch-bench MODEL [--device cpu|cuda] [--dtype f16|int8|f32] "
-                 "[--tokens N] [--from N | --prompt N] [--without NAME,...] BATCH...\n");
+                 "[--tokens N] [--from N | --prompt N] [--rows N] [--without NAME,...] BATCH...\n");
     return 2;
   }
   try {

@@ -1,7 +1,7 @@
 // kernel-bench [--tiny]: times every launcher of kernels/kernels.h on the shapes of GPT-2 small and
 // on odd ones, and prints a JSON object: per case the median time, GB/s and percent of the copy
-// bandwidth measured in the same run; and our linear maps beside cuBLAS's for 1 to 256 rows. --tiny
-// is for the stand-in of tests/cuda_on_host: it shows that the program works, its times mean
+// bandwidth measured in the same run; and our linear maps beside cuBLAS's for 1 to 4,096 rows.
+// --tiny is for the stand-in of tests/cuda_on_host: it shows that the program works, its times mean
 // nothing.
 #include <algorithm>
 #include <cstdio>
@@ -68,6 +68,7 @@ void bench_rows(KernelTimer& bench, const Shape& s, std::int64_t rows) {
 struct LinearTimes {
   double few = 0;
   double tile = 0;
+  double wgmma = 0;  // 0: not on this GPU
   double cublas = 0;
 };
 LinearTimes bench_linear(KernelTimer& bench, Gemm& gemm, std::int64_t rows, std::int64_t in,
@@ -85,7 +86,7 @@ LinearTimes bench_linear(KernelTimer& bench, Gemm& gemm, std::int64_t rows, std:
                    .activation = Activation::kGeluTanh,
                    .norm = {},
                    .y = bench.memory<float>(rows * out),
-                   .halves = bench.memory<std::uint16_t>(rows * stride)};
+                   .halves = bench.memory<std::uint16_t>(halves_size(rows, stride))};
   const std::string shape = text({rows, in, out}) + " " + name_of(dtype);
   const auto time = [&](const char* name, void (*linear)(const LinearJob&, Stream)) {
     return bench.add(name, shape, bytes, [&](std::int64_t n) {
@@ -97,6 +98,9 @@ LinearTimes bench_linear(KernelTimer& bench, Gemm& gemm, std::int64_t rows, std:
   if (dtype != DType::kF32) {
     times.few = time("linear_few", linear_few);
     times.tile = time("linear_tile", linear_tile);
+    if (device_attribute(cudaDevAttrComputeCapabilityMajor) == 9) {
+      times.wgmma = time("linear_wgmma", linear_wgmma);
+    }
   }
   if (dtype != DType::kI8) {
     times.cublas = bench.add("cuBLAS", shape, bytes, [&](std::int64_t n) {
@@ -115,7 +119,7 @@ void bench_linears(KernelTimer& bench) {
   const Shape& s = bench.tiny() ? kOdd : kGpt2Small;
   const std::vector<std::int64_t> rows =
       bench.tiny() ? std::vector<std::int64_t>{1, 3}
-                   : std::vector<std::int64_t>{1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 256};
+                   : std::vector<std::int64_t>{1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 256, 1024, 4096};
   for (const std::int64_t count : rows) {
     LinearTimes sum;
     LinearTimes int8;
@@ -126,18 +130,22 @@ void bench_linears(KernelTimer& bench) {
       const LinearTimes times = bench_linear(bench, gemm, count, in, out, DType::kF16);
       sum.few += times.few;
       sum.tile += times.tile;
+      sum.wgmma += times.wgmma;
       sum.cublas += times.cublas;
       const LinearTimes bytes = bench_linear(bench, gemm, count, in, out, DType::kI8);
       int8.few += bytes.few;
       int8.tile += bytes.tile;
+      int8.wgmma += bytes.wgmma;
     }
     bench.add_linears(count, {{"few", sum.few},
                               {"tile", sum.tile},
+                              {"wgmma", sum.wgmma},
                               {"cublas", sum.cublas},
                               {"few_int8", int8.few},
-                              {"tile_int8", int8.tile}});
+                              {"tile_int8", int8.tile},
+                              {"wgmma_int8", int8.wgmma}});
   }
-  for (const std::int64_t count : {1, 8}) {
+  for (const std::int64_t count : {1, 8, 64, 256}) {
     for (const DType dtype : {DType::kF16, DType::kI8}) {
       bench_linear(bench, gemm, count, s.width, s.vocab, dtype);  // the vocabulary
       bench_linear(bench, gemm, count, kOdd.width, kOdd.inner, dtype);

@@ -12,10 +12,11 @@ def detail_of(output: str) -> str:
 
 
 def threshold(linears: list[dict[str, Any]]) -> int:
-    """Up to how many rows linear_few is not slower than linear_tile, at every smaller number too; 0: never."""
+    """Up to how many rows linear_few is not slower than the kernels for many, at every smaller number too; 0: never."""
     best = 0
     for times in sorted(linears, key=lambda times: times["rows"]):
-        if times["few_microseconds"] > times["tile_microseconds"]:
+        others = (times["tile_microseconds"], times.get("wgmma_microseconds"))
+        if times["few_microseconds"] > min(filter(None, others)):
             break
         best = times["rows"]
     return best
@@ -54,10 +55,17 @@ def tokens(result: dict[str, Any]) -> str:
     text = ("\n## Tokens/s\n\nDecoding from an empty cache, random weights of Aira's shape (124M), f16. Ours draws by the "
             "card's options; transformers takes the greatest logit. \"static\": static cache and CUDA graph.\n\n"
             + table(["sequences", "aira-cli", "transformers, static", "transformers, eager"], rows))  # fmt: skip
-    for key, title in (("aira_int8", "In int8"), ("aira_from_512", "Behind 512 positions"), ("aira_prompts", "Prompts of 512 tokens")):
+    for key, title in (("aira_int8", "In int8"), ("aira_from_512", "Behind 512 positions")):
         if result.get(key):
             text += f"\n{title}:\n\n" + table(["sequences", "tokens/s"], [
                 [str(entry["batch"]), f"{entry['tokens_per_second']:.0f}"] for entry in result[key]])  # fmt: skip
+    if result.get("aira_prompts"):
+        theirs = {entry["batch"]: entry["tokens_per_second"] for entry in result.get("transformers_prompts") or []}
+        text += "\nPrompts of 512 tokens, up to the first token:\n\n" + table(
+            ["sequences", "aira-cli", "transformers, CUDA graph"],
+            [[str(entry["batch"]), f"{entry['tokens_per_second']:.0f}", f"{theirs[entry['batch']]:.0f} "
+              f"({times(entry['tokens_per_second'], theirs[entry['batch']])})" if entry["batch"] in theirs else "not measured"]
+             for entry in result["aira_prompts"]])  # fmt: skip
     return text
 
 
@@ -126,12 +134,13 @@ def kernels(result: dict[str, Any]) -> str:
         return ""
     rows = [[entry["kernel"], entry["shape"], f"{entry['microseconds']:.2f}", f"{entry['gb_per_second']:.0f}",
              f"{entry['percent_of_copy']:.0f} %"] for entry in measured["kernels"]]  # fmt: skip
-    linears = [[str(times["rows"]), *(f"{times[f'{name}_microseconds']:.1f}" for name in ("few", "tile", "cublas", "few_int8", "tile_int8"))]
+    linears = [[str(times["rows"]), *(f"{times[f'{name}_microseconds']:.1f}" for name in ("few", "tile", "wgmma", "cublas", "few_int8", "tile_int8", "wgmma_int8"))]
                for times in measured["linears"]]  # fmt: skip
     return (
-        f"\n## Linear maps\n\nThe four of a layer together, microseconds, in graphs as below. In f16, linear_few is not slower than linear_tile "
-        f"up to {threshold(measured['linears'])} rows (`kFewRows` in src/cuda/cuda_backend.cc).\n\n"
-        + table(["rows", "linear_few", "linear_tile", "cuBLAS, products only", "linear_few, int8", "linear_tile, int8"], linears)
+        f"\n## Linear maps\n\nThe four of a layer together, microseconds, in graphs as below. In f16, linear_few is not slower than the others "
+        f"up to {threshold(measured['linears'])} rows (`few_rows` in src/cuda/cuda_backend.cc).\n\n"
+        + table(["rows", "linear_few", "linear_tile", "linear_wgmma", "cuBLAS, products only", "linear_few, int8", "linear_tile, int8",
+                 "linear_wgmma, int8"], linears)
         + f"\n## Kernels\n\nMedians of one among many in a graph, each starting early as in a step. A copy in "
         f"device memory moves {measured['copy_gb_per_second']:.0f} GB/s (read and written) in the same run.\n\n"
         + table(["kernel", "shape", "microseconds", "GB/s", "of the copy's"], rows)

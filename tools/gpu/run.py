@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs what tools/gpu-check --build made, on this machine's GPU, stage by stage, and writes the report.
 
-usage: run.py FOLDER --results FOLDER [--seconds N] [--from STAGE | --only STAGE]
+usage: run.py FOLDER --results FOLDER [--seconds N] [--from STAGE | --only STAGE...]
 
 Both files are written anew after each stage, and when the run is ended by SIGTERM: what was measured is never lost.
 What each stage printed is kept in FOLDER/logs.
@@ -73,9 +73,9 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=1e9, help="end after this time")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--from", dest="first", choices=STAGES, default=STAGES[0], help="begin with this stage")
-    which.add_argument("--only", choices=STAGES, help="this stage alone")
+    which.add_argument("--only", choices=STAGES, nargs="+", help="these stages alone")
     args = parser.parse_args()
-    stages = (args.only,) if args.only else STAGES[STAGES.index(args.first) :]
+    stages = tuple(args.only) if args.only else STAGES[STAGES.index(args.first) :]
     return check(args.folder.resolve(), args.results.resolve(), args.seconds, stages)
 
 

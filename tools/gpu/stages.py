@@ -1,4 +1,5 @@
 """The stages of tools/gpu-check."""
+import json
 import os
 import re
 import shutil
@@ -11,12 +12,12 @@ from runner import Runner, missing_libraries
 BATCHES = ("1", "8", "64", "256")
 # Every kernel, but not every model and shape: the sanitizers slow a GPU down a hundredfold.
 SHORT = ("Every/Ops.LayerNorm/*:Every/Ops.Embed/*:Every/Ops.Attention/*:Every/Ops.SequencesShareAndCopyPages/*:"
-         "Every/ModelGoldens.LogitsInF16/*_a:Every/CudaSwitches.ChangeNoBit/*:Every/Drawing.SaysWhen*")  # fmt: skip
+         "Every/ModelGoldens.LogitsInF16/*_a:Every/Drawing.SaysWhen*")  # fmt: skip
 OPERATIONS = ("Embed", "LayerNorm", "Linear", "Attention", "SequencesShareAndCopyPages")
 QUESTION = "Qual a capital do Brasil?"
 QUESTIONS = [f"{QUESTION[:-1]} {number}, e por quê?" for number in range(1000)]
 ROUNDS = 5
-SWITCHES = ("graph", "pdl", "few", "ahead")  # what batch-bench can leave out
+SWITCHES = ("graph", "pdl", "few", "wgmma", "ahead")  # what batch-bench can leave out
 # What programs print.
 SPEEDS = [{"batch": 1, "tokens_per_second": 1.0}]
 DRIVER = {"init_ms": 1.0, "context_ms": 1.0}
@@ -24,11 +25,11 @@ HOPS = {"microseconds": {"*": 1.0}, "gb_per_second": {"*": 1.0}}
 KERNELS = {
     "copy_gb_per_second": 1.0,
     "kernels": [{"kernel": "", "shape": "", "microseconds": 1.0, "gb_per_second": 1.0, "percent_of_copy": 1.0}],
-    "linears": [{"rows": 1, "few_microseconds": 1.0, "tile_microseconds": 1.0, "cublas_microseconds": 1.0,
-                 "few_int8_microseconds": 1.0, "tile_int8_microseconds": 1.0}],
+    "linears": [{"rows": 1, "few_microseconds": 1.0, "tile_microseconds": 1.0, "wgmma_microseconds": 1.0, "cublas_microseconds": 1.0,
+                 "few_int8_microseconds": 1.0, "tile_int8_microseconds": 1.0, "wgmma_int8_microseconds": 1.0}],
 }
 # One kernel of each kind, in steps of decoding.
-PROFILED = ("linear_few", "linear_tile", "decode_block", "prefill_block", "scan_block", "draw_block")
+PROFILED = ("linear_few", "linear_wgmma", "decode_block", "prefill_block", "scan_block", "draw_block")
 
 
 class Check:
@@ -42,7 +43,7 @@ class Check:
         if (self.model / "config.json").exists():
             return True
         script = str(self.runner.folder / "tools" / "random_model.py")
-        return self.runner.step("a random model of 124M parameters", [sys.executable, script, str(self.model)], 60, True) is not None
+        return self.runner.step("a random model of 124M parameters", [sys.executable, script, str(self.model), "--tokenizer"], 60, True) is not None
 
     def libraries(self) -> None:
         """Which libraries each program finds, and how long the driver takes."""
@@ -131,7 +132,7 @@ class Check:
             return
         times: dict[str, list[float]] = {}
         for _ in range(ROUNDS):
-            for name, model in (("built-in", []), ("124M", ["-m", str(self.model)])):
+            for name, model in (("built-in", []), ("124M", ["-m", str(self.model), "--raw"])):
                 command = [str(self.bin / "aira-cli"), *model, "--device", "cuda", "--greedy", "--max-new-tokens", "20",
                            "--stats", QUESTION]  # fmt: skip
                 if self.runner.step(f"a start with the {name} model", command, 60) is not None:
@@ -143,13 +144,14 @@ class Check:
         """A thousand questions through the whole program, and whether the batch changes their answers."""
         if not self.random_model():
             return
-        questions = self.model / "questions.txt"
-        questions.write_text("".join(f"{question}\n" for question in QUESTIONS))
+        files = {suffix: self.model / f"questions.{suffix}" for suffix in ("txt", "jsonl")}
+        files["txt"].write_text("".join(f"{question}\n" for question in QUESTIONS))
+        files["jsonl"].write_text("".join(json.dumps({"question": question}) + "\n" for question in QUESTIONS))
         measured, first = [], None
         for name, options in (("--batch 1", ["--batch", "1"]), ("--batch 32", ["--batch", "32"]), ("--batch 256", ["--batch", "256"]),
                               ("--batch 256 --jsonl", ["--batch", "256", "--jsonl"])):  # fmt: skip
-            command = [str(self.bin / "aira-cli"), "-m", str(self.model), "--device", "cuda", "--seed", "1", "--max-new-tokens", "32",
-                       "-q", *options, "-f", str(questions)]  # fmt: skip
+            command = [str(self.bin / "aira-cli"), "-m", str(self.model), "--device", "cuda", "--raw", "--seed", "1", "--max-new-tokens", "32",
+                       "-q", *options, "-f", str(files["jsonl" if "--jsonl" in options else "txt"])]  # fmt: skip
             out = self.runner.step(f"{len(QUESTIONS)} questions, {name}", command, 60)
             if out is None:
                 continue
@@ -167,19 +169,24 @@ class Check:
             self.runner.skip("ncu", "there is no ncu on this machine")
             return
         for kernel in PROFILED:
-            rows = ["--prompt", "512", "1"] if kernel == "prefill_block" else ["256" if kernel == "linear_tile" else "1"]
+            rows = ["--prompt", "512", "1"] if kernel == "prefill_block" else ["256" if kernel == "linear_wgmma" else "1"]
             self.runner.step(f"ncu {kernel}", [
                 profiler, "--set", "basic", "--section", "MemoryWorkloadAnalysis", "--section", "WarpStateStats",
                 "--kernel-name", f"regex:{kernel}", "--launch-skip", "20", "--launch-count", "3",
                 str(self.bin / "batch-bench"), str(self.model), *rows], 60)  # fmt: skip
 
     def transformers(self) -> None:
-        if not self.random_model():
-            return
-        script = str(self.runner.folder / "tools" / "transformers_speed.py")
-        for kind in ("static", "eager"):
+        self.peer("static", *BATCHES)
+        self.peer("prompts", "1", "8")
+
+    def eager(self) -> None:
+        self.peer("eager", *BATCHES)
+
+    def peer(self, kind: str, *batches: str) -> None:
+        if self.random_model():
+            script = str(self.runner.folder / "tools" / "transformers_speed.py")
             self.result[f"transformers_{kind}"] = self.runner.read_json(
-                f"transformers f16, {kind}", SPEEDS, [sys.executable, script, kind, str(self.model), *BATCHES], 120, True)  # fmt: skip
+                f"transformers f16, {kind}", SPEEDS, [sys.executable, script, kind, str(self.model), *batches], 120, True)  # fmt: skip
 
     def kernels(self) -> None:
         self.result["kernels"] = self.runner.read_json("kernels", KERNELS, [str(self.bin / "kernel-bench")], 90)
@@ -197,8 +204,9 @@ class Check:
                 self.runner.skip(f"compute-sanitizer {tool}", "there is no compute-sanitizer on this machine")
             else:
                 command = [sanitizer, "--tool", tool, "--error-exitcode", "9", str(self.bin / "aira-gpu-tests"), f"--gtest_filter={SHORT}"]
-                self.runner.step(f"compute-sanitizer {tool}", command, 120)
+                self.runner.step(f"compute-sanitizer {tool}", command, 60)
+                self.runner.step(f"compute-sanitizer {tool}, the kernels for many rows", command, 60, AIRA_CUDA_FEW="off")
 
 
 STAGES = ("libraries", "tests", "graphs", "hops", "answers", "tokens", "memcheck", "switches", "kernels", "start", "pipes",
-          "agreement", "profile", "transformers", "races")  # fmt: skip
+          "agreement", "profile", "transformers", "races", "eager")  # fmt: skip

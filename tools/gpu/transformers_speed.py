@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Tokens/s of transformers on the GPU, f16: decodes 128 tokens in each of BATCH sequences from an empty cache; prints
 a JSON list, medians of five rounds. "eager" calls the model token by token with a growing cache; "static" has a cache
-of fixed size and replays a CUDA graph of the step, the fastest that transformers offers.
+of fixed size and replays a CUDA graph of the step, the fastest that transformers offers. "prompts" reads BATCH texts of
+512 tokens at once up to the first token of each, by a CUDA graph too.
 
-usage: transformers_speed.py eager|static MODEL BATCH...
+usage: transformers_speed.py eager|static|prompts MODEL BATCH...
 needs: torch, transformers
 """
 import json
@@ -16,6 +17,7 @@ import torch
 from transformers import AutoModelForCausalLM, StaticCache
 
 TOKENS = 128
+PROMPT = 512
 
 
 def eager(model: torch.nn.Module, batch: int) -> Callable[[int], None]:
@@ -55,21 +57,45 @@ def static(model: torch.nn.Module, batch: int) -> Callable[[int], None]:
     return decode
 
 
+def prompts(model: torch.nn.Module, batch: int) -> Callable[[int], None]:
+    tokens = (torch.arange(batch * PROMPT, device="cuda") * 7919 % 50000).reshape(batch, PROMPT)
+    first = torch.zeros(batch, 1, dtype=torch.long, device="cuda")
+
+    def read() -> None:
+        first.copy_(model(tokens, use_cache=True, logits_to_keep=1).logits[:, -1:].argmax(-1))
+
+    stream = torch.cuda.Stream()
+    with torch.cuda.stream(stream):
+        for _ in range(3):
+            read()
+    stream.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        read()
+
+    def replay(tokens: int) -> None:
+        for _ in range(max(1, tokens // PROMPT)):
+            graph.replay()
+
+    return replay
+
+
 def main() -> None:
     kind, name, *batches = sys.argv[1:]
     model = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float16).to("cuda").eval()
     results = []
     with torch.inference_mode():
         for batch in map(int, batches):
-            decode = {"eager": eager, "static": static}[kind](model, batch)
+            decode = {"eager": eager, "static": static, "prompts": prompts}[kind](model, batch)
+            tokens = 8 * PROMPT if kind == "prompts" else TOKENS
             decode(8)
             speeds = []
             for _ in range(5):
                 torch.cuda.synchronize()
                 start = time.perf_counter()
-                decode(TOKENS)
+                decode(tokens)
                 torch.cuda.synchronize()
-                speeds.append(batch * TOKENS / (time.perf_counter() - start))
+                speeds.append(batch * tokens / (time.perf_counter() - start))
             results.append({"batch": batch, "tokens_per_second": statistics.median(speeds)})
     print(json.dumps(results))
 
