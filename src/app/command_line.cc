@@ -25,6 +25,7 @@ constexpr auto kCommands = std::to_array<Command>({
     {"score", to_translate("Compute the log-likelihood of given texts"), set_up_score},
     {"info", to_translate("Describe the model and where it was found"), set_up_info},
     {"bench", to_translate("Measure speed"), set_up_bench},
+    {"serve", to_translate("Answer over HTTP, and in a web chat"), set_up_serve},
     {"merge", to_translate("Join the parts that --shard has made"), set_up_merge},
     {"help", to_translate("Print the help of a command, or a table of the request options"),
      set_up_help},
@@ -62,7 +63,7 @@ const Command& take_command(std::vector<const char*>& words) {
   }
   const std::vector<std::string> rest = app->remaining();
   if (rest.empty()) return kCommands.front();
-  if (rest.front() == "pull" || rest.front() == "serve") {
+  if (rest.front() == "pull") {
     throw UsageError("[E600] The command {} is not part of this program.", {rest.front()});
   }
   const Command* command = find_command(rest.front());

@@ -44,6 +44,7 @@ Action set_up_tokenize(CLI::App& app);
 Action set_up_score(CLI::App& app);
 Action set_up_info(CLI::App& app);
 Action set_up_bench(CLI::App& app);
+Action set_up_serve(CLI::App& app);
 Action set_up_merge(CLI::App& app);
 Action set_up_help(CLI::App& app);
 Action set_up_version(CLI::App& app);
