@@ -97,6 +97,8 @@ class Server {
     }
     std::jthread loading([this] { load(); });
     http_.run();
+    loading.join();
+    endpoints_.close();
     if (problem_) std::rethrow_exception(problem_);
     return kDone;
   }

@@ -109,9 +109,9 @@ void Endpoints::drain(std::function<void()> drained) {
   if (running_.empty()) drained_();
 }
 
-void Endpoints::cancel_all() {
-  const auto all = running_;
-  for (const auto& completion : all) completion->cancel();
+void Endpoints::close() {
+  running_.clear();
+  model_.reset();
 }
 
 void Endpoints::handle(const std::shared_ptr<HttpRequest>& request,

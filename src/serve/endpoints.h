@@ -33,7 +33,8 @@ class Endpoints {
   void set_model(std::shared_ptr<ServedModel> model) { model_ = std::move(model); }
   /// No more requests; `drained` is called once those at work are done.
   void drain(std::function<void()> drained);
-  void cancel_all();
+  /// Lets go of the model, whose thread would otherwise call the server when that has gone.
+  void close();
 
   void handle(const std::shared_ptr<HttpRequest>& request, const std::shared_ptr<HttpReply>& reply);
   /// The body that goes with a status for what is no HTTP.
