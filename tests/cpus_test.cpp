@@ -156,6 +156,7 @@ TEST(ExpandPath, IsPythons) {
                                           {"~", "/casa"},
                                           {"~/x", "/casa/x"},
                                           {"a~/x", "a~/x"},
+                                          {"~root/x", "/root/x"},
                                           {"~nobody-of-this-name/x", "~nobody-of-this-name/x"},
                                           {"/a/$AIRA_TEST_LUGAR/b", "/a/água/b"},
                                           {"${AIRA_TEST_LUGAR}s$", "águas$"},

@@ -12,6 +12,15 @@ namespace {
 using testing::HasSubstr;
 using testing::StartsWith;
 
+#ifdef AIRA_STATIC
+TEST(LoadModule, AStaticProgramSaysThatItCannot) {
+  const TemporaryFolder folder;
+  folder.write("libaira_cuda.so", "");
+  EXPECT_EQ(error_of([&] { load_cuda_module(folder.path("aira-cli")); }),
+            "This program is the static one, which cannot use a GPU; install the package with the "
+            "CUDA module, or use --device cpu.");
+}
+#else
 TEST(LoadModule, MissingIsASentence) {
   const TemporaryFolder folder;
   EXPECT_EQ(error_of([&] { load_cuda_module(folder.path("aira-cli")); }),
@@ -28,14 +37,23 @@ TEST(LoadModule, DamagedIsASentence) {
   EXPECT_THAT(sentence, HasSubstr("libaira_cuda.so"));
 }
 
-TEST(LoadModule, IsFoundInTheLibFolderToo) {
+TEST(LoadModule, IsFoundWhereItIsInstalled) {
   const TemporaryFolder folder;
   std::filesystem::create_directories(folder.path("bin"));
-  std::filesystem::create_directories(folder.path("lib"));
-  folder.write("lib/libaira_cuda.so", "not a library");
+  const auto place = std::filesystem::path(AIRA_MODULE_FOLDER).lexically_relative("..");
+  std::filesystem::create_directories(folder.path(place));
+  folder.write(place / "libaira_cuda.so", "not a library");
   EXPECT_THAT(error_of([&] { load_cuda_module(folder.path("bin/aira-cli")); }),
               StartsWith("The CUDA module cannot be loaded: "));
 }
+
+TEST(LoadModule, AnotherLibraryIsASentence) {
+  const TemporaryFolder folder;
+  std::filesystem::copy_file(AIRA_OTHER_LIBRARY, folder.path("libaira_cuda.so"));
+  EXPECT_EQ(error_of([&] { load_cuda_module(folder.path("aira-cli")); }),
+            "libaira_cuda.so is not this program's CUDA module.");
+}
+#endif
 
 TEST(DeviceChoice, AGpuIsStartedWhereItPays) {
   constexpr std::int64_t kMini = 9 << 20;
@@ -44,13 +62,6 @@ TEST(DeviceChoice, AGpuIsStartedWhereItPays) {
   EXPECT_TRUE(gpu_is_sooner(kMini, 100));
   EXPECT_TRUE(gpu_is_sooner(kMini, 0));
   EXPECT_TRUE(gpu_is_sooner(kSmall, 1));
-}
-
-TEST(LoadModule, AnotherLibraryIsASentence) {
-  const TemporaryFolder folder;
-  std::filesystem::copy_file(AIRA_OTHER_LIBRARY, folder.path("libaira_cuda.so"));
-  EXPECT_EQ(error_of([&] { load_cuda_module(folder.path("aira-cli")); }),
-            "libaira_cuda.so is not this program's CUDA module.");
 }
 
 }  // namespace

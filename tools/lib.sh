@@ -18,6 +18,9 @@ have() { command -v "$1" >/dev/null 2>&1; }
 present() {
   case $1 in
     cmake | pkg-config | python3 | clang-format-14 | clang-tidy-14) have "$1" ;;
+    dpkg-dev) have dpkg-source ;;
+    g++-*-linux-gnu) have aarch64-linux-gnu-g++ ;;
+    qemu-user-static) have qemu-aarch64-static ;;
     gettext) have msgfmt ;;
     g++) have c++ || have g++ ;;
     ninja-build) have ninja || have make ;;
@@ -25,6 +28,8 @@ present() {
     libcli11-dev) pkg-config --exists CLI11 2>/dev/null || [[ -e /usr/include/CLI/CLI.hpp ]] ;;
     libutf8proc-dev) pkg-config --exists libutf8proc 2>/dev/null ;;
     libedit-dev) pkg-config --exists libedit 2>/dev/null ;;
+    libmd-dev) pkg-config --exists libmd 2>/dev/null ;;
+    libcurl4-openssl-dev) pkg-config --exists libcurl 2>/dev/null ;;
     libgtest-dev) pkg-config --exists gtest 2>/dev/null ;;
     libgmock-dev) pkg-config --exists gmock 2>/dev/null ;;
     *) die "present() does not know the package $1" ;;
@@ -70,7 +75,7 @@ trap 'rm -f "$log"' EXIT
 show_log() { tail -n 60 "$log" >&2; }
 
 build_packages=(cmake g++ ninja-build pkg-config nlohmann-json3-dev libcli11-dev libutf8proc-dev
-  libedit-dev gettext)
+  libedit-dev libmd-dev libcurl4-openssl-dev gettext)
 
 # configure FOLDER [-DNAME=VALUE]...: (re)configures root/FOLDER.
 configure() {

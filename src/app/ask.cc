@@ -17,6 +17,7 @@
 #include "app/output.h"
 #include "app/question_text.h"
 #include "app/show_probs.h"
+#include "app/version.h"
 
 namespace aira {
 namespace {
@@ -48,7 +49,7 @@ std::string usage() {
       message(R"(Answers questions with a chat model that runs on this machine. The built-in
 one, aira-mini, is a demonstration: it speaks Portuguese and knows capitals,
 arithmetic up to 20, definitions and some famous people. To get Aira itself:
-pipx run --spec huggingface_hub hf download nicholasKluge/Aira-2-portuguese-124M
+aira-cli pull
 
 aira-cli [options] [QUESTION]     answer one question
 aira-cli [options]                chat on a terminal; otherwise, answer each
@@ -59,7 +60,7 @@ aira-cli COMMAND [options]        see aira-cli help COMMAND
 Commands:)");
   for (const Command& command : commands()) {
     if (*command.name == '\0') continue;
-    text += format("\n  %-10s", command.name) + message(command.summary);
+    text += format("\n  %-12s", command.name) + message(command.summary);
   }
   return text;
 }
@@ -216,7 +217,7 @@ Action set_up_ask(CLI::App& app) {
   app.description(usage());
   app.footer(message("Examples:") + kExamples + message(kNotes));
   Action action = set_up(app, false);
-  app.set_version_flag("--version", "aira-cli " AIRA_VERSION, message("Print the version"));
+  app.set_version_flag("--version", version_text, message("Print the version"));
   return action;
 }
 

@@ -4,7 +4,6 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <chrono>
 #include <nlohmann/json.hpp>
 #include <numeric>
@@ -14,8 +13,8 @@
 #include "app/output.h"
 #include "app/plot.h"
 #include "base/huge_pages.h"
-#include "base/utf8.h"
-#include "model/model.h"
+#include "base/memory_speed.h"
+#include "model/weight_cache.h"
 #include "run/task.h"
 
 namespace aira {
@@ -81,33 +80,12 @@ void Test::run() const {
   }
 }
 
-/// Bytes per second at which all threads together read `words` from memory: the limit of decoding,
-/// where each step reads every weight once.
-double read_speed(std::span<const std::uint64_t> words, ThreadPool& pool) {
-  constexpr std::int64_t kLanes = 8;
-  std::atomic<std::uint64_t> sum{0};  // so that the reading cannot be left out
-  const auto start = std::chrono::steady_clock::now();
-  pool.split(std::ssize(words) / kLanes, [&](std::int64_t begin, std::int64_t end, int) {
-    std::array<std::uint64_t, kLanes> lanes{};
-    const std::uint64_t* word = words.data() + begin * kLanes;
-    for (std::int64_t i = begin; i < end; ++i) {
-      for (std::uint64_t& lane : lanes) lane += *word++;
-    }
-    sum += std::accumulate(lanes.begin(), lanes.end(), std::uint64_t{0});
-  });
-  return static_cast<double>(words.size_bytes()) / seconds_since(start);
-}
-
 /// Bytes of the weights that a decoding step reads; 0 when the backend does not say.
 double step_bytes(const Model& model, const Backend& backend) {
-  const Packing* packing = backend.packing();
-  if (packing == nullptr) return 0;
-  const auto bytes = [&](const Matrix& m) { return packing->bytes(m.dtype, m.in, m.out); };
-  std::int64_t sum = bytes(model.head);
-  for (const LayerWeights& w : model.layers) {
-    sum += bytes(w.attn_qkv) + bytes(w.attn_out) + bytes(w.mlp_in) + bytes(w.mlp_out);
-  }
-  return static_cast<double>(sum);
+  if (backend.packing() == nullptr) return 0;
+  const bool own_head = model.head.data != model.token_embedding.data;
+  return static_cast<double>(
+      packed_size(model.config, own_head, *backend.packing(), model.dtype).step);
 }
 
 /// The tests that the model's context and the options allow, with what stands before their
@@ -156,12 +134,6 @@ std::string label_of(const ordered_json& test) {
   const std::string position = test["position"].dump();
   if (test["sequences"] == 1) return message("decode {} at {}", {tokens, position});
   return message("decode {} at {}, {} sequences", {tokens, position, test["sequences"].dump()});
-}
-
-/// `text` with blanks behind it up to `width` characters.
-std::string padded(std::string text, std::int64_t width) {
-  for (std::size_t at = 0; at < text.size(); --width) next_code_point(text, at);
-  return text.append(static_cast<std::size_t>(std::max<std::int64_t>(0, width)), ' ');
 }
 
 std::string report_table(const ordered_json& report) {

@@ -35,7 +35,7 @@ void Chat::run() {
       print_aside(
           message(R"(This demonstration knows capitals, arithmetic up to 20, definitions and some
 famous people, in Portuguese. To get Aira itself, leave and give this command:
-pipx run --spec huggingface_hub hf download nicholasKluge/Aira-2-portuguese-124M
+aira-cli pull
 )"));
     }
   }

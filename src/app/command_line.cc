@@ -24,9 +24,13 @@ constexpr auto kCommands = std::to_array<Command>({
     {"tokenize", to_translate("Convert text to token ids, or back"), set_up_tokenize},
     {"score", to_translate("Compute the log-likelihood of given texts"), set_up_score},
     {"info", to_translate("Describe the model and where it was found"), set_up_info},
+    {"pull", to_translate("Fetch a model from the Hugging Face hub"), set_up_pull},
+    {"list", to_translate("List the models on this machine"), set_up_list},
+    {"rm", to_translate("Remove models from the cache"), set_up_rm},
     {"bench", to_translate("Measure speed"), set_up_bench},
     {"serve", to_translate("Answer over HTTP, and in a web chat"), set_up_serve},
     {"merge", to_translate("Join the parts that --shard has made"), set_up_merge},
+    {"completion", to_translate("Print completions for bash, zsh or fish"), set_up_completion},
     {"help", to_translate("Print the help of a command, or a table of the request options"),
      set_up_help},
     {"version", to_translate("Print the version"), set_up_version},
@@ -37,46 +41,6 @@ std::unique_ptr<CLI::App> new_app() {
   app->set_help_flag();
   app->option_defaults()->take_last()->disable_flag_override();
   return app;
-}
-
-/// The options of `command`, and what it does once they are parsed.
-std::pair<std::unique_ptr<CLI::App>, Action> set_up(const Command& command) {
-  auto app = new_app();
-  app->formatter(help_format());
-  Action action = command.set_up(*app);
-  app->set_help_flag("-h,--help", message("Print this help"))->group(message("Output"));
-  return {std::move(app), std::move(action)};
-}
-
-/// Takes the name of a command out of `words`, where model options may stand before it.
-const Command& take_command(std::vector<const char*>& words) {
-  CommonOptions unused;
-  const auto app = new_app();
-  add_model_options(*app, unused, true);
-  add_quiet(*app, unused);
-  try {
-    app->prefix_command()->parse(static_cast<int>(words.size()), words.data());
-  } catch (const CLI::ParseError&) {
-    return kCommands.front();  // which will say what is wrong
-  } catch (const UsageError&) {
-    return kCommands.front();
-  }
-  const std::vector<std::string> rest = app->remaining();
-  if (rest.empty()) return kCommands.front();
-  if (rest.front() == "pull") {
-    throw UsageError("[E600] The command {} is not part of this program.", {rest.front()});
-  }
-  const Command* command = find_command(rest.front());
-  if (command == nullptr || rest.front().empty()) {
-    const std::string meant = mistyped_command(rest.front());
-    if (meant.empty()) return kCommands.front();
-    throw UsageError(
-        "[E601] There is no command {}; the nearest is {}. To ask the word itself, write it after "
-        "--.",
-        {quote(rest.front()), meant});
-  }
-  words.erase(words.end() - static_cast<std::ptrdiff_t>(rest.size()));
-  return *command;
 }
 
 /// What CLI11 could not place: unknown options and surplus words.
@@ -103,6 +67,41 @@ void refuse_empty_values(std::span<const char* const> words) {
 }
 
 }  // namespace
+
+std::pair<std::unique_ptr<CLI::App>, Action> set_up(const Command& command) {
+  auto app = new_app();
+  app->formatter(help_format());
+  Action action = command.set_up(*app);
+  app->set_help_flag("-h,--help", message("Print this help"))->group(message("Output"));
+  return {std::move(app), std::move(action)};
+}
+
+const Command& take_command(std::vector<const char*>& words) {
+  CommonOptions unused;
+  const auto app = new_app();
+  add_model_options(*app, unused, true);
+  add_quiet(*app, unused);
+  try {
+    app->prefix_command()->parse(static_cast<int>(words.size()), words.data());
+  } catch (const CLI::ParseError&) {
+    return kCommands.front();  // which will say what is wrong
+  } catch (const UsageError&) {
+    return kCommands.front();
+  }
+  const std::vector<std::string> rest = app->remaining();
+  if (rest.empty()) return kCommands.front();
+  const Command* command = find_command(rest.front());
+  if (command == nullptr || rest.front().empty()) {
+    const std::string meant = mistyped_command(rest.front());
+    if (meant.empty()) return kCommands.front();
+    throw UsageError(
+        "[E601] There is no command {}; the nearest is {}. To ask the word itself, write it after "
+        "--.",
+        {quote(rest.front()), meant});
+  }
+  words.erase(words.end() - static_cast<std::ptrdiff_t>(rest.size()));
+  return *command;
+}
 
 std::span<const Command> commands() { return kCommands; }
 
@@ -154,7 +153,7 @@ Action parse_command_line(int argc, const char* const* argv) {
   } catch (const CLI::CallForHelp&) {
     return [&command] { return print(help_text(command)), kDone; };
   } catch (const CLI::CallForVersion& version) {
-    return [text = std::string(version.what())] { return print(text + "\n"), kDone; };
+    return [text = std::string(version.what())] { return print(text), kDone; };
   }
   // The action of a command refers to its own options, not to `app`.
   const CLI::Option* question = app->get_option_no_throw("QUESTION");

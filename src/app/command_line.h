@@ -8,6 +8,8 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "aira/device.h"
 #include "aira/error.h"
@@ -43,15 +45,24 @@ Action set_up_chat(CLI::App& app);
 Action set_up_tokenize(CLI::App& app);
 Action set_up_score(CLI::App& app);
 Action set_up_info(CLI::App& app);
+Action set_up_pull(CLI::App& app);
 Action set_up_bench(CLI::App& app);
 Action set_up_serve(CLI::App& app);
+Action set_up_list(CLI::App& app);
+Action set_up_rm(CLI::App& app);
 Action set_up_merge(CLI::App& app);
+Action set_up_completion(CLI::App& app);
 Action set_up_help(CLI::App& app);
 Action set_up_version(CLI::App& app);
 
 std::span<const Command> commands();
 /// Null when there is no command of that name.
 const Command* find_command(std::string_view name);
+/// Takes the name of a command out of `words`, where model options may stand before it, and gives
+/// the command; without one, that of asking. Throws UsageError.
+const Command& take_command(std::vector<const char*>& words);
+/// The options of `command`, and what it does once they are parsed.
+std::pair<std::unique_ptr<CLI::App>, Action> set_up(const Command& command);
 /// How the help of an App looks.
 std::shared_ptr<CLI::FormatterBase> help_format();
 inline constexpr std::size_t kHelpColumn = 34;  // where descriptions of options begin
@@ -94,10 +105,11 @@ CLI::Option* add_text(CLI::App& app, const char* names, std::optional<std::strin
                       const char* placeholder, const std::string& help);
 
 /// An option whose value `read` takes; one that it refuses "must be WORDS", translated like `help`.
-/// `names` include a long one.
-void add_value(CLI::App& app, const std::string& names, const char* placeholder,
-               const std::string& help, const std::string& words,
-               const std::function<bool(const std::string&)>& read);
+/// `names` include a long one. Words that can be completed are the option's type_name(), as
+/// "a|b|c".
+CLI::Option* add_value(CLI::App& app, const std::string& names, const char* placeholder,
+                       const std::string& help, const std::string& words,
+                       const std::function<bool(const std::string&)>& read);
 
 /// A whole number from `from` to `to`.
 template <typename Number>

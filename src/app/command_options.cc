@@ -33,13 +33,15 @@ void add_model_options(CLI::App& app, CommonOptions& options, bool computes) {
       app, "--device", "DEVICE", message("auto (a GPU if there is one), cpu or cuda"),
       message("auto, cpu or cuda"),
       choice<Device>(options.device,
-                     {{"auto", Device::kAuto}, {"cpu", Device::kCpu}, {"cuda", Device::kCuda}}));
+                     {{"auto", Device::kAuto}, {"cpu", Device::kCpu}, {"cuda", Device::kCuda}}))
+      ->type_name("auto|cpu|cuda");
   add_value(app, "--dtype", "TYPE", message("Weights in memory: auto (f16), f32, f16 or int8"),
             message("auto, f32, f16 or int8"),
             choice<DType>(options.dtype, {{"auto", DType::kF16},
                                           {"f32", DType::kF32},
                                           {"f16", DType::kF16},
-                                          {"int8", DType::kI8}}));
+                                          {"int8", DType::kI8}}))
+      ->type_name("auto|f32|f16|int8");
   add_count(app, "-t,--threads", options.threads, 1, 1024,
             message("CPU threads (all physical cores)"));
 }
@@ -75,7 +77,11 @@ void add_request_options(CLI::App& app, RequestChanges& request) {
       app.add_flag_callback(
           names, [set] { set({"true"}); }, help);
     } else {
-      app.add_option(names, set, help)->take_all()->option_text(row.placeholder);
+      CLI::Option* option = app.add_option(names, set, help)->take_all();
+      option->option_text(row.placeholder);
+      if (std::holds_alternative<Member<EarlyStopping>>(row.member)) {
+        option->type_name("true|false|never");
+      }
     }
   }
 }
@@ -88,13 +94,13 @@ CLI::Option* add_text(CLI::App& app, const char* names, std::optional<std::strin
       ->option_text(placeholder);
 }
 
-void add_value(CLI::App& app, const std::string& names, const char* placeholder,
-               const std::string& help, const std::string& words,
-               const std::function<bool(const std::string&)>& read) {
+CLI::Option* add_value(CLI::App& app, const std::string& names, const char* placeholder,
+                       const std::string& help, const std::string& words,
+                       const std::function<bool(const std::string&)>& read) {
   const auto take = [flag = names.substr(names.find("--")), words, read](const std::string& text) {
     if (!read(text)) throw UsageError("[E610] {} must be {}, not {}.", {flag, words, quote(text)});
   };
-  app.add_option_function<std::string>(names, take, help)->option_text(placeholder);
+  return app.add_option_function<std::string>(names, take, help)->option_text(placeholder);
 }
 
 }  // namespace aira

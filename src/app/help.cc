@@ -7,6 +7,7 @@
 #include "app/command_line.h"
 #include "app/output.h"
 #include "app/suggestions.h"
+#include "app/version.h"
 #include "base/printable.h"
 
 namespace aira {
@@ -85,7 +86,7 @@ Action set_up_help(CLI::App& app) {
 
 Action set_up_version(CLI::App& app) {
   app.description(message("aira-cli version                  Print the version"));
-  return [] { return print("aira-cli " AIRA_VERSION "\n"), kDone; };
+  return [] { return print(version_text()), kDone; };
 }
 
 }  // namespace aira

@@ -2,13 +2,11 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <fstream>
 #include <vector>
 
 #include "aira/error.h"
 #include "base/printable.h"
-#include "base/user_path.h"
 
 namespace aira {
 namespace {
@@ -100,22 +98,16 @@ std::optional<HubModel> model_at(const std::string& path) {
 
 }  // namespace
 
-std::optional<std::string> environment(const char* name) {
-  const char* value = std::getenv(name);
-  if (value == nullptr || *value == '\0') return std::nullopt;
-  return value;
-}
-
 std::optional<fs::path> hub_cache() {
   constexpr std::array<std::array<const char*, 2>, 4> kPlaces = {{
       {"HF_HUB_CACHE", ""},
       {"HUGGINGFACE_HUB_CACHE", ""},
-      {"HF_HOME", "hub"},
-      {"XDG_CACHE_HOME", "huggingface/hub"},
+      {"HF_HOME", "/hub"},
+      {"XDG_CACHE_HOME", "/huggingface/hub"},
   }};
   for (const auto& [variable, below] : kPlaces) {
     const auto folder = environment(variable);
-    if (folder) return fs::path(expand_path(*folder)) / below;
+    if (folder) return fs::path(expand_path(*folder) + below);
   }
   const std::string home = expand_path("~");
   if (home == "~") return std::nullopt;
@@ -158,9 +150,7 @@ std::optional<HubModel> hub_model(const std::string& asked) {
 
 std::string HubModel::name() const { return revision == "main" ? id : id + "@" + revision; }
 
-std::string HubModel::download() const {
-  return "hf download " + id + (revision == "main" ? "" : " --revision " + printable(revision));
-}
+std::string HubModel::download() const { return "aira-cli pull " + printable(name()); }
 
 std::optional<fs::path> HubModel::folder() const {
   const std::optional<fs::path> cache = hub_cache();

@@ -7,6 +7,8 @@
 #include <optional>
 #include <string>
 
+#include "base/user_path.h"
+
 namespace aira {
 
 struct HubModel {
@@ -32,8 +34,5 @@ std::optional<HubModel> hub_model(const std::string& asked);
 
 /// The folder of the cache, by the rules of huggingface_hub; nothing when there is no home.
 std::optional<std::filesystem::path> hub_cache();
-
-/// The variable's value; an empty one counts as not set.
-std::optional<std::string> environment(const char* name);
 
 }  // namespace aira

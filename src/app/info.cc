@@ -1,14 +1,19 @@
-// info: what the model is and where it was found, without loading its weights.
+// info: what the model is and where it was found, without loading its weights unless they are to be
+// checked.
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <utility>
 
 #include "app/config_file.h"
 #include "app/model_lookup.h"
+#include "app/model_origin.h"
 #include "app/output.h"
+#include "app/table.h"
+#include "base/hash.h"
+#include "base/printable.h"
+#include "hub/cache_contents.h"
 #include "model/checkpoint.h"
 #include "model/weight_cache.h"
 #include "run/generation_config.h"
@@ -18,7 +23,17 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr std::size_t kNameWidth = 22;
+constexpr int kNameWidth = 21;
+
+struct InfoOptions : CommonOptions {
+  std::optional<std::string> asked;  // the model, instead of -m
+  bool check = false;
+};
+
+struct Description {
+  ordered_json info;
+  std::vector<Error> problems;  // that --check has found
+};
 
 /// How the matrices are stored on disk: "f32", "bf16, f32", ...
 std::string stored_types(const ModelFiles& files) {
@@ -43,13 +58,6 @@ ordered_json special_tokens(const Tokenizer& tokenizer) {
   return result;
 }
 
-const char* origin_of_model(const CommonOptions& options) {
-  if (options.adapter) return "--adapter";
-  if (options.model) return "-m";
-  if (environment("AIRA_MODEL")) return "$AIRA_MODEL";
-  return config().model || config().adapter ? "config file" : "default";
-}
-
 /// Where the first of `flags` that was given comes from. `app` has parsed.
 std::string origin_of(const CLI::App& app, std::initializer_list<const char*> flags) {
   for (const std::string flag : flags) {
@@ -63,31 +71,104 @@ std::string origin_of(const CLI::App& app, std::initializer_list<const char*> fl
   return "default";
 }
 
-ordered_json describe(const CommonOptions& options, const ordered_json& from) {
+/// Commit, licence and, in info["not_told"], why they are unknown.
+void add_origin(const FoundModel& found, const ModelOrigin& origin, ordered_json& info) {
+  const bool built_in = found.found == "built in";
+  const bool card =
+      std::any_of(origin.files.begin(), origin.files.end(),
+                  [](const OriginFile& file) { return file.name == "README.md" && !file.missing; });
+  const auto add = [&](const char* name, const std::string& value, const char* reason) {
+    info[name] = value.empty() ? ordered_json() : ordered_json(value);
+    if (value.empty()) info["not_told"][name] = reason;
+  };
+  add("commit", origin.commit,
+      built_in
+          ? to_translate("the model is part of this program")
+          : to_translate("the folder was not downloaded from the hub by a program that notes it"));
+  add("license", built_in && origin.licence.empty() ? "apache-2.0" : origin.licence,
+      card ? to_translate("README.md names none")
+           : to_translate("there is no README.md, which would name it"));
+}
+
+/// The files, with --check read and compared with their hashes.
+void add_files(ModelOrigin& origin, const InfoOptions& options, Description& made) {
+  std::string wrong;
+  for (OriginFile& file : origin.files) {
+    ordered_json row = {{"name", printable(file.name)}, {"bytes", file.bytes}};
+    if (options.check) {
+      const auto problem = problem_in([&] { row["check"] = check_file(file); });
+      if (problem) row["check"] = "unreadable";
+      if (row["check"] != "ok" && row["check"] != "unknown") {
+        wrong += (wrong.empty() ? "" : ", ") + printable(file.name);
+      }
+    }
+    const auto kind = hash_kind(file.hash);
+    const char* name = kind == HashKind::kGitBlob ? "git_sha1" : "sha256";
+    if (kind) row[name] = file.hash;
+    made.info["files"].push_back(row);
+  }
+  if (wrong.empty()) return;
+  made.problems.push_back(
+      Error("[E683] These files of {} are not what their hashes say: {}. Remove the model ({}) and "
+            "fetch it again.",
+            {quote(made.info["name"].get<std::string>()), wrong, "aira-cli rm"}));
+}
+
+/// The packed file of each type: "ok", "stale" (it is made anew at the next run) or "damaged".
+void check_packed(const FoundModel& found, Backend& backend, Description& made) {
+  made.info["packed"] = ordered_json::array();
+  for (const DType dtype : {DType::kF32, DType::kF16, DType::kI8}) {
+    const WeightCache weights(cache_folder(), found.files, backend, dtype);
+    const auto bytes = size_of_file(weights.path());
+    if (bytes == 0) continue;
+    std::string state = "stale";
+    const auto problem = problem_in([&] {
+      if (!weights.is_current()) return;
+      const Model model = Model::load(found.files, backend, dtype);
+      state = weights.holds(model) ? "ok" : "damaged";
+    });
+    if (problem) state = "unreadable";
+    made.info["packed"].push_back({{"file", weights.path()}, {"bytes", bytes}, {"check", state}});
+    if (state == "ok" || state == "stale") continue;
+    made.problems.push_back(Error("[E684] The packed weights {} are damaged; {} removes them.",
+                                  {quote(weights.path(), 4096), "aira-cli rm --packed MODEL"}));
+  }
+}
+
+Description describe(const InfoOptions& options, const ordered_json& from) {
   const ModelOnBackend model(options);
   const auto& [found, pool, backend] = model;
   const ModelConfig model_config = read_model_config(found.files);
-  ordered_json info = {{"name", found.name},
-                       {"found", found.found},
-                       {"place", found.files.place()},
-                       {"parameters", count_parameters(found.files)},
-                       {"layers", model_config.layers},
-                       {"width", model_config.width},
-                       {"heads", model_config.heads},
-                       {"context", model_config.context},
-                       {"vocabulary", model_config.vocab},
-                       {"stored_as", stored_types(found.files)},
-                       {"runs_as", name_of(options.dtype)},
-                       {"backend", backend->description()}};
+  Description made;
+  ordered_json& info = made.info;
+  info = {{"name", found.name}, {"found", found.found}, {"place", found.files.place()}};
+  ModelOrigin origin = model_origin(found.files);
+  add_origin(found, origin, info);
+  const std::optional<Error> unreadable = problem_in([&] {
+    info["parameters"] = count_parameters(found.files);
+    info["own_head"] = has_own_head(found.files);
+    info["stored_as"] = stored_types(found.files);
+  });
+  if (unreadable) {
+    if (!options.check) throw *unreadable;
+    made.problems.push_back(*unreadable);
+  }
+  info.update({{"layers", model_config.layers},
+               {"width", model_config.width},
+               {"heads", model_config.heads},
+               {"head_size", model_config.head_size()},
+               {"inner_width", model_config.ffn_width},
+               {"context", model_config.context},
+               {"vocabulary", model_config.vocab},
+               {"runs_as", name_of(options.dtype)},
+               {"backend", backend->description()}});
   if (!config().path.empty()) info["config_file"] = config().path;
-  info["from"] = {{"name", origin_of_model(options)}};
+  info["from"] = {{"name", options.asked ? "MODEL" : origin_of_model(options)}};
   info["from"].update(from);
   const WeightCache weights(cache_folder(), found.files, *backend, options.dtype);
   if (!weights.path().empty()) {
-    std::error_code missing;
-    const auto bytes = std::filesystem::file_size(weights.path(), missing);
     info["packed_weights"] = weights.path();
-    info["packed_bytes"] = missing ? 0 : bytes;
+    info["packed_bytes"] = size_of_file(weights.path());
   }
   // A folder of weights alone is still a model: bench runs it.
   bool is_aira = false;
@@ -117,52 +198,91 @@ ordered_json describe(const CommonOptions& options, const ordered_json& from) {
   if (!options.quiet) {
     for (const std::string& sentence : notes) note(sentence);
   }
-  return info;
+  add_files(origin, options, made);
+  if (found.files.adapter() != nullptr) {
+    ModelOrigin adapter = model_origin(*found.files.adapter());
+    add_files(adapter, options, made);
+  }
+  if (options.check) check_packed(found, *backend, made);
+  return made;
+}
+
+std::string text_of(const ordered_json& value) {
+  return value.is_string() ? value.get<std::string>() : value.dump();
 }
 
 /// A name and a text for each value, those of inner objects under their own names. Beside it, where
 /// it comes from.
 std::string table_of(const ordered_json& values, const ordered_json& from) {
-  const auto text = [](const ordered_json& value) {
-    return value.is_string() ? value.get<std::string>() : value.dump();
-  };
   std::string table;
   for (const auto& [name, value] : values.items()) {
-    if (name == "generation_from" || name == "from") continue;
+    if (name == "generation_from" || name == "from" || name == "not_told" || value.is_array()) {
+      continue;
+    }
     if (value.is_object() && !value.contains("id")) {
       table += table_of(value, name == "generation" ? values["generation_from"] : ordered_json());
       continue;
     }
     const std::string shown =
-        value.is_object() ? text(value["id"]) + " " + text(value["text"]) : text(value);
-    const std::string origin = from.contains(name) ? "  (" + text(from[name]) + ")" : "";
-    table += name + std::string(std::max(name.size() + 1, kNameWidth) - name.size(), ' ') +
-             one_line(shown) + origin + "\n";
+        value.is_null()
+            ? message("not told: {}", {message(text_of(values["not_told"][name]).c_str())})
+        : value.is_object() ? text_of(value["id"]) + " " + text_of(value["text"])
+                            : text_of(value);
+    const std::string origin = from.contains(name) ? "  (" + text_of(from[name]) + ")" : "";
+    table += padded(name, kNameWidth) + " " + one_line(shown) + origin + "\n";
   }
   return table;
+}
+
+/// A line for each file.
+std::string files_table(const ordered_json& info) {
+  Table table({message("file"), message("size"), message("check"), "sha256 / git"}, {1});
+  for (const char* list : {"files", "packed"}) {
+    if (!info.contains(list)) continue;
+    for (const ordered_json& row : info[list]) {
+      const std::string hash = row.contains("sha256")     ? text_of(row["sha256"])
+                               : row.contains("git_sha1") ? text_of(row["git_sha1"])
+                               : row.contains("file")     ? ""
+                                                          : message("not told");
+      table.add({text_of(row[row.contains("file") ? "file" : "name"]), text_of(row["bytes"]),
+                 row.contains("check") ? text_of(row["check"]) : "", hash});
+    }
+  }
+  return table.empty() ? "" : "\n" + table.text();
 }
 
 }  // namespace
 
 Action set_up_info(CLI::App& app) {
-  const auto options = std::make_shared<CommonOptions>();
+  const auto options = std::make_shared<InfoOptions>();
   app.description(
-      message("aira-cli info [options]           Describe the model and where it was found"));
+      message("aira-cli info [options] [MODEL]   Describe the model and where it was found"));
   app.footer(message("Examples:") + R"(
   aira-cli info
-  aira-cli info --json -m nicholasKluge/Aira-2-portuguese-124M)");
+  aira-cli info --check nicholasKluge/Aira-2-portuguese-124M
+  aira-cli info --json ./model)");
+  add_text(app, "MODEL", options->asked, "", "");
   add_model_options(app, *options, true);
-  app.add_flag("--json", options->json, message("Print one JSON object"))->group(message("Output"));
+  app.option_defaults()->group(message("Output"));
+  app.add_flag("--check", options->check,
+               message("Read all files and compare them with their hashes, and the packed weights "
+                       "with the model"));
+  app.add_flag("--json", options->json, message("Print one JSON object"));
   add_quiet(app, *options);
   const auto from = std::make_shared<ordered_json>();
-  app.final_callback([&app, from] {
+  app.final_callback([&app, options, from] {
+    if (options->asked && options->model) {
+      throw UsageError("[E685] The model is given twice; use {} or {}.", {"-m", "MODEL"});
+    }
+    if (options->asked) options->model = options->asked;
     *from = {{"runs_as", origin_of(app, {"--dtype"})},
              {"backend", origin_of(app, {"--device", "--threads"})}};
   });
   return [options, from] {
-    const ordered_json info = describe(*options, *from);
-    options->json ? print_json(info) : print(table_of(info, info["from"]));
-    return kDone;
+    const auto [info, problems] = describe(*options, *from);
+    options->json ? print_json(info) : print(table_of(info, info["from"]) + files_table(info));
+    for (const Error& problem : problems) report_error(problem);
+    return problems.empty() ? kDone : kFailed;
   };
 }
 

@@ -50,6 +50,8 @@ std::string_view language_of_locale() {
 
 }  // namespace
 
+bool speaks_portuguese() { return *aira_messages_pt_BR != '\0'; }
+
 void choose_language() {
   std::string origin = "AIRA_LANG";
   std::string wanted = variable("AIRA_LANG");

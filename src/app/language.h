@@ -8,4 +8,7 @@ namespace aira {
 /// $AIRA_LANG that is neither is told on stderr.
 void choose_language();
 
+/// Whether this program was built with its messages in Portuguese.
+bool speaks_portuguese();
+
 }  // namespace aira

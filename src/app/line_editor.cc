@@ -62,8 +62,10 @@ void catch_stop() {
 
 LineEditor::LineEditor(Complete complete) : complete_(std::move(complete)), screen_(find_screen()) {
   if (screen_ == nullptr) return;
+#ifndef AIRA_STATIC
   std::setlocale(LC_CTYPE, "");  // letters outside ASCII need a locale that knows UTF-8
   if (std::strcmp(::nl_langinfo(CODESET), "UTF-8") != 0) std::setlocale(LC_CTYPE, "C.UTF-8");
+#endif
   editor_ = ::el_init("aira-cli", stdin, screen_, screen_);
   if (editor_ == nullptr) return;
   history_ = std::make_unique<QuestionHistory>();

@@ -16,7 +16,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kBuiltinName = "aira-mini";
-constexpr const char* kDefaultModel = "nicholasKluge/Aira-2-portuguese-124M";
 
 /// A file that builtin_model.S embeds.
 struct Entry {
@@ -43,12 +42,7 @@ std::optional<FoundModel> find_default() {
   try {
     auto model = find_in_cache(wanted);
     if (!model) throw Error("[E293] {} has no snapshot.", {printable(folder->string())});
-    const ModelFiles& files = model->files;
-    files.require("config.json");
-    for (const std::string& name : Checkpoint::file_names(files)) files.require(name);
-    if (!files.find("tokenizer.json")) {
-      for (const char* name : {"vocab.json", "merges.txt"}) files.require(name);
-    }
+    require_whole(model->files);
     return model;
   } catch (const Error& error) {
     std::string reason = error.what();
@@ -195,6 +189,21 @@ std::function<void(const std::string&)> notice_of(const CommonOptions& options) 
 
 }  // namespace
 
+const char* origin_of_model(const CommonOptions& options) {
+  if (options.adapter) return "--adapter";
+  if (options.model) return "-m";
+  if (environment("AIRA_MODEL")) return "$AIRA_MODEL";
+  return config().model || config().adapter ? "config file" : "default";
+}
+
+void require_whole(const ModelFiles& files) {
+  files.require("config.json");
+  for (const std::string& name : Checkpoint::file_names(files)) files.require(name);
+  if (!files.find("tokenizer.json")) {
+    for (const char* name : {"vocab.json", "merges.txt"}) files.require(name);
+  }
+}
+
 FoundModel find_model(const CommonOptions& options) {
   const Config& file = config();
   // Not on $AIRA_MODEL, which may be any other.
@@ -206,7 +215,9 @@ FoundModel find_model(const CommonOptions& options) {
   if (auto cached = find_default()) return *std::move(cached);
   if (auto files = builtin_model()) {
     if (!options.quiet) {
-      note(message("using the small built-in demo model; -m MODEL chooses another."));
+      note(message(
+          "using the small built-in demo model; 'aira-cli pull' fetches Aira itself, and -m "
+          "MODEL chooses another."));
     }
     return {*std::move(files), kBuiltinName, "built in"};
   }

@@ -14,6 +14,8 @@
 
 namespace aira {
 
+inline constexpr const char* kDefaultModel = "nicholasKluge/Aira-2-portuguese-124M";
+
 struct FoundModel {
   ModelFiles files;
   std::string name;   // for people: a hub id, a folder's path, "aira-mini"
@@ -25,6 +27,12 @@ struct FoundModel {
 /// is no such model, when what is there is no model (a sentence says what it is), and when the
 /// default model is in the cache but not whole.
 FoundModel find_model(const CommonOptions& options);
+
+/// What chose that model: "-m", "--adapter", "$AIRA_MODEL", "config file" or "default".
+const char* origin_of_model(const CommonOptions& options);
+
+/// Throws Error, which names it, when a file that a model needs is missing.
+void require_whole(const ModelFiles& files);
 
 EngineOptions engine_options(const CommonOptions& options, const FoundModel& model,
                              std::int64_t max_sequences, std::int64_t expected_answers = 0);

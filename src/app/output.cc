@@ -7,9 +7,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
-#include "app/hub.h"
+#include "base/user_path.h"
+#include "base/utf8.h"
 
 namespace aira {
 namespace {
@@ -84,6 +86,24 @@ std::string one_line(std::string_view text) {
     text.remove_prefix(found == kBreaks.end() ? 1 : found->size());
   }
   return line;
+}
+
+std::string padded(std::string text, int width) {
+  const auto letters = static_cast<int>(count_letters(text));
+  const auto missing = static_cast<std::size_t>(std::max(std::abs(width) - letters, 0));
+  return width < 0 ? text.insert(0, missing, ' ') : text.append(missing, ' ');
+}
+
+std::string size_text(std::int64_t bytes) {
+  constexpr std::array<const char*, 5> kUnits = {"B", "kB", "MB", "GB", "TB"};
+  auto number = static_cast<double>(bytes);
+  std::size_t unit = 0;
+  while (number >= 999.5 && unit + 1 < kUnits.size()) {
+    number /= 1000;
+    ++unit;
+  }
+  const char* const pattern = number >= 9.95 || unit == 0 ? "%.0f %s" : "%.1f %s";
+  return format(pattern, number, kUnits[unit]);
 }
 
 std::optional<Error> problem_in(const std::function<void()>& work) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <cstdio>
 #include <functional>
 #include <nlohmann/json_fwd.hpp>
@@ -53,6 +54,11 @@ void print_aside(std::string_view text);
 
 /// `text` with every line break (those of Unicode and Python's splitlines) as one space.
 std::string one_line(std::string_view text);
+
+/// `text` (UTF-8) with blanks behind it up to `width` letters; before it for a negative width.
+std::string padded(std::string text, int width);
+/// "497 MB": bytes in powers of 1000, with three digits at most.
+std::string size_text(std::int64_t bytes);
 
 /// What printf would write, up to 255 bytes.
 template <typename... Values>

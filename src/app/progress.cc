@@ -10,7 +10,6 @@
 
 #include "app/output.h"
 #include "base/mapped_file.h"
-#include "base/utf8.h"
 #include "run/task.h"
 
 namespace aira {
@@ -18,13 +17,6 @@ namespace {
 
 constexpr double kInterval = 0.25;  // seconds between two updates of the line
 constexpr double kObjectInterval = 1;
-
-/// "1:02:03" or "02:03".
-std::string clock_time(double seconds) {
-  const auto whole = static_cast<long long>(seconds + 0.5);
-  return (whole >= 3600 ? format("%lld:", whole / 3600) : "") +
-         format("%02lld:%02lld", whole / 60 % 60, whole % 60);
-}
 
 /// The lines that are left in a regular file; 0 for anything else.
 std::int64_t count_lines(const std::optional<std::string>& name) {
@@ -94,23 +86,7 @@ void Progress::show() {
                                              {done, percent, rate, left})
                                    : message("{} of {} lines done, {} %, {} tokens/s, {} left",
                                              {done, std::to_string(total_), percent, rate, left});
-  // A letter in the last column would make some terminals begin a new line.
-  const int columns = terminal_columns(STDERR_FILENO);
-  text.resize(end_of_letters(text, static_cast<std::size_t>(columns > 1 ? columns : 80) - 1));
-  const std::size_t letters = count_letters(text);
-  if (has_escapes()) {
-    text += "\x1b[K";
-  } else {
-    text.append(std::max(visible_, letters) - letters, ' ');
-  }
-  print_aside("\r" + text);
-  visible_ = letters;
-}
-
-void Progress::clear() {
-  if (visible_ == 0) return;
-  print_aside(has_escapes() ? "\r\x1b[K" : "\r" + std::string(visible_, ' ') + "\r");
-  visible_ = 0;
+  status_.show(std::move(text));
 }
 
 void Progress::print_object(const char* state) {
@@ -129,7 +105,7 @@ void Progress::print_object(const char* state) {
 }
 
 void Progress::end(bool whole) {
-  clear();
+  status_.clear();
   if (json_) print_object(whole ? "done" : "stopped");
   if (quiet_ || json_ || (!to_file_ && !shown_once_)) return;
   const double elapsed = seconds_since(started_);

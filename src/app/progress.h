@@ -7,15 +7,13 @@
 #include <string>
 
 #include "app/command_line.h"
+#include "app/status_line.h"
 
 namespace aira {
 
 class Progress {
  public:
   explicit Progress(const CommonOptions& options);
-  ~Progress() { clear(); }
-  Progress(const Progress&) = delete;
-  Progress& operator=(const Progress&) = delete;
 
   /// Speed counts from here. `fraction` of the input was answered before.
   void start(double fraction);
@@ -26,7 +24,7 @@ class Progress {
   /// answered; 0 when its length is unknown.
   void line_done(bool failed, double fraction);
   /// Removes the line before something else is written to stderr.
-  void clear();
+  void clear() { status_.clear(); }
   /// The last display; `whole`: the input was answered to its end. A summary stands in the place of
   /// the line, and in any case beside -o.
   void end(bool whole);
@@ -45,8 +43,8 @@ class Progress {
   bool json_;
   bool to_file_;
   bool line_;
-  std::int64_t total_ = 0;   // lines of the input; 0 = unknown
-  std::size_t visible_ = 0;  // columns of the line that is shown
+  std::int64_t total_ = 0;  // lines of the input; 0 = unknown
+  StatusLine status_;
   bool shown_once_ = false;
   std::int64_t done_ = 0;
   std::int64_t failed_ = 0;

@@ -99,10 +99,12 @@ void add_run_options(CLI::App& app, CommonOptions& options, const char* command)
               return true;
             });
   add_value(app, "--progress", "HOW", message("auto, or json for programs, on stderr"),
-            message("auto or json"), [&run](const std::string& text) {
+            message("auto or json"),
+            [&run](const std::string& text) {
               run.json_progress = text == "json";
               return run.json_progress || text == "auto";
-            });
+            })
+      ->type_name("auto|json");
 }
 
 void add_csv(CLI::App& app, CommonOptions& options) {

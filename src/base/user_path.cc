@@ -4,10 +4,28 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 
 namespace aira {
 namespace {
+
+/// The user of that name, else the one who runs this; null when there is none.
+const passwd* find_user(const std::string& name) {
+#ifdef AIRA_STATIC  // getpwnam would load modules of another C library
+  std::FILE* file = std::fopen("/etc/passwd", "re");
+  if (file == nullptr) return nullptr;
+  const passwd* entry = ::fgetpwent(file);
+  while (entry != nullptr &&
+         (name.empty() ? entry->pw_uid != ::getuid() : name != entry->pw_name)) {
+    entry = ::fgetpwent(file);
+  }
+  std::fclose(file);
+  return entry;
+#else
+  return name.empty() ? ::getpwuid(::getuid()) : ::getpwnam(name.c_str());
+#endif
+}
 
 std::string expand_user(std::string_view path) {
   if (!path.starts_with('~')) return std::string(path);
@@ -15,7 +33,7 @@ std::string expand_user(std::string_view path) {
   const std::string user(path.substr(1, end - 1));
   const char* home = user.empty() ? std::getenv("HOME") : nullptr;
   if (home == nullptr) {
-    const passwd* entry = user.empty() ? ::getpwuid(::getuid()) : ::getpwnam(user.c_str());
+    const passwd* entry = find_user(user);
     if (entry == nullptr) return std::string(path);
     home = entry->pw_dir;
   }
@@ -30,6 +48,12 @@ bool is_letter(char c) {
 }
 
 }  // namespace
+
+std::optional<std::string> environment(const char* name) {
+  const char* value = std::getenv(name);
+  if (value == nullptr || *value == '\0') return std::nullopt;
+  return value;
+}
 
 std::string expand_path(std::string_view path) {
   const std::string text = expand_user(path);

@@ -38,6 +38,15 @@ bool may_use_amx() {
 }  // namespace
 #endif
 
+std::vector<const Kernels*> compiled_kernels() {
+  return {
+#if defined(__x86_64__)
+    &amx::kKernels, &avx512vnni::kKernels, &avx512::kKernels, &avxvnni::kKernels, &avx2::kKernels,
+#endif
+        &portable::kKernels
+  };
+}
+
 std::vector<const Kernels*> available_kernels() {
   std::vector<const Kernels*> tables;
 #if defined(__x86_64__)

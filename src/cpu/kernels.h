@@ -156,7 +156,10 @@ namespace avx512vnni { extern const Kernels kKernels; }
 namespace amx { extern const Kernels kKernels; }
 // clang-format on
 
-/// The tables that this machine can run, best first; the last is portable.
+/// All tables of this program, best first; the last is portable.
+std::vector<const Kernels*> compiled_kernels();
+
+/// Those that this machine can run.
 std::vector<const Kernels*> available_kernels();
 
 /// The best table; the environment variable AIRA_ISA (portable, avx2, avx512, ...) narrows the

@@ -12,22 +12,28 @@ namespace {
 
 constexpr const char* kModule = "libaira_cuda.so";
 
-/// The module's path; empty when it is not there.
-std::filesystem::path find_module(const std::filesystem::path& program) {
+/// The module's path; empty when it is not there, or when this program cannot load it.
+std::filesystem::path find_module([[maybe_unused]] const std::filesystem::path& program) {
+#ifndef AIRA_STATIC
   std::error_code ignored;
-  for (const std::filesystem::path& folder :
-       {program.parent_path(), program.parent_path().parent_path() / "lib"}) {
-    if (std::filesystem::exists(folder / kModule, ignored)) return folder / kModule;
+  for (const char* folder : {".", AIRA_MODULE_FOLDER}) {
+    auto path = (program.parent_path() / folder / kModule).lexically_normal();
+    if (std::filesystem::exists(path, ignored)) return path;
   }
+#endif
   return {};
+}
+
+std::filesystem::path this_program() {
+  std::error_code ignored;
+  return std::filesystem::read_symlink("/proc/self/exe", ignored);
 }
 
 }  // namespace
 
 std::unique_ptr<Backend> make_backend(Device device, ThreadPool& pool,
                                       const std::function<void(const std::string&)>& notice) {
-  std::error_code ignored;
-  const auto program = std::filesystem::read_symlink("/proc/self/exe", ignored);
+  const std::filesystem::path program = this_program();
   // The driver's device file, and the one of Windows' subsystem for Linux.
   const bool driver = access("/dev/nvidiactl", F_OK) == 0 || access("/dev/dxg", F_OK) == 0;
   if (device == Device::kCuda) {
@@ -56,6 +62,15 @@ bool gpu_is_sooner(std::int64_t weights, std::int64_t answers) {
          kStartSeconds * kMemoryBytesPerSecond;
 }
 
+std::filesystem::path cuda_module() { return find_module(this_program()); }
+
+#ifdef AIRA_STATIC
+std::unique_ptr<Backend> load_cuda_module(const std::filesystem::path& /*program*/) {
+  throw Error(
+      "[E710] This program is the static one, which cannot use a GPU; install the package with the "
+      "CUDA module, or use --device cpu.");
+}
+#else
 std::unique_ptr<Backend> load_cuda_module(const std::filesystem::path& program) {
   const std::filesystem::path path = find_module(program);
   if (path.empty()) {
@@ -74,5 +89,6 @@ std::unique_ptr<Backend> load_cuda_module(const std::filesystem::path& program) 
   }
   return std::unique_ptr<Backend>(make(catalogue_in_use()));
 }
+#endif
 
 }  // namespace aira

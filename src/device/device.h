@@ -24,7 +24,10 @@ std::unique_ptr<Backend> make_backend(Device device, ThreadPool& pool,
 /// included; 0 answers: nobody knows how many there will be. `weights`: bytes of the model's file.
 bool gpu_is_sooner(std::int64_t weights, std::int64_t answers);
 
-/// The CUDA backend from libaira_cuda.so beside `program` or in ../lib. Throws Error.
+/// Where this program finds its CUDA module; empty when it has none.
+std::filesystem::path cuda_module();
+
+/// The CUDA backend from libaira_cuda.so, beside `program` or where it is installed. Throws Error.
 std::unique_ptr<Backend> load_cuda_module(const std::filesystem::path& program);
 
 }  // namespace aira

@@ -63,6 +63,9 @@ std::vector<Parameter> list_parameters(Model& model, bool own_head);
 /// embeddings. Reads headers, and the head if there is one. Throws Error.
 std::int64_t count_parameters(const ModelFiles& files);
 
+/// Whether its head is not the token embeddings. The same is read. Throws Error.
+bool has_own_head(const ModelFiles& files);
+
 /// A KV cache and the activations of one forward pass, all allocated here.
 class Session {
  public:

@@ -1,7 +1,7 @@
-// A packed file is a heading, which says of what model files it was made and in which order, and
-// then the parameters as list_parameters() has them, each on a 64-byte boundary. Where they lie
-// follows from the model's configuration. The file is written under another name and then renamed,
-// so whoever opens it sees a whole file or none.
+// A packed file is a heading (packed_files.h), which says of what it was made, and then the
+// parameters as list_parameters() has them, each on a 64-byte boundary. Where they lie follows from
+// the model's configuration. The file is written under another name and then renamed, so whoever
+// opens it sees a whole file or none.
 #include "model/weight_cache.h"
 
 #include <fcntl.h>
@@ -22,23 +22,17 @@
 #include <vector>
 
 #include "aira/error.h"
-#include "base/digest.h"
 #include "base/huge_pages.h"
 #include "base/mapped_file.h"
 #include "base/user_path.h"
+#include "model/packed_files.h"
 
 namespace aira {
 namespace {
 
 namespace fs = std::filesystem;
 
-/// Must be changed with the order of the parameters or what surrounds them.
-constexpr const char* kFormat = "aira-cli packed weights 2\n";
-constexpr const char* kUnfinished = ".unfinished";    // ends the name while it is written
-constexpr std::size_t kLine = 64;                     // boundary of parts
 constexpr std::size_t kChunk = std::size_t{8} << 20;  // so large that 2 MB pages come of it
-
-constexpr std::size_t round_up(std::size_t n) { return (n + kLine - 1) / kLine * kLine; }
 
 std::size_t packed_bytes(const Parameter& parameter, const Packing& packing, DType dtype) {
   const HostTensor& stored = parameter.stored;
@@ -47,38 +41,12 @@ std::size_t packed_bytes(const Parameter& parameter, const Packing& packing, DTy
                                       : stored.size() * size_of(DType::kF32));
 }
 
-/// The folder at `place`, however that is written. Snapshots of one repository in the Hugging Face
-/// cache are one place.
-fs::path place_of(const std::string& place) {
-  std::error_code problem;
-  fs::path source = fs::canonical(place, problem);
-  if (problem) source = place;
-  if (source.parent_path().filename() == "snapshots") source = source.parent_path().parent_path();
-  return source;
-}
-
-/// The same for all versions of a model and its adapter, so that a new one replaces the old.
-std::string packed_path(const std::string& folder, const ModelFiles& files, DType dtype) {
-  const fs::path source = place_of(files.place());
-  std::string whole = source.string();
-  if (files.adapter() != nullptr)
-    whole.append("\n").append(place_of(files.adapter()->place()).string());
-  std::string name = source.filename().string().substr(0, 64);
-  const auto odd = [](char c) {
-    return !((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-             c == '-');
-  };
-  std::replace_if(name.begin(), name.end(), odd, '_');
-  name += "-" + hex(digest(whole)) + "-" + name_of(dtype) + ".packed";
-  return (fs::path(folder) / name).string();
-}
-
 /// Writes `pieces` one after the other, each on a 64-byte boundary. False when writing failed or
 /// shall not go on; errno says which (ECANCELED).
 bool write_pieces(int fd, std::span<const std::string_view> pieces,
                   const std::function<bool()>& go_on) {
   std::size_t total = 0;
-  for (const std::string_view piece : pieces) total += round_up(piece.size());
+  for (const std::string_view piece : pieces) total += round_up_packed(piece.size());
   // A full disk is noticed now and not after most of it was written.
   if (::fallocate(fd, 0, 0, static_cast<off_t>(total)) != 0 && errno != EOPNOTSUPP &&
       errno != ENOSYS) {
@@ -108,31 +76,10 @@ bool write_pieces(int fd, std::span<const std::string_view> pieces,
       piece.remove_prefix(some);
       if (chunk.size() == kChunk && !flush()) return false;
     }
-    chunk.resize(round_up(chunk.size()));
+    chunk.resize(round_up_packed(chunk.size()));
   }
   // Before the file gets its name, or a power failure could leave zeros behind a good heading.
   return flush() && ::fdatasync(fd) == 0;
-}
-
-/// Whether `fd` still is the file called `path`.
-bool is_named(int fd, const std::string& path) {
-  struct stat open = {};
-  struct stat named = {};
-  return ::fstat(fd, &open) == 0 && ::lstat(path.c_str(), &named) == 0 &&
-         open.st_ino == named.st_ino && open.st_dev == named.st_dev;
-}
-
-/// Removes what writers that were killed have left in `folder`; living ones have a lock.
-void remove_unfinished(const fs::path& folder) {
-  std::error_code problem;
-  for (fs::directory_iterator entry(folder, problem), end; !problem && entry != end;
-       entry.increment(problem)) {
-    const std::string path = entry->path().string();
-    if (!path.ends_with(".packed" + std::string(kUnfinished))) continue;
-    const Descriptor fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
-    if (fd.get() < 0 || ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) continue;
-    if (is_named(fd.get(), path)) ::unlink(path.c_str());
-  }
 }
 
 /// Replaces the file `path`, whose folder is made when it is not there. Returns what went wrong.
@@ -141,9 +88,11 @@ std::string write_file(const std::string& path, std::span<const std::string_view
   std::error_code problem;
   fs::create_directories(fs::path(path).parent_path(), problem);
   if (problem) return problem.message();
-  remove_unfinished(fs::path(path).parent_path());
+  for (const PackedFile& file : packed_files(fs::path(path).parent_path())) {
+    if (file.unfinished) remove_abandoned(file.path);
+  }
   // One name for all writers, so that killed ones leave no pile of files. The lock ends with them.
-  const std::string unfinished = path + kUnfinished;
+  const std::string unfinished = path + kUnfinishedEnding;
   const Descriptor fd(
       ::open(unfinished.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR));
   if (fd.get() < 0) return system_message(errno);
@@ -157,6 +106,11 @@ std::string write_file(const std::string& path, std::span<const std::string_view
   const int error = errno;
   ::unlink(unfinished.c_str());
   return error == ECANCELED ? message("there was no time for it") : system_message(error);
+}
+
+/// The descriptor, or -1.
+int open_packed(const std::string& path) {
+  return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
 }
 
 /// Words that someone writes who wants no cache; folders of these names are written ./off.
@@ -184,45 +138,68 @@ std::string cache_folder() {
   return home.empty() ? "" : (home / ".cache" / "aira").string();
 }
 
+PackedSize packed_size(const ModelConfig& config, bool own_head, const Packing& packing,
+                       DType dtype) {
+  Model model;
+  model.config = config;
+  PackedSize size;
+  for (const Parameter& one : list_parameters(model, own_head)) {
+    const auto bytes = static_cast<std::int64_t>(packed_bytes(one, packing, dtype));
+    size.all += bytes;
+    const bool looked_up = own_head && one.matrix == &model.token_embedding;
+    if (one.matrix != nullptr && !looked_up) size.step += bytes;
+  }
+  return size;
+}
+
 WeightCache::WeightCache(const std::string& folder, const ModelFiles& files, Backend& backend,
                          DType dtype)
     : files_(files), backend_(backend), dtype_(dtype) {
   if (folder.empty() || backend.packing() == nullptr) return;
-  const std::string fingerprint =
-      files.fingerprint({"config.json", ".safetensors", ".bin", ".index.json"});
-  if (fingerprint.empty()) return;
-  path_ = packed_path(folder, files, dtype);
-  heading_ = kFormat + backend.packing()->name + "\n" + name_of(dtype) + "\n" + fingerprint;
-  heading_.resize(round_up(heading_.size()));
+  const PackedSource source = PackedSource::of(files, name_of(dtype));
+  if (source.fingerprint.empty()) return;
+  path_ = (fs::path(folder) / source.file_name()).string();
+  heading_ = source.heading(backend.packing()->name);
+}
+
+std::optional<std::size_t> WeightCache::size_of_current(int fd) const {
+  struct stat info = {};
+  if (fd < 0 || ::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) return std::nullopt;
+  std::string heading(heading_.size(), '\0');
+  if (::pread(fd, heading.data(), heading.size(), 0) != std::ssize(heading) ||
+      heading != heading_) {
+    return std::nullopt;
+  }
+  return static_cast<std::size_t>(info.st_size);
+}
+
+bool WeightCache::is_current() const {
+  const Descriptor fd(open_packed(path_));
+  return size_of_current(fd.get()).has_value();
 }
 
 std::optional<Model> WeightCache::take() const {
   if (path_.empty()) return std::nullopt;
-  const Descriptor fd(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW));
-  struct stat info = {};
-  if (fd.get() < 0 || ::fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode)) return std::nullopt;
-  std::string heading(heading_.size(), '\0');
-  if (::pread(fd.get(), heading.data(), heading.size(), 0) != std::ssize(heading) ||
-      heading != heading_) {
-    return std::nullopt;
-  }
+  const Descriptor fd(open_packed(path_));
+  const std::optional<std::size_t> size = size_of_current(fd.get());
+  if (!size) return std::nullopt;
   Model model;
   model.config = read_model_config(files_);
   model.dtype = dtype_;
   const auto bytes_of = [&](const Parameter& one) {
-    return round_up(packed_bytes(one, *backend_.packing(), dtype_));
+    return round_up_packed(packed_bytes(one, *backend_.packing(), dtype_));
   };
   const auto fits = [&](const std::vector<Parameter>& list) {
     std::size_t total = heading_.size();
     for (const Parameter& one : list) total += bytes_of(one);
-    return total == static_cast<std::size_t>(info.st_size);
+    return total == *size;
   };
   // The size also says whether the model has a head of its own.
   std::vector<Parameter> list = list_parameters(model, false);
   const bool tied = fits(list);
   if (!tied) list = list_parameters(model, true);
   if (!tied && !fits(list)) return std::nullopt;
-  const auto mapped = SettlingFile::map(fd.get(), static_cast<std::size_t>(info.st_size));
+  const auto mapped = SettlingFile::map(fd.get(), *size);
   if (!mapped) return std::nullopt;
   mapped->start();
   const std::byte* at = mapped->data() + heading_.size();
@@ -237,6 +214,28 @@ std::optional<Model> WeightCache::take() const {
   return model;
 }
 
+std::vector<std::string_view> WeightCache::pieces_of(const Model& model) const {
+  Model copy = model;  // shares the parameters
+  std::vector<std::string_view> pieces = {heading_};
+  for (const Parameter& one :
+       list_parameters(copy, model.head.data != model.token_embedding.data)) {
+    const void* data = one.matrix != nullptr ? one.matrix->data.get() : one.vector->data.get();
+    pieces.emplace_back(static_cast<const char*>(data),
+                        packed_bytes(one, *backend_.packing(), dtype_));
+  }
+  return pieces;
+}
+
+bool WeightCache::holds(const Model& model) const {
+  const std::optional<File> file = map_file(path_);
+  std::string_view rest = file ? file->text() : "";
+  for (const std::string_view piece : pieces_of(model)) {
+    if (rest.substr(0, piece.size()) != piece) return false;
+    rest.remove_prefix(std::min(rest.size(), round_up_packed(piece.size())));
+  }
+  return rest.empty();
+}
+
 Model WeightCache::load(const Notice& notice) {
   std::optional<Model> model = take();
   hit_ = model.has_value();
@@ -246,15 +245,7 @@ Model WeightCache::load(const Notice& notice) {
 std::string WeightCache::keep(const Model& model, const std::function<bool()>& go_on) const {
   if (path_.empty() || hit_) return {};
   try {
-    Model copy = model;  // shares the parameters
-    std::vector<std::string_view> pieces = {heading_};
-    for (const Parameter& one :
-         list_parameters(copy, model.head.data != model.token_embedding.data)) {
-      const void* data = one.matrix != nullptr ? one.matrix->data.get() : one.vector->data.get();
-      pieces.emplace_back(static_cast<const char*>(data),
-                          packed_bytes(one, *backend_.packing(), dtype_));
-    }
-    return write_file(path_, pieces, go_on);
+    return write_file(path_, pieces_of(model), go_on);
   } catch (const std::exception& problem) {  // no memory for a name, say
     return problem.what();
   }

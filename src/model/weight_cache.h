@@ -6,6 +6,8 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "model/model.h"
 
@@ -15,6 +17,14 @@ namespace aira {
 /// $XDG_CACHE_HOME, else in ~/.cache; empty without any of these, and when $AIRA_CACHE is "off",
 /// "none", "no", "false" or "0", in any case.
 std::string cache_folder();
+
+/// Bytes of a model's packed weights: of all, and of the matrices, all of which a step reads.
+struct PackedSize {
+  std::int64_t all = 0;
+  std::int64_t step = 0;
+};
+PackedSize packed_size(const ModelConfig& config, bool own_head, const Packing& packing,
+                       DType dtype);
 
 class WeightCache {
  public:
@@ -31,11 +41,20 @@ class WeightCache {
   /// MB; when it says false, nothing is left behind. Only reads, so another thread may call it
   /// after load() while the model is in use; backend and files must stay.
   std::string keep(const Model& model, const std::function<bool()>& go_on) const;
+  /// Whether the packed file is there and was made of these files.
+  bool is_current() const;
+  /// Whether it has the very bytes that keep() would write for `model`. Throws Error when it cannot
+  /// be read.
+  bool holds(const Model& model) const;
   /// The packed file, there or not; empty when none is kept.
   const std::string& path() const { return path_; }
 
  private:
   std::optional<Model> take() const;
+  /// The size of the open packed file, if its heading is right.
+  std::optional<std::size_t> size_of_current(int fd) const;
+  /// What keep() writes; shares the model's memory.
+  std::vector<std::string_view> pieces_of(const Model& model) const;
 
   const ModelFiles& files_;
   Backend& backend_;

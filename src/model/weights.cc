@@ -153,9 +153,15 @@ std::int64_t count_parameters(const ModelFiles& files) {
   Model model;
   model.config = read_model_config(files);
   std::int64_t count = 0;
-  const bool own_head = AdaptedCheckpoint(files, model.config).has_own_head();
-  for (const Parameter& one : list_parameters(model, own_head)) count += one.stored.size();
+  for (const Parameter& one : list_parameters(model, has_own_head(files))) {
+    count += one.stored.size();
+  }
   return count;
+}
+
+bool has_own_head(const ModelFiles& files) {
+  const ModelConfig config = read_model_config(files);
+  return AdaptedCheckpoint(files, config).has_own_head();
 }
 
 }  // namespace aira

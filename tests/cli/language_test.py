@@ -21,7 +21,8 @@ import man_page  # noqa: E402
 TOOL = os.path.join(harness.ROOT, "tools", "messages")
 ID = re.compile(r"\A\[(E\d+)\] ")
 PLACE = re.compile(r"\{(\d?)\}")
-COMMANDS = ("", "chat", "tokenize", "score", "info", "bench", "merge", "help", "version")
+COMMANDS = ("", "chat", "tokenize", "score", "info", "pull", "list", "rm", "bench", "merge", "completion",
+            "help", "version")
 
 
 def in_portuguese(**more):
@@ -162,7 +163,7 @@ class Language(CliTest):
         for command in COMMANDS:
             text = self.succeed("help", *([command] if command else [])).decode()
             for line in re.findall(r"^  ((?:echo .*)?aira-cli .*)$", text, re.MULTILINE):
-                if " -m " in line or line.startswith("aira-cli bench"):
+                if re.search(r" -m | [\w.]+/[A-Za-z]|^aira-cli (bench|pull)", line):
                     continue
                 done = subprocess.run(["bash", "-c", line], cwd=folder, env=env,
                                       stdin=subprocess.DEVNULL, capture_output=True)

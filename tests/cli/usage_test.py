@@ -41,7 +41,11 @@ class Usage(CliTest):
 
     def test_version(self):
         out = self.succeed("--version").decode()
-        self.assertRegex(out, r"\Aaira-cli \d+\.\d+\.\d+\n\Z")
+        self.assertRegex(out, r"\Aaira-cli \d+\.\d+\.\d+( \([0-9a-f]{12}\+?\))?\n"
+                              r"Instruction sets: (\w+, )*portable\n"
+                              r"CUDA module: (none|/.*/libaira_cuda\.so)\n"
+                              r"Languages: English(, Portuguese)?\n"
+                              r"Compiler: \S+ .*\d\n\Z")
         self.assertEqual(self.succeed("version").decode(), out)
 
     def test_a_chat_needs_a_terminal(self):
@@ -54,7 +58,6 @@ class Usage(CliTest):
     def test_what_is_not_built_in(self):
         self.refused("--device", "tpu", "x", says="--device must be auto, cpu or cuda")
         self.refused("--dtype", "int4", "x", says="--dtype must be auto, f32, f16 or int8")
-        self.refused("pull", "org/name", says="pull")
         self.refused("serve", says="serve")
 
     def test_a_device_that_is_not_there(self):

@@ -71,7 +71,7 @@ def options(groups):
 
 def page(program, language):
     words = WORDS[language]
-    version = help_of(program, language, "--version").split()[-1]
+    version = help_of(program, language, "--version").split()[1]
     about, usage, commands, *groups, notes = help_of(program, language, "--help").split("\n\n")
     command_lines = commands.split("\n")
     out = [f'.TH AIRA\\-CLI 1 "" "aira\\-cli {version}"',

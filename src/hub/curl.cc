@@ -1,0 +1,70 @@
+#include "hub/curl.h"
+
+#include <dlfcn.h>
+
+#include "aira/error.h"
+#include "base/printable.h"
+
+namespace aira {
+namespace {
+
+#ifdef AIRA_STATIC
+
+Curl load() {
+  return {&::curl_global_init,  &::curl_easy_init,     &::curl_easy_reset,    &::curl_easy_setopt,
+          &::curl_easy_perform, &::curl_easy_getinfo,  &::curl_easy_strerror, &::curl_easy_cleanup,
+          &::curl_slist_append, &::curl_slist_free_all};
+}
+
+#else
+
+void* open_library() {
+  std::string problem;
+  for (const char* name : {"libcurl.so.4", "libcurl-gnutls.so.4"}) {
+    if (void* library = ::dlopen(name, RTLD_NOW | RTLD_LOCAL)) return library;
+    if (problem.empty()) problem = ::dlerror();
+  }
+  throw Error(
+      "[E623] Fetching needs libcurl, which cannot be loaded ({}); install it (Debian: apt-get "
+      "install libcurl4).",
+      {printable(problem)});
+}
+
+Curl load() {
+  void* const library = open_library();
+  const auto find = [&](auto& function, const char* name) {
+    void* const symbol = ::dlsym(library, name);
+    if (symbol == nullptr) {
+      throw Error("[E624] The installed libcurl has no function {}; install libcurl 7.66 or later.",
+                  {name});
+    }
+    function = reinterpret_cast<std::remove_reference_t<decltype(function)> >(symbol);
+  };
+  Curl curl{};
+  find(curl.global_init, "curl_global_init");
+  find(curl.init, "curl_easy_init");
+  find(curl.reset, "curl_easy_reset");
+  find(curl.set, "curl_easy_setopt");
+  find(curl.perform, "curl_easy_perform");
+  find(curl.info, "curl_easy_getinfo");
+  find(curl.strerror, "curl_easy_strerror");
+  find(curl.cleanup, "curl_easy_cleanup");
+  find(curl.append, "curl_slist_append");
+  find(curl.free_all, "curl_slist_free_all");
+  return curl;
+}
+
+#endif
+
+}  // namespace
+
+const Curl& curl() {
+  static const Curl functions = [] {
+    Curl loaded = load();
+    loaded.global_init(CURL_GLOBAL_DEFAULT);
+    return loaded;
+  }();
+  return functions;
+}
+
+}  // namespace aira
