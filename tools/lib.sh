@@ -28,6 +28,7 @@ present() {
     libcli11-dev) pkg-config --exists CLI11 2>/dev/null || [[ -e /usr/include/CLI/CLI.hpp ]] ;;
     libutf8proc-dev) pkg-config --exists libutf8proc 2>/dev/null ;;
     libedit-dev) pkg-config --exists libedit 2>/dev/null ;;
+    libboost-dev) [[ -e /usr/include/boost/beast.hpp || -e /usr/local/include/boost/beast.hpp ]] ;;
     libmd-dev) pkg-config --exists libmd 2>/dev/null ;;
     libcurl4-openssl-dev) pkg-config --exists libcurl 2>/dev/null ;;
     libgtest-dev) pkg-config --exists gtest 2>/dev/null ;;
@@ -75,7 +76,7 @@ trap 'rm -f "$log"' EXIT
 show_log() { tail -n 60 "$log" >&2; }
 
 build_packages=(cmake g++ ninja-build pkg-config nlohmann-json3-dev libcli11-dev libutf8proc-dev
-  libedit-dev libmd-dev libcurl4-openssl-dev gettext)
+  libedit-dev libmd-dev libcurl4-openssl-dev libboost-dev gettext)
 
 # configure FOLDER [-DNAME=VALUE]...: (re)configures root/FOLDER.
 configure() {

@@ -34,6 +34,9 @@ struct EngineOptions {
   std::int64_t expected_answers = 0;
   /// Where converted weights are kept between runs (cache_folder()); empty: nowhere.
   std::string cache_folder = {};
+  /// How many requests may wait, for try_submit() and before submit() blocks; 0: as many as there
+  /// are sequences.
+  std::int64_t max_waiting = 0;
   /// Receives a sentence about something that did not stop the engine, such as a GPU that cannot be
   /// used. Called by the constructor, and by the thread that writes the cache.
   std::function<void(const std::string& sentence)> notice = {};
@@ -79,6 +82,11 @@ struct Listener {
   std::function<void(const Score& score)> scored = {};
   /// There will be no (more) results, for this reason.
   std::function<void(const Error& error)> failed = {};
+  /// The request has left the queue.
+  std::function<void()> begun = {};
+  /// Callbacks are due: poll() has something to do. For a caller that must not wait; called on the
+  /// engine's thread, which it must not hold up, and may throw nothing.
+  std::function<void()> due = {};
 };
 
 /// A submitted request. Copies refer to the same request; dropping them all does not cancel it.
@@ -103,7 +111,8 @@ struct EngineInfo {
   bool cached = false;           // the weights came from there
   double tokenizer_seconds = 0;  // time to load it
   double weights_seconds = 0;
-  std::int64_t context = 0;  // tokens of prompt and answer together
+  std::int64_t context = 0;     // tokens of prompt and answer together
+  std::int64_t vocabulary = 0;  // ids that the model knows
 };
 
 class Engine {

@@ -16,6 +16,8 @@ struct SamplingOptions {
   double min_p = 0;                 // in [0, 1], of the most probable token's; 0 = off
   double typical_p = 1;             // in (0, 1]; 1 = off
   double repetition_penalty = 1.2;  // > 0; 1 = off
+  double presence_penalty = 0;      // taken off the logit of a token that was generated; 0 = off
+  double frequency_penalty = 0;     // the same for each time that it was
   bool greedy = false;              // the best token before temperature, nothing after it applies
 
   std::int64_t no_repeat_ngram_size = 0;                  // >= 0; 0 = off

@@ -76,7 +76,10 @@ PrintAnswer submit_prompt(Answering& answering, LineLoop& loop, const GenerateRe
 /// A line of ours, or the one that an OpenAI batch line stands for.
 PrintAnswer submit_line(Answering& answering, LineLoop& loop, const json& line,
                         ordered_json& result) {
-  auto [key, request] = request_of(answering, line, options_of(answering, line));
+  GenerateOptions options =
+      options_of(answering.options().request, answering.defaults(), line);
+  options.logprob = true;
+  auto [key, request] = request_of(answering, line, options);
   request.candidates = choices_of(answering.options(), line);
   result[key] = line[key];
   result["answers"] = ordered_json::array();

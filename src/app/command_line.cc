@@ -29,6 +29,7 @@ constexpr auto kCommands = std::to_array<Command>({
     {"rm", to_translate("Remove models from the cache"), set_up_rm},
     {"doctor", to_translate("Tell what runs on this machine, and how well"), set_up_doctor},
     {"bench", to_translate("Measure speed"), set_up_bench},
+    {"serve", to_translate("Answer over HTTP, and in a web chat"), set_up_serve},
     {"merge", to_translate("Join the parts that --shard has made"), set_up_merge},
     {"completion", to_translate("Print completions for bash, zsh or fish"), set_up_completion},
     {"help", to_translate("Print the help of a command, or a table of the request options"),
@@ -90,9 +91,6 @@ const Command& take_command(std::vector<const char*>& words) {
   }
   const std::vector<std::string> rest = app->remaining();
   if (rest.empty()) return kCommands.front();
-  if (rest.front() == "serve") {
-    throw UsageError("[E600] The command {} is not part of this program.", {rest.front()});
-  }
   const Command* command = find_command(rest.front());
   if (command == nullptr || rest.front().empty()) {
     const std::string meant = mistyped_command(rest.front());

@@ -47,6 +47,7 @@ Action set_up_score(CLI::App& app);
 Action set_up_info(CLI::App& app);
 Action set_up_pull(CLI::App& app);
 Action set_up_bench(CLI::App& app);
+Action set_up_serve(CLI::App& app);
 Action set_up_list(CLI::App& app);
 Action set_up_doctor(CLI::App& app);
 Action set_up_rm(CLI::App& app);

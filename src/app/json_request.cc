@@ -87,8 +87,8 @@ std::pair<std::string, GenerateRequest> request_of(Answering& answering, const j
   return {"prompt_ids", {std::move(ids), options, true}};
 }
 
-GenerateOptions options_of(Answering& answering, const json& line) {
-  RequestChanges request = answering.options().request;
+GenerateOptions options_of(RequestChanges request, const GenerateOptions& defaults,
+                           const json& line) {
   request.begin(Source::kLine);
   std::map<const RequestOption*, std::string> given;
   for (const auto& [key, value] : line.items()) {
@@ -107,9 +107,7 @@ GenerateOptions options_of(Answering& answering, const json& line) {
                   {quote(key), row->range.words, printable(value.dump(), 120)});
     }
   }
-  GenerateOptions options = request.over(answering.defaults());
-  options.logprob = true;
-  return options;
+  return request.over(defaults);
 }
 
 }  // namespace aira

@@ -25,8 +25,6 @@ const std::set<std::string> kUnused = {"model", "user",         "metadata",
 const json kNeutral = {{"stream", false},
                        {"echo", false},
                        {"logprobs", false},
-                       {"frequency_penalty", 0},
-                       {"presence_penalty", 0},
                        {"response_format", {{"type", "text"}}},
                        {"parallel_tool_calls", true},
                        {"tools", json::array()}};

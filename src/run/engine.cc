@@ -107,6 +107,7 @@ Engine::Impl::Impl(EngineOptions given)
   info.backend = backend->description();
   info.gpu = backend->gpu();
   info.context = model.config.context;
+  info.vocabulary = model.config.vocab;
   info.cache_file = cache.path();
   info.cached = cache.hit();
   if (options.notice && threads.size() < options.threads) {
@@ -145,7 +146,9 @@ std::optional<Ticket> Engine::Impl::submit(Request request, Listener listener, b
   std::shared_ptr<Task> task = scheduler.make_task(std::move(request), std::move(listener));
   std::unique_lock lock(mutex);
   const auto room = [&] {
-    return inbox.size() + waiting < static_cast<std::size_t>(options.max_sequences);
+    const std::int64_t most =
+        options.max_waiting > 0 ? options.max_waiting : options.max_sequences;
+    return inbox.size() + waiting < static_cast<std::size_t>(most);
   };
   if (!waits && !room()) return std::nullopt;
   change.wait(lock, room);

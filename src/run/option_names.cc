@@ -11,7 +11,7 @@ namespace aira {
 namespace {
 
 /// What other programs call these options: OpenAI's interface, llama.cpp, ollama, vLLM.
-constexpr std::array<std::array<std::string_view, 2>, 23> kElsewhere = {{
+constexpr std::array<std::array<std::string_view, 2>, 21> kElsewhere = {{
     {"temp", "temperature"},
     {"max_tokens", "max_new_tokens"},
     {"max_completion_tokens", "max_new_tokens"},
@@ -23,8 +23,6 @@ constexpr std::array<std::array<std::string_view, 2>, 23> kElsewhere = {{
     {"n", "num_return_sequences"},
     {"typical", "typical_p"},
     {"repeat_penalty", "repetition_penalty"},
-    {"presence_penalty", "repetition_penalty"},
-    {"frequency_penalty", "repetition_penalty"},
     {"no_repeat_ngram", "no_repeat_ngram_size"},
     {"random_seed", "seed"},
     {"rng_seed", "seed"},

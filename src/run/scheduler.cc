@@ -44,6 +44,7 @@ void Scheduler::begin_waiting() {
   while (!waiting_.empty() && sequences_.free() >= waiting_.front()->slots()) {
     running_.push_back(std::move(waiting_.front()));
     waiting_.pop_front();
+    running_.back()->begin();
     running_.back()->advance(sequences_);
   }
   remove_done();

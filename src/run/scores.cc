@@ -8,6 +8,7 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "aira/error.h"
 #include "cpu/kernels.h"
@@ -27,6 +28,19 @@ void penalise(ScoreRow& row, Ids history, float penalty) {
     row.seen[i] = 1;
     float& score = row.scores[i];
     score = score < 0 ? score * penalty : score / penalty;
+  }
+}
+
+/// OpenAI's presence and frequency penalty, on what was generated; the prompt does not count.
+void penalise_generated(ScoreRow& row, const History& history, const SamplingOptions& options) {
+  const Ids generated = history.ids.subspan(static_cast<std::size_t>(history.prompt));
+  for (const std::int32_t id : generated) row.seen[static_cast<std::size_t>(id)] = 0;
+  for (const std::int32_t id : generated) {
+    const auto i = static_cast<std::size_t>(id);
+    const bool is_first = std::exchange(row.seen[i], std::uint8_t{1}) == 0;
+    const double penalty =
+        options.frequency_penalty + (is_first ? options.presence_penalty : 0);
+    row.scores[i] -= static_cast<float>(penalty);
   }
 }
 
@@ -142,6 +156,9 @@ void process_scores(ScoreRow& row, const History& history, const SamplingOptions
   }
   if (options.repetition_penalty != 1) {
     penalise(row, history.ids, static_cast<float>(options.repetition_penalty));
+  }
+  if (options.presence_penalty != 0 || options.frequency_penalty != 0) {
+    penalise_generated(row, history, options);
   }
   if (options.no_repeat_ngram_size > 0) {
     forbid_repeated(scores, history.ids, static_cast<std::size_t>(options.no_repeat_ngram_size));

@@ -60,6 +60,9 @@ class Task {
   virtual void accept(Sequence& sequence, Choice choice, Sequences& sequences) = 0;
 
   bool done() const { return done_; }
+  void begin() {
+    if (listener_.begun) post([this] { listener_.begun(); });
+  }
   /// Ends with what there is.
   virtual void cancel() = 0;
   void fail(const Error& error) {
@@ -85,9 +88,12 @@ class Task {
  protected:
   const Listener& listener() const { return listener_; }
   void post(std::function<void()> event) {
-    const std::lock_guard lock(mutex_);
-    events_.push_back(std::move(event));
-    posted_.notify_all();
+    {
+      const std::lock_guard lock(mutex_);
+      events_.push_back(std::move(event));
+      posted_.notify_all();
+    }
+    if (listener_.due) listener_.due();
   }
   void hand_over(std::size_t number, Answer answer) {
     if (!listener_.finished) return;
@@ -95,9 +101,12 @@ class Task {
   }
   /// After the last event.
   void finish() {
-    const std::lock_guard lock(mutex_);
-    done_ = true;
-    posted_.notify_all();
+    {
+      const std::lock_guard lock(mutex_);
+      done_ = true;
+      posted_.notify_all();
+    }
+    if (listener_.due) listener_.due();
   }
 
  private:

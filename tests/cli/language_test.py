@@ -21,7 +21,7 @@ import man_page  # noqa: E402
 TOOL = os.path.join(harness.ROOT, "tools", "messages")
 ID = re.compile(r"\A\[(E\d+)\] ")
 PLACE = re.compile(r"\{(\d?)\}")
-COMMANDS = ("", "chat", "tokenize", "score", "info", "pull", "list", "rm", "doctor", "bench", "merge", "completion",
+COMMANDS = ("", "chat", "tokenize", "score", "info", "pull", "list", "rm", "doctor", "bench", "serve", "merge", "completion",
             "help", "version")
 
 
@@ -161,7 +161,7 @@ class Language(CliTest):
         for command in COMMANDS:
             text = self.succeed("help", *([command] if command else [])).decode()
             for line in re.findall(r"^  ((?:echo .*)?aira-cli .*)$", text, re.MULTILINE):
-                if re.search(r" -m | [\w.]+/[A-Za-z]|^aira-cli (bench|pull)", line):
+                if re.search(r" -m | [\w.]+/[A-Za-z]|^aira-cli (bench|pull|serve)", line):
                     continue
                 done = subprocess.run(["bash", "-c", line], cwd=folder, env=env,
                                       stdin=subprocess.DEVNULL, capture_output=True)

@@ -6,7 +6,7 @@ work=$root/build-package
 
 # The static libraries in the program, by the Debian package that has them.
 static_packages=(libedit-dev libbsd-dev libmd-dev libncurses-dev libutf8proc-dev libssl-dev libc-ares-dev)
-header_packages=(nlohmann-json3-dev libcli11-dev)
+header_packages=(nlohmann-json3-dev libcli11-dev libboost1.74-dev)
 test_packages=(libgtest-dev libgmock-dev googletest)
 # Linked from the compiler's own folders; these have the licences.
 documents_only=(libc6 libtinfo6 gcc-12-base)
