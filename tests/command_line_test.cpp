@@ -76,7 +76,7 @@ TEST(CommandLine, RefusesInSentences) {
       {{"bench", "word"}, "The word \"word\" means nothing here."},
       {{"--greedy", "info"},
        "The command info goes first; to ask the word itself, write it after --."},
-      {{"serve", "x"}, "The command serve is not part of this program."},
+      {{"serve", "x"}, "The word \"x\" means nothing here."},
       {{"--device", "tpu", "x"}, "--device must be auto, cpu or cuda, not \"tpu\"."},
       {{"-t", "0", "x"}, "--threads must be a whole number from 1 to 1024, not \"0\"."},
       {{"bench", "-p", "1.5"},

@@ -236,6 +236,30 @@ TEST(Sampler, OptionsThatForbidEveryTokenAreAnError) {
   }
 }
 
+// OpenAI's formula: logit - count * frequency_penalty - (count > 0) * presence_penalty, where the
+// counts are of what was generated, without the prompt.
+TEST(Sampler, PresenceAndFrequencyPenaltiesOnWhatWasGenerated) {
+  const std::vector<float> logits = {0.5F, 0.4F, 0.3F, 0.2F};
+  const Ids ids = {3, 0, 0, 1, 0, 1};
+  const History history = {.ids = ids, .prompt = 2};  // generated: 0, 1, 0, 1
+  const auto best = [&](double presence, double frequency) {
+    Sampler sampler(4);
+    const SamplingOptions options{.repetition_penalty = 1,
+                                  .presence_penalty = presence,
+                                  .frequency_penalty = frequency,
+                                  .greedy = true};
+    return sampler.sample(logits, history, options, {});
+  };
+  EXPECT_EQ(best(0, 0), 0);
+  EXPECT_EQ(best(0.19, 0), 0);    // 0.31, 0.21, 0.3
+  EXPECT_EQ(best(0.21, 0), 2);    // 0.29, 0.19, 0.3
+  EXPECT_EQ(best(0, 0.09), 0);    // 0.32, 0.22, 0.3
+  EXPECT_EQ(best(0, 0.11), 2);    // 0.28, 0.18, 0.3
+  EXPECT_EQ(best(0.1, 0.06), 2);  // 0.28, 0.18, 0.3
+  EXPECT_EQ(best(-0.1, 0.1), 0);  // 0.4, 0.3, 0.3
+  EXPECT_EQ(best(100, 0), 2);     // of the prompt's tokens none is punished
+}
+
 TEST(Sampler, OutputThatIsNoNumberIsAnError) {
   Sampler sampler(3);
   const float nan = std::numeric_limits<float>::quiet_NaN();

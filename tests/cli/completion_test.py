@@ -81,7 +81,6 @@ class Candidates(CliTest):
 
     def test_a_wrong_command_line_has_no_completions(self):
         self.assertEqual(self.words("scroe", ""), [])
-        self.assertEqual(self.words("serve", "-"), [])
 
     def test_other_shells_are_refused(self):
         self.assertIn('not for "tcsh"', self.fail_with(2, "completion", "tcsh"))

@@ -313,7 +313,7 @@ class OpenAiBatch(CliTest):
         body = {"messages": [turn("user", "um")]}
         for line, says in [
                 (self.line("a", {**body, "stream": True}), '"stream"'),
-                (self.line("a", {**body, "frequency_penalty": 0.5}), '"frequency_penalty"'),
+                (self.line("a", {**body, "frequency_penalty": "0.5"}), '"frequency_penalty"'),
                 (self.line("a", {**body, "tool_choice": "auto"}), '"tool_choice"'),
                 (self.line("a", {**body, "temprature": 1}), '"temperature"'),
                 (self.line("a", {**body, "max_tokens": 0}), '"max_tokens" must be'),

@@ -10,7 +10,7 @@ from harness import CliTest, Terminal, environment, main, model, run, scratch, t
 DRAWS = {"temperature": 0.7, "top_k": 5, "top_p": 0.7, "min_p": 0.1, "typical_p": 0.7,
          "epsilon_cutoff": 0.01, "eta_cutoff": 0.01}
 VALUES = {
-    **DRAWS, "max_new_tokens": 3, "max_length": 33, "repetition_penalty": 1.1,
+    **DRAWS, "max_new_tokens": 3, "max_length": 33, "repetition_penalty": 1.1, "presence_penalty": 0.1, "frequency_penalty": -0.1,
     "no_repeat_ngram_size": 3, "min_new_tokens": 2, "min_length": 3, "greedy": True,
     "do_sample": True, "seed": 3, "num_return_sequences": 2, "best_of": 2, "stop": ["é"],
     "eos_token_id": [7], "stop_on_loop": True, "bad_words": ["ç"], "bad_words_ids": [[5, 9]],

@@ -59,7 +59,6 @@ class Usage(CliTest):
     def test_what_is_not_built_in(self):
         self.refused("--device", "tpu", "x", says="--device must be auto, cpu or cuda")
         self.refused("--dtype", "int4", "x", says="--dtype must be auto, f32, f16 or int8")
-        self.refused("serve", says="serve")
 
     def test_a_device_that_is_not_there(self):
         if os.path.exists("/dev/nvidiactl") or os.path.exists("/dev/dxg"):
