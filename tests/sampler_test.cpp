@@ -260,6 +260,16 @@ TEST(Sampler, PresenceAndFrequencyPenaltiesOnWhatWasGenerated) {
   EXPECT_EQ(best(100, 0), 2);     // of the prompt's tokens none is punished
 }
 
+TEST(Sampler, APenaltyThatOverflowsLeavesNumbers) {
+  const Ids ids = {1, 2};
+  Sampler sampler(3);
+  SamplingOptions options{.repetition_penalty = std::numeric_limits<float>::denorm_min(),
+                          .greedy = true};
+  EXPECT_EQ(sampler.sample({{1.0F, -2.0F, 3.0F}}, {.ids = ids, .prompt = 2}, options, {}), 2);
+  options.repetition_penalty = std::numeric_limits<float>::max();
+  EXPECT_EQ(sampler.sample({{-1.0F, -2.0F, -3.0F}}, {.ids = ids, .prompt = 2}, options, {}), 0);
+}
+
 TEST(Sampler, OutputThatIsNoNumberIsAnError) {
   Sampler sampler(3);
   const float nan = std::numeric_limits<float>::quiet_NaN();

@@ -141,9 +141,8 @@ class Server {
       model->system = options_.system;
       model->form = options_.form.value_or("");
       const EngineInfo& info = model->engine.info();
-      model->fingerprint =
-          "fp_" + hex(digest(AIRA_VERSION + std::string(" ") + found_.name + " " +
-                             name_of(options_.dtype) + " " + info.backend));
+      model->fingerprint = "fp_" + hex(digest(AIRA_VERSION + std::string(" ") + found_.name + " " +
+                                              name_of(options_.dtype) + " " + info.backend));
       http_.post([this, model] {
         endpoints_.set_model(model);
         notify("READY=1");

@@ -50,7 +50,9 @@ std::optional<DeviceDraw> device_draw(const SamplingOptions& options, double uni
   known.top_p = options.top_p;
   known.repetition_penalty = options.repetition_penalty;
   known.greedy = options.greedy;
-  if (options != known) return std::nullopt;
+  // By a smaller penalty numbers overflow, which the host knows how to take.
+  constexpr double kLeastPenalty = 1e-30;
+  if (options != known || options.repetition_penalty < kLeastPenalty) return std::nullopt;
   const bool best = options.takes_best();
   return DeviceDraw{.temperature = best ? 1 : options.temperature,
                     .top_p = best ? 1 : options.top_p,

@@ -18,6 +18,7 @@ namespace {
 
 using Ids = std::span<const std::int32_t>;
 
+constexpr float kGreatest = std::numeric_limits<float>::max();
 constexpr float kForbidden = -std::numeric_limits<float>::infinity();
 
 void penalise(ScoreRow& row, Ids history, float penalty) {
@@ -27,7 +28,9 @@ void penalise(ScoreRow& row, Ids history, float penalty) {
     if (row.seen[i] != 0) continue;  // a token counts once, however often it occurs
     row.seen[i] = 1;
     float& score = row.scores[i];
-    score = score < 0 ? score * penalty : score / penalty;
+    const float changed = score < 0 ? score * penalty : score / penalty;
+    // Beyond the greatest number the order is lost, but not the sense.
+    score = std::isinf(changed) && std::isfinite(score) ? std::copysign(kGreatest, score) : changed;
   }
 }
 

@@ -15,7 +15,8 @@ namespace {
 
 std::string new_id(bool chat) {
   static std::mt19937_64 random(std::random_device{}());
-  return (chat ? "chatcmpl-" : "cmpl-") + format("%016llx", static_cast<unsigned long long>(random()));
+  return (chat ? "chatcmpl-" : "cmpl-") +
+         format("%016llx", static_cast<unsigned long long>(random()));
 }
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
@@ -190,8 +191,8 @@ void Completion::add_echo(std::size_t number, const Score* score) {
     if (score != nullptr) {
       std::vector<RatedToken> tokens = {{prompt.front(), std::nullopt, {}}};
       for (std::size_t at = 0; at < score->tokens.size(); ++at) {
-        tokens.push_back({score->tokens[at].token, score->tokens[at].log_probability,
-                          score->top[at]});
+        tokens.push_back(
+            {score->tokens[at].token, score->tokens[at].log_probability, score->top[at]});
       }
       choice.tokens.insert(choice.tokens.begin(), tokens.begin(), tokens.end());
     }
@@ -207,8 +208,8 @@ void Completion::add_echo(std::size_t number, const Score* score) {
 void Completion::add_text(std::size_t index, std::string_view text) {
   Choice& choice = choices_[index];
   if (choice.generated++ == 0) metrics_.first_token_seconds.add(seconds_since(submitted_));
-  ordered_json part = request_.chat ? ordered_json{{"delta", {{"content", text}}}}
-                                    : ordered_json{{"text", text}};
+  ordered_json part =
+      request_.chat ? ordered_json{{"delta", {{"content", text}}}} : ordered_json{{"text", text}};
   part["logprobs"] = logprobs_of(choice);
   send_chunk(index, std::move(part));
 }

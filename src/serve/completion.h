@@ -25,7 +25,8 @@ class Completion : public std::enable_shared_from_this<Completion> {
              std::shared_ptr<HttpReply> reply, Headers headers);
 
   /// Submits. `wake` is called on the engine's thread when advance() has something to do; `over`
-  /// once, when all is done, with the status for the log (499: the client left). Throws Error for what the engine refuses.
+  /// once, when all is done, with the status for the log (499: the client left). Throws Error for
+  /// what the engine refuses.
   void start(std::function<void()> wake, std::function<void(int status)> over);
   /// Takes what the engine has yielded, as far as the client keeps up.
   void advance();
@@ -73,7 +74,7 @@ class Completion : public std::enable_shared_from_this<Completion> {
   std::atomic<bool> due_ = false;  // wake_ was called and advance() has not begun yet
   bool begun_ = false;             // the engine has
   bool cancelled_ = false;
-  int failure_ = 0;                // the status of what has failed
+  int failure_ = 0;  // the status of what has failed
   bool done_ = false;
   std::size_t prompt_tokens_ = 0;
 };

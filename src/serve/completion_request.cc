@@ -20,10 +20,11 @@ using nlohmann::json;
 namespace {
 
 constexpr std::int64_t kMostLogprobs = 1000;
+constexpr std::int64_t kMostChoices = 1024;  // of one request: prompts times answers
 
 /// Fields that change no answer.
 const std::set<std::string_view> kUnused = {
-    "model",        "user",          "metadata",          "store", "safety_identifier",
+    "model",        "user",           "metadata",         "store",  "safety_identifier",
     "service_tier", "stream_options", "prompt_cache_key", "stream", "parallel_tool_calls"};
 
 /// Fields that this program does not honour, unless their value asks for nothing.
@@ -45,9 +46,8 @@ const Refused kRefused[] = {
 };
 
 /// Fields that this file reads by itself.
-const std::set<std::string_view> kOwn = {"prompt", "messages",     "echo", "logprobs",
-                                         "seed",   "top_logprobs", "stop", "history",
-                                         "prefix_ids"};
+const std::set<std::string_view> kOwn = {"prompt",       "messages", "echo",    "logprobs",  "seed",
+                                         "top_logprobs", "stop",     "history", "prefix_ids"};
 
 /// A list of token ids, at least one. Throws ApiError.
 std::vector<std::int32_t> ids_in(const json& list, const char* field, const ServedModel& model) {
@@ -119,8 +119,8 @@ class Reader {
       bool harmless = false;
       for (const char* one : row.harmless) harmless |= value == json::parse(one);
       if (harmless) continue;
-      throw bad_request(
-          Error("[E757] {} is not supported; leave it out.", {quote(row.field)}), row.field);
+      throw bad_request(Error("[E757] {} is not supported; leave it out.", {quote(row.field)}),
+                        row.field);
     }
     for (const auto& [key, value] : body_.items()) {
       const bool refused = std::any_of(std::begin(kRefused), std::end(kRefused),
@@ -207,10 +207,10 @@ class Reader {
       RequestChanges alone;
       alone.begin(Source::kLine);
       if (alone.try_field(*option_of(key), value)) continue;
-      throw bad_request(Error("[E123] {} must be {}, not {}.",
-                              {quote(key), message(option_of(key)->range.words),
-                               printable(value.dump(), 120)}),
-                        key);
+      throw bad_request(
+          Error("[E123] {} must be {}, not {}.",
+                {quote(key), message(option_of(key)->range.words), printable(value.dump(), 120)}),
+          key);
     }
     try {
       request_.options = options_of(model_.changes, model_.defaults, options_);
@@ -225,9 +225,9 @@ class Reader {
           "best_of");
     }
     if (request_.options.num_beams > 1 && request_.logprobs >= 0) {
-      throw bad_request(Error("[E762] {} does not go with {}.",
-                              {quote("logprobs"), quote("num_beams")}),
-                        "logprobs");
+      throw bad_request(
+          Error("[E762] {} does not go with {}.", {quote("logprobs"), quote("num_beams")}),
+          "logprobs");
     }
   }
 
@@ -265,8 +265,8 @@ class Reader {
         first = dialogue.system + "\n" + first;
       }
       if (!has_place && model_.system != SystemRole::kRefuse) dialogue.system.clear();
-      request_.prompts.push_back(prompts.question(dialogue.question, dialogue.turns, model_.form,
-                                                  dialogue.system));
+      request_.prompts.push_back(
+          prompts.question(dialogue.question, dialogue.turns, model_.form, dialogue.system));
       add_prefix(request_.prompts.back());
     } catch (const Error& error) {
       if (error.id() == "E028") {
@@ -297,6 +297,11 @@ class Reader {
       if (option_of(key) == &request_option("max_new_tokens")) {
         asked = request_.options.max_new_tokens;
       }
+    }
+    if (std::ssize(request_.prompts) * request_.options.answers > kMostChoices) {
+      throw bad_request(Error("[E767] A request may ask for at most {} answers, prompts times {}.",
+                              {std::to_string(kMostChoices), quote("n")}),
+                        "n");
     }
     for (const auto& prompt : request_.prompts) {
       const std::int64_t length = std::ssize(prompt);
@@ -343,8 +348,7 @@ std::vector<std::int32_t> read_text_to_tokenize(const json& body, ServedModel& m
   }
   const bool added = object.boolean("add_special_tokens").value_or(true);
   const std::string& text = prompt ? *prompt : *content;
-  return added ? model.engine.tokenizer().encode_with_template(text,
-                                                               Tokenizer::Added::kRecognise)
+  return added ? model.engine.tokenizer().encode_with_template(text, Tokenizer::Added::kRecognise)
                : model.engine.tokenizer().encode(text, Tokenizer::Added::kRecognise);
 }
 

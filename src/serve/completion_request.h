@@ -33,9 +33,9 @@ struct CompletionRequest {
   bool chat = false;
   std::vector<std::vector<std::int32_t>> prompts;
   GenerateOptions options;
-  bool generates = true;       // max_tokens is not 0
-  bool echo = false;           // the prompt before the answer
-  bool keep_space = false;     // around an answer
+  bool generates = true;    // max_tokens is not 0
+  bool echo = false;        // the prompt before the answer
+  bool keep_space = false;  // around an answer
   bool stream = false;
   bool include_usage = false;  // a last chunk of a stream with the numbers of tokens
   std::int64_t logprobs = -1;  // -1: none

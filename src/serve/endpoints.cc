@@ -10,6 +10,7 @@
 #include "app/output.h"
 #include "base/json.h"
 #include "base/printable.h"
+#include "serve/openapi.h"
 #include "serve/page.h"
 
 namespace aira {
@@ -89,6 +90,8 @@ std::span<const Endpoints::Route> Endpoints::routes() {
       {"GET", "/health", false, false, [](E& e, X& x) { e.get_health(x); }},
       {"GET", "/v1/health", false, false, [](E& e, X& x) { e.get_health(x); }},
       {"GET", "/metrics", true, false, [](E& e, X& x) { e.get_metrics(x); }},
+      {"GET", "/openapi.json", false, false,
+       [](E& e, X& x) { e.send_json(x, 200, openapi_document()); }},
       {"GET", "/", false, false, [](E& e, X& x) { e.get_page(x); }},
   });
   return kRoutes;
@@ -178,13 +181,14 @@ void Endpoints::check_access(const Exchange& exchange) const {
   bool known = false;
   for (const std::string& key : options_.keys) known |= same_text(given, key);
   if (known) return;
-  throw ApiError{401, message("The request needs a valid key in the header {}.",
-                              {"\"Authorization: Bearer KEY\""}),
-                 "", "invalid_api_key"};
+  throw ApiError{
+      401,
+      message("The request needs a valid key in the header {}.", {"\"Authorization: Bearer KEY\""}),
+      "", "invalid_api_key"};
 }
 
-/// A page elsewhere may point a name of its own at this machine (DNS rebinding) and would then count
-/// as of the same origin; its Host tells.
+/// A page elsewhere may point a name of its own at this machine (DNS rebinding) and would then
+/// count as of the same origin; its Host tells.
 void Endpoints::check_host(const HttpRequest& request) const {
   const std::string_view host = request.header("Host");
   if (!options_.keys.empty() || host.empty()) return;
@@ -193,9 +197,10 @@ void Endpoints::check_host(const HttpRequest& request) const {
       options_.hosts.contains(name)) {
     return;
   }
-  throw ApiError{403, message("The header Host names {}, which is not allowed here (--allow-host).",
-                              {quote(host)}),
-                 "", "host_not_allowed"};
+  throw ApiError{
+      403,
+      message("The header Host names {}, which is not allowed here (--allow-host).", {quote(host)}),
+      "", "host_not_allowed"};
 }
 
 void Endpoints::allow_origin(Exchange& exchange) const {
@@ -205,11 +210,11 @@ void Endpoints::allow_origin(Exchange& exchange) const {
   const bool listed = std::find(known.begin(), known.end(), origin) != known.end() ||
                       std::find(known.begin(), known.end(), "*") != known.end();
   const std::size_t scheme = origin.find("://");
-  const bool own = scheme != std::string::npos &&
-                   origin.substr(scheme + 3) == exchange.request->header("Host");
+  const bool own =
+      scheme != std::string::npos && origin.substr(scheme + 3) == exchange.request->header("Host");
   if (!listed && !own) {
-    throw ApiError{403, message("Pages of {} may not use this server (--cors-origin).",
-                                {quote(origin)}),
+    throw ApiError{403,
+                   message("Pages of {} may not use this server (--cors-origin).", {quote(origin)}),
                    "", "origin_not_allowed"};
   }
   if (!listed) return;
@@ -245,9 +250,9 @@ void Endpoints::send_error(Exchange& exchange, const ApiError& error) {
 void Endpoints::log(const Exchange& exchange, int status) const {
   if (options_.quiet) return;
   const HttpRequest& request = *exchange.request;
-  const double milliseconds = std::chrono::duration<double, std::milli>(
-                                  std::chrono::steady_clock::now() - exchange.start)
-                                  .count();
+  const double milliseconds =
+      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - exchange.start)
+          .count();
   std::array<char, 32> time{};
   const std::time_t now = std::time(nullptr);
   std::tm parts{};
@@ -272,8 +277,9 @@ void Endpoints::complete(Exchange& exchange, bool chat) {
   const json body = object_of(*exchange.request);
   const json& name = body.value("model", json());
   if (!name.is_null() && name != model().id) {
-    throw ApiError{404, message("This server has no model {}; it has {}.",
-                                {printable(name.dump(), 120), quote(model().id)}),
+    throw ApiError{404,
+                   message("This server has no model {}; it has {}.",
+                           {printable(name.dump(), 120), quote(model().id)}),
                    "model", "model_not_found"};
   }
   if (queued() >= options_.max_queue) {
@@ -329,8 +335,9 @@ void Endpoints::get_models(Exchange& exchange) {
     return send_json(exchange, 200, {{"object", "list"}, {"data", ordered_json::array({one})}});
   }
   if (exchange.argument == model().id) return send_json(exchange, 200, one);
-  throw ApiError{404, message("This server has no model {}; it has {}.",
-                              {quote(exchange.argument), quote(model().id)}),
+  throw ApiError{404,
+                 message("This server has no model {}; it has {}.",
+                         {quote(exchange.argument), quote(model().id)}),
                  "model", "model_not_found"};
 }
 
@@ -350,9 +357,9 @@ void Endpoints::get_metrics(Exchange& exchange) {
   }
   exchange.headers.emplace_back("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
   const std::int64_t waiting = queued();
-  exchange.reply->send(200, exchange.headers,
-                       metrics_.text(std::ssize(running_) - waiting, waiting,
-                                     server_->connections(), labels));
+  exchange.reply->send(
+      200, exchange.headers,
+      metrics_.text(std::ssize(running_) - waiting, waiting, server_->connections(), labels));
 }
 
 void Endpoints::get_tokenizer_info(Exchange& exchange) {
@@ -374,7 +381,8 @@ void Endpoints::get_tokenizer_info(Exchange& exchange) {
 void Endpoints::tokenize(Exchange& exchange) {
   const json body = object_of(*exchange.request);
   const std::vector<std::int32_t> ids = read_text_to_tokenize(body, model());
-  const bool pieces = JsonObject(body, message("The request")).boolean("with_pieces").value_or(false);
+  const bool pieces =
+      JsonObject(body, message("The request")).boolean("with_pieces").value_or(false);
   ordered_json tokens = ids;
   for (std::size_t i = 0; pieces && i < ids.size(); ++i) {
     tokens[i] = {{"id", ids[i]}, {"piece", model().engine.tokenizer().decode({&ids[i], 1}, false)}};

@@ -15,13 +15,13 @@
 namespace aira {
 
 struct EndpointOptions {
-  std::vector<std::string> keys = {};       // --api-key-file; none: everybody may ask
-  std::set<std::string> hosts = {};         // names that a Host header may have besides addresses
-  std::vector<std::string> origins = {};    // --cors-origin: pages of other hosts; "*": all
-  std::int64_t max_queue = 256;             // requests that may wait
-  bool page = true;                         // the web chat at /
-  bool log_json = false;                    // --log-format json
-  bool quiet = false;                       // no log
+  std::vector<std::string> keys = {};     // --api-key-file; none: everybody may ask
+  std::set<std::string> hosts = {};       // names that a Host header may have besides addresses
+  std::vector<std::string> origins = {};  // --cors-origin: pages of other hosts; "*": all
+  std::int64_t max_queue = 256;           // requests that may wait
+  bool page = true;                       // the web chat at /
+  bool log_json = false;                  // --log-format json
+  bool quiet = false;                     // no log
 };
 
 class Endpoints {

@@ -180,8 +180,8 @@ struct HttpServer::Impl {
   awaitable<bool> read(Stream& stream, beast::flat_buffer& buffer,
                        http::request_parser<http::string_body>& parser);
   awaitable<bool> refuse(Stream& stream, int status);
-  awaitable<bool> answer(Stream& stream, http::request<http::string_body> message,
-                         bool pipelined, bool& keeps_alive);
+  awaitable<bool> answer(Stream& stream, http::request<http::string_body> message, bool pipelined,
+                         bool& keeps_alive);
   void watch(Stream& stream, const std::shared_ptr<Reply>& reply);
   void listen_tcp();
   void listen_unix();
@@ -254,7 +254,7 @@ void HttpServer::Impl::listen_unix() {
     throw Error("[E752] {} is longer than the {} bytes that the name of a Unix socket may have.",
                 {quote(path, 4096), std::to_string(sizeof(sockaddr_un::sun_path) - 1)});
   }
-  struct stat status{};
+  struct stat status {};
   error_code problem;
   if (::lstat(path.c_str(), &status) == 0) {
     if (!S_ISSOCK(status.st_mode)) {

@@ -52,16 +52,16 @@ class HttpReply {
 };
 
 struct HttpLimits {
-  std::uint64_t body = 1 << 20;                 // bytes; more is 413
-  std::uint32_t head = 16 << 10;                // bytes of request line and headers; more is 431
-  std::chrono::seconds to_send_request{30};     // from its first byte
-  std::chrono::seconds between_requests{75};    // an idle connection lives as long
-  std::chrono::seconds without_progress{60};    // a client that reads nothing for as long is gone
+  std::uint64_t body = 1 << 20;               // bytes; more is 413
+  std::uint32_t head = 16 << 10;              // bytes of request line and headers; more is 431
+  std::chrono::seconds to_send_request{30};   // from its first byte
+  std::chrono::seconds between_requests{75};  // an idle connection lives as long
+  std::chrono::seconds without_progress{60};  // a client that reads nothing for as long is gone
 };
 
 struct HttpServerOptions {
   std::string host = "127.0.0.1";
-  std::uint16_t port = 8080;  // 0: any
+  std::uint16_t port = 8080;     // 0: any
   std::string unix_socket = {};  // a path, in place of host and port
   HttpLimits limits = {};
   /// Answers a request; the reply may be kept and finished later.

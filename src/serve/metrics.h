@@ -20,8 +20,8 @@ class Histogram {
   std::string lines(const std::string& name, const std::string& help) const;
 
  private:
-  static constexpr std::array<double, 14> kBounds = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
-                                                     0.1,    0.25,  0.5,    1,     2.5,  10,    60};
+  static constexpr std::array<double, 14> kBounds = {
+      0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60};
   std::array<std::uint64_t, kBounds.size() + 1> counts_ = {};
   double sum_ = 0;
 };

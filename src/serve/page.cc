@@ -2,7 +2,7 @@
 
 #include "base/digest.h"
 
-extern "C" const char aira_chat_page[];      // page.S
+extern "C" const char aira_chat_page[];  // page.S
 extern "C" const char aira_chat_page_end[];
 
 namespace aira {

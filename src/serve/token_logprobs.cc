@@ -72,7 +72,8 @@ ordered_json completion_logprobs(const Tokenizer& tokenizer, const std::vector<R
     logprobs.push_back(*token.logprob);
     ordered_json top = ordered_json::object();
     // Of tokens with the same text the most probable one comes first and stays.
-    for (const auto& [id, logprob] : with_itself(token)) top.emplace(text_of(tokenizer, id), logprob);
+    for (const auto& [id, logprob] : with_itself(token))
+      top.emplace(text_of(tokenizer, id), logprob);
     tops.push_back(std::move(top));
   }
   return {{"tokens", std::move(texts)},

@@ -24,8 +24,8 @@ nlohmann::ordered_json completion_logprobs(const Tokenizer& tokenizer,
                                            const std::vector<RatedToken>& tokens,
                                            std::int64_t& offset, bool special_is_text);
 
-/// Of /v1/chat/completions: {"content": [{"token", "logprob", "bytes", "top_logprobs"}], "refusal"};
-/// with each token also its "id", and "special": true where it is no text.
+/// Of /v1/chat/completions: {"content": [{"token", "logprob", "bytes", "top_logprobs"}],
+/// "refusal"}; with each token also its "id", and "special": true where it is no text.
 nlohmann::ordered_json chat_logprobs(const Tokenizer& tokenizer,
                                      const std::vector<RatedToken>& tokens);
 

@@ -268,7 +268,7 @@ class Refusals(WithServer):
         for field, value in [
             ("temperature", -1), ("temperature", "hot"), ("max_tokens", 0), ("n", 0), ("top_p", 2), ("logit_bias", [1]),
             ("stream", 1), ("logprobs", 3), ("seed", 1.5), ("tools", [{}]), ("response_format", {"type": "json_object"}),
-            ("messages", []), ("messages", None), ("top_logprobs", 5), ("frequency_penalty", "x"), ("suffix", "x"),
+            ("messages", []), ("n", 2000), ("messages", None), ("top_logprobs", 5), ("frequency_penalty", "x"), ("suffix", "x"),
         ]:
             with self.subTest(field=field, value=value):
                 self.refused(400, "/v1/chat/completions", {**chat(QUESTION), field: value}, field)
