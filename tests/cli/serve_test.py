@@ -417,7 +417,7 @@ class Life(unittest.TestCase):
                 connection.close()
 
     def test_it_drains(self):
-        with Server("-m", harness.slow_model()) as server:
+        with Server("-m", harness.slow_model(), "--grace", "600") as server:
             connection = server.connect()
             connection.request("POST", "/v1/completions", json.dumps({"prompt": "a", "max_tokens": 4000, "min_new_tokens": 4000}))
             time.sleep(0.3)
