@@ -17,7 +17,7 @@ have() { command -v "$1" >/dev/null 2>&1; }
 # Whether what Debian's package $1 provides is installed, from any source.
 present() {
   case $1 in
-    cmake | pkg-config | python3 | clang-format-14 | clang-tidy-14) have "$1" ;;
+    chromium | cmake | pkg-config | python3 | clang-format-14 | clang-tidy-14) have "$1" ;;
     dpkg-dev) have dpkg-source ;;
     g++-*-linux-gnu) have aarch64-linux-gnu-g++ ;;
     qemu-user-static) have qemu-aarch64-static ;;

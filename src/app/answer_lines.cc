@@ -9,6 +9,7 @@
 #include "app/json_request.h"
 #include "app/openai_batch.h"
 #include "base/printable.h"
+#include "run/json_options.h"
 
 namespace aira {
 
@@ -76,8 +77,7 @@ PrintAnswer submit_prompt(Answering& answering, LineLoop& loop, const GenerateRe
 /// A line of ours, or the one that an OpenAI batch line stands for.
 PrintAnswer submit_line(Answering& answering, LineLoop& loop, const json& line,
                         ordered_json& result) {
-  GenerateOptions options =
-      options_of(answering.options().request, answering.defaults(), line);
+  GenerateOptions options = options_of(answering.options().request, answering.defaults(), line);
   options.logprob = true;
   auto [key, request] = request_of(answering, line, options);
   request.candidates = choices_of(answering.options(), line);

@@ -3,11 +3,11 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 
-#include "app/json_request.h"
 #include "app/output.h"
 #include "base/json.h"
 #include "base/printable.h"
 #include "run/answer_text.h"
+#include "run/json_options.h"
 
 namespace aira {
 

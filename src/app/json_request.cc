@@ -1,10 +1,7 @@
 #include "app/json_request.h"
 
-#include <array>
-#include <map>
-
-#include "app/messages_field.h"
-#include "base/printable.h"
+#include "run/json_options.h"
+#include "run/messages_field.h"
 
 namespace aira {
 
@@ -15,21 +12,6 @@ namespace {
 /// Keys of a line that are no request options.
 const Keys kPromptKeys = {"id",       "question", "prompt", "prompt_ids", "messages",
                           "template", "plain",    "echo",   "choices"};
-
-/// Other names of request options: of transformers and of OpenAI.
-constexpr std::array<std::array<std::string_view, 2>, 4> kOtherNames = {{
-    {"stop_strings", "stop"},
-    {"n", "num_return_sequences"},
-    {"max_tokens", "max_new_tokens"},
-    {"max_completion_tokens", "max_new_tokens"},
-}};
-
-std::string_view own_name(std::string_view key) {
-  for (const auto& [other, ours] : kOtherNames) {
-    if (key == other) return ours;
-  }
-  return key;
-}
 
 std::vector<std::int32_t> ids_of(Answering& answering, const json& messages,
                                  const std::optional<std::string>& form) {
@@ -44,13 +26,11 @@ std::vector<std::int32_t> ids_of(Answering& answering, const json& messages,
 
 }  // namespace
 
-const RequestOption* option_of(std::string_view key) { return find_request_option(own_name(key)); }
-
 const Keys& request_keys() {
   static const Keys keys = [] {
     Keys all = kPromptKeys;
     for (const RequestOption& row : request_options()) all.insert(row.name);
-    for (const auto& [other, ours] : kOtherNames) all.emplace(other);
+    for (const std::string_view name : other_option_fields()) all.emplace(name);
     return all;
   }();
   return keys;
@@ -85,29 +65,6 @@ std::pair<std::string, GenerateRequest> request_of(Answering& answering, const j
   }
   if (ids.empty()) throw Error("[E121] The list of \"prompt_ids\" is empty.");
   return {"prompt_ids", {std::move(ids), options, true}};
-}
-
-GenerateOptions options_of(RequestChanges request, const GenerateOptions& defaults,
-                           const json& line) {
-  request.begin(Source::kLine);
-  std::map<const RequestOption*, std::string> given;
-  for (const auto& [key, value] : line.items()) {
-    const std::string_view name = own_name(key);
-    const RequestOption* row = find_request_option(name);
-    if (row == nullptr) continue;
-    const auto [earlier, is_new] = given.emplace(row, key);
-    if (!is_new) {
-      throw Error("[E122] The fields {} and {} are the same option; give one of them.",
-                  {quote(earlier->second), quote(key)});
-    }
-    if (name == key) {
-      request.set_field(*row, value);
-    } else if (!request.try_field(*row, value)) {
-      throw Error("[E123] {} must be {}, not {}.",
-                  {quote(key), row->range.words, printable(value.dump(), 120)});
-    }
-  }
-  return request.over(defaults);
 }
 
 }  // namespace aira

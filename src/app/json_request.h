@@ -18,11 +18,4 @@ const Keys& request_keys();
 std::pair<std::string, GenerateRequest> request_of(Answering& answering, const nlohmann::json& line,
                                                    const GenerateOptions& options);
 
-/// `defaults` with the options of the command line and over these those of the line. Throws Error.
-GenerateOptions options_of(RequestChanges request, const GenerateOptions& defaults,
-                           const nlohmann::json& line);
-
-/// The option that a field of a line sets, by its own name or that of other programs; null: none.
-const RequestOption* option_of(std::string_view key);
-
 }  // namespace aira

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "aira/error.h"
+#include "base/format.h"
 
 namespace aira {
 
@@ -59,14 +60,6 @@ std::string one_line(std::string_view text);
 std::string padded(std::string text, int width);
 /// "497 MB": bytes in powers of 1000, with three digits at most.
 std::string size_text(std::int64_t bytes);
-
-/// What printf would write, up to 255 bytes.
-template <typename... Values>
-std::string format(const char* pattern, Values... values) {
-  std::array<char, 256> text{};
-  std::snprintf(text.data(), text.size(), pattern, values...);
-  return text.data();
-}
 
 /// Does `work`; the Error that it throws, if any. For input that must not end the program: one line
 /// of many, one turn of a chat.

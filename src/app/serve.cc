@@ -20,7 +20,7 @@
 #include "base/mapped_file.h"
 #include "base/printable.h"
 #include "base/user_path.h"
-#include "serve/endpoints.h"
+#include "server/endpoints.h"
 
 namespace aira {
 namespace {
@@ -108,8 +108,8 @@ class Server {
     EndpointOptions endpoints{.origins = options.origins,
                               .max_queue = options.max_queue,
                               .page = !options.no_ui,
-                              .log_json = options.log_json,
-                              .quiet = options.quiet};
+                              .log_json = options.log_json};
+    if (!options.quiet) endpoints.log = print_aside;
     if (options.key_file) endpoints.keys = read_keys(*options.key_file);
     endpoints.hosts.insert(options.hosts.begin(), options.hosts.end());
     endpoints.hosts.insert(options.host);

@@ -1,4 +1,4 @@
-#include "serve/http_server.h"
+#include "server/http_server.h"
 
 #include <sys/resource.h>
 #include <sys/socket.h>

@@ -1,6 +1,6 @@
-#include "serve/metrics.h"
+#include "server/metrics.h"
 
-#include "app/output.h"
+#include "base/format.h"
 
 namespace aira {
 namespace {

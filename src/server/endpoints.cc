@@ -1,4 +1,4 @@
-#include "serve/endpoints.h"
+#include "server/endpoints.h"
 
 #include <algorithm>
 #include <array>
@@ -7,11 +7,11 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "app/output.h"
+#include "base/format.h"
 #include "base/json.h"
 #include "base/printable.h"
-#include "serve/openapi.h"
-#include "serve/page.h"
+#include "server/openapi.h"
+#include "server/page.h"
 
 namespace aira {
 
@@ -248,7 +248,7 @@ void Endpoints::send_error(Exchange& exchange, const ApiError& error) {
 }
 
 void Endpoints::log(const Exchange& exchange, int status) const {
-  if (options_.quiet) return;
+  if (!options_.log) return;
   const HttpRequest& request = *exchange.request;
   const double milliseconds =
       std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - exchange.start)
@@ -260,16 +260,14 @@ void Endpoints::log(const Exchange& exchange, int status) const {
   std::strftime(time.data(), time.size(), "%Y-%m-%dT%H:%M:%SZ", &parts);
   const std::string peer = request.peer.empty() ? "unix" : request.peer;
   if (options_.log_json) {
-    print_aside(json_line({{"time", time.data()},
-                           {"peer", peer},
-                           {"method", request.method},
-                           {"path", request.path},
-                           {"status", status},
-                           {"milliseconds", milliseconds}}));
+    const ordered_json line = {{"time", time.data()},      {"peer", peer},
+                               {"method", request.method}, {"path", request.path},
+                               {"status", status},         {"milliseconds", milliseconds}};
+    options_.log(line.dump(-1, ' ', false, json::error_handler_t::replace) + "\n");
   } else {
-    print_aside(std::string(time.data()) + " " + peer + " " + printable(request.method, 20) + " " +
-                printable(request.path, 200) + " " + std::to_string(status) + " " +
-                format("%.1f", milliseconds) + " ms\n");
+    options_.log(std::string(time.data()) + " " + peer + " " + printable(request.method, 20) + " " +
+                 printable(request.path, 200) + " " + std::to_string(status) + " " +
+                 format("%.1f", milliseconds) + " ms\n");
   }
 }
 

@@ -1,16 +1,17 @@
 // What the server answers: which path is what, who may ask, and how many may wait.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <set>
 #include <string>
 #include <vector>
 
-#include "serve/api_error.h"
-#include "serve/completion.h"
-#include "serve/completion_request.h"
-#include "serve/http_server.h"
-#include "serve/metrics.h"
+#include "server/api_error.h"
+#include "server/completion.h"
+#include "server/completion_request.h"
+#include "server/http_server.h"
+#include "server/metrics.h"
 
 namespace aira {
 
@@ -21,7 +22,7 @@ struct EndpointOptions {
   std::int64_t max_queue = 256;           // requests that may wait
   bool page = true;                       // the web chat at /
   bool log_json = false;                  // --log-format json
-  bool quiet = false;                     // no log
+  std::function<void(const std::string& line)> log = {};  // empty: no log
 };
 
 class Endpoints {

@@ -1,4 +1,4 @@
-#include "serve/openapi.h"
+#include "server/openapi.h"
 
 #include <cmath>
 #include <nlohmann/json.hpp>

@@ -1,4 +1,4 @@
-#include "serve/completion_request.h"
+#include "server/completion_request.h"
 
 #include <array>
 #include <limits>
@@ -7,11 +7,11 @@
 #include <set>
 #include <string_view>
 
-#include "app/json_request.h"
-#include "app/messages_field.h"
 #include "base/json.h"
 #include "base/printable.h"
-#include "serve/api_error.h"
+#include "run/json_options.h"
+#include "run/messages_field.h"
+#include "server/api_error.h"
 
 namespace aira {
 

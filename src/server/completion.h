@@ -11,10 +11,10 @@
 #include <string>
 #include <vector>
 
-#include "serve/completion_request.h"
-#include "serve/http_server.h"
-#include "serve/metrics.h"
-#include "serve/token_logprobs.h"
+#include "server/completion_request.h"
+#include "server/http_server.h"
+#include "server/metrics.h"
+#include "server/token_logprobs.h"
 
 namespace aira {
 

@@ -1,4 +1,4 @@
-#include "app/messages_field.h"
+#include "run/messages_field.h"
 
 #include <nlohmann/json.hpp>
 #include <utility>

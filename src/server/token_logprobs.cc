@@ -1,4 +1,4 @@
-#include "serve/token_logprobs.h"
+#include "server/token_logprobs.h"
 
 #include <algorithm>
 

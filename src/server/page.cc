@@ -1,4 +1,4 @@
-#include "serve/page.h"
+#include "server/page.h"
 
 #include "base/digest.h"
 

@@ -1,11 +1,11 @@
-#include "serve/completion.h"
+#include "server/completion.h"
 
 #include <ctime>
 #include <random>
 #include <utility>
 
-#include "app/output.h"
-#include "serve/api_error.h"
+#include "base/format.h"
+#include "server/api_error.h"
 
 namespace aira {
 
