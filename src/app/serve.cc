@@ -95,6 +95,7 @@ class Server {
     if (!options_.quiet) {
       note(message("listening on {}; Ctrl-C ends.", {http_.address()}));
     }
+    keep_alive();
     std::jthread loading([this] { load(); });
     http_.run();
     loading.join();
@@ -152,6 +153,14 @@ class Server {
       problem_ = std::current_exception();
       http_.stop();
     }
+  }
+
+  /// Proxies give up on streams that are silent for a minute.
+  void keep_alive() {
+    http_.after(std::chrono::seconds(15), [this] {
+      endpoints_.ping();
+      keep_alive();
+    });
   }
 
   /// The first time, when what is at work is done; the second time, at once.

@@ -137,7 +137,7 @@ void Completion::take() {
 }
 
 void Completion::ping() {
-  if (request_.stream && !done_ && reply_->idle()) reply_->write(": ping\n\n");
+  if (request_.stream && !done_ && !cancelled_ && reply_->idle()) reply_->write(": ping\n\n");
 }
 
 void Completion::cancel() {

@@ -295,6 +295,7 @@ void Endpoints::complete(Exchange& exchange, bool chat) {
   headers.emplace_back("x-aira-seed", std::to_string(request.options.seed));
   if (!request.ignored.empty()) {
     headers.emplace_back("x-aira-ignored", printable(request.ignored, 1000));
+    tell_ignored(request.ignored);
   }
   const auto completion = std::make_shared<Completion>(std::move(request), model(), metrics_,
                                                        exchange.reply, std::move(headers));
@@ -313,6 +314,18 @@ void Endpoints::complete(Exchange& exchange, bool chat) {
         if (drained_ && running_.empty()) drained_();
       });
   running_.insert(completion);
+}
+
+/// Fields that mean nothing here, in the log when they come for the first time.
+void Endpoints::tell_ignored(const std::string& fields) {
+  constexpr std::size_t kMostTold = 1000;  // clients may make names up
+  if (!options_.log || told_.size() == kMostTold || !told_.insert(fields).second) return;
+  options_.log(
+      message("Requests have fields that mean nothing here: {}.", {printable(fields, 200)}) + "\n");
+}
+
+void Endpoints::ping() {
+  for (const auto& completion : running_) completion->ping();
 }
 
 void Endpoints::get_models(Exchange& exchange) {
@@ -395,19 +408,15 @@ void Endpoints::detokenize(Exchange& exchange) {
 }
 
 void Endpoints::get_page(Exchange& exchange) {
-  const auto [html, tag] = chat_page();
-  exchange.headers.insert(
-      exchange.headers.end(),
-      {{"Content-Type", "text/html; charset=utf-8"},
-       {"Content-Security-Policy",
-        "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src "
-        "'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"},
-       {"X-Content-Type-Options", "nosniff"},
-       {"Referrer-Policy", "no-referrer"},
-       {"Cache-Control", "no-cache"},
-       {"ETag", tag}});
-  const bool known = exchange.request->header("If-None-Match") == tag;
-  exchange.reply->send(known ? 304 : 200, exchange.headers, known ? "" : std::string(html));
+  const ChatPage& page = chat_page();
+  exchange.headers.insert(exchange.headers.end(), {{"Content-Type", "text/html; charset=utf-8"},
+                                                   {"Content-Security-Policy", page.policy},
+                                                   {"X-Content-Type-Options", "nosniff"},
+                                                   {"Referrer-Policy", "no-referrer"},
+                                                   {"Cache-Control", "no-cache"},
+                                                   {"ETag", page.tag}});
+  const bool known = exchange.request->header("If-None-Match") == page.tag;
+  exchange.reply->send(known ? 304 : 200, exchange.headers, known ? "" : std::string(page.html));
 }
 
 }  // namespace aira

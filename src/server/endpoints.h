@@ -35,6 +35,8 @@ class Endpoints {
   void set_model(std::shared_ptr<ServedModel> model) { model_ = std::move(model); }
   /// No more requests; `drained` is called once those at work are done.
   void drain(std::function<void()> drained);
+  /// Keeps the connections of silent streams alive; to be called now and then.
+  void ping();
   /// Lets go of the model, whose thread would otherwise call the server when that has gone.
   void close();
 
@@ -58,6 +60,7 @@ class Endpoints {
   ServedModel& model() const;
 
   void complete(Exchange& exchange, bool chat);
+  void tell_ignored(const std::string& fields);
   void get_models(Exchange& exchange);
   void get_health(Exchange& exchange);
   void get_metrics(Exchange& exchange);
@@ -72,6 +75,7 @@ class Endpoints {
   Metrics metrics_;
   std::set<std::shared_ptr<Completion>> running_;
   std::function<void()> drained_;  // set while draining
+  std::set<std::string> told_;     // fields that mean nothing
   const std::int64_t started_;
 };
 

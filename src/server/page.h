@@ -3,11 +3,15 @@
 
 #include <string>
 #include <string_view>
-#include <utility>
 
 namespace aira {
 
-/// The page, and a tag that changes with it (ETag).
-std::pair<std::string_view, std::string> chat_page();
+struct ChatPage {
+  std::string_view html;
+  std::string tag;  // changes with the page: ETag
+  std::string
+      policy;  // Content-Security-Policy: its own style and script, this server, nothing else
+};
+const ChatPage& chat_page();
 
 }  // namespace aira

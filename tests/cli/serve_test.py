@@ -416,6 +416,16 @@ class Life(unittest.TestCase):
             for connection in long:
                 connection.close()
 
+    def test_a_stream_that_waits_is_kept_alive_slow(self):
+        with Server("-m", harness.slow_model(), "--batch", "1") as server:
+            first = server.connect()
+            first.request("POST", "/v1/completions", json.dumps({"prompt": "a", "max_tokens": 8000, "min_new_tokens": 8000, "n": 40}))
+            second = server.connect()
+            second.request("POST", "/v1/completions", json.dumps({"prompt": "a", "stream": True}))
+            self.assertEqual(second.getresponse().readline(), b": ping\n")
+            first.close()
+            second.close()
+
     def test_it_drains(self):
         with Server("-m", harness.slow_model(), "--grace", "600") as server:
             connection = server.connect()

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import unittest
 from pathlib import Path
+from urllib.request import urlopen
 
 import openai
 
@@ -106,6 +107,19 @@ class OpenAi(unittest.TestCase):
 
         made = asyncio.run(ask_all())
         self.assertEqual({one.choices[0].message.content for one in made}, {ANSWER})
+
+
+@unittest.skipUnless(installed("prometheus_client"), "prometheus-client is not installed")
+class Metrics(unittest.TestCase):
+    def test_what_prometheus_reads(self):
+        from prometheus_client.parser import text_string_to_metric_families
+
+        with urlopen(URL.removesuffix("/v1") + "/metrics") as reply:
+            families = {one.name: one for one in text_string_to_metric_families(reply.read().decode())}
+        self.assertEqual(families["aira_queue_seconds"].type, "histogram")
+        self.assertGreater(families["aira_requests"].samples[0].value, 0)
+        counts = [one.value for one in families["aira_token_seconds"].samples if one.name.endswith("_bucket")]
+        self.assertEqual(counts, sorted(counts))
 
 
 @unittest.skipUnless(installed("langchain_openai"), "langchain-openai is not installed")
