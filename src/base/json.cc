@@ -1,10 +1,10 @@
-// nlohmann::json does the parsing; its callback bounds depth and size and sees every key, so that
-// a key given twice is an error and not "the last one wins", unless Python's rules are asked for.
+// nlohmann::json does the parsing. What builds the value bounds depth and size and sees every key,
+// so that a key given twice is an error and not "the last one wins", unless Python's rules are
+// asked for.
 #include "base/json.h"
 
 #include <algorithm>
 #include <iterator>
-#include <set>
 #include <utility>
 
 #include "aira/error.h"
@@ -14,13 +14,12 @@ namespace aira {
 namespace {
 
 using nlohmann::json;
-using Event = json::parse_event_t;
 
 constexpr std::size_t kMaxBytes = 100'000'000;
 constexpr std::size_t kMaxDepth = 32;
 constexpr std::size_t kMaxValues = 4'000'000;
 
-/// Reads from a place that the parser's callback may move.
+/// Reads from a place that may be moved meanwhile.
 struct Cursor {
   using iterator_category = std::input_iterator_tag;
   using value_type = char;
@@ -35,35 +34,69 @@ struct Cursor {
   const char** at;
 };
 
-/// A parse under watch: each open object or list has an entry in keys_ and path_.
-class Watch {
+/// Builds the value while nlohmann::json parses (its SAX interface). The library's own way to watch
+/// a parse, a callback, walks all siblings at the end of each object.
+class Builder {
  public:
-  Watch(std::string_view text, const std::string& where, const ReadContent& read, bool last_counts)
+  Builder(std::string_view text, const std::string& where, const ReadContent& read,
+          bool last_counts)
       : text_(text), where_(where), read_(read), last_counts_(last_counts), at_(text.data()) {}
 
   json parse() {
     const char* end = text_.data() + text_.size();
-    return json::parse(Cursor{&at_}, Cursor{&end}, std::ref(*this));
+    json::sax_parse(Cursor{&at_}, Cursor{&end}, this);
+    return std::move(root_);
   }
   /// Bytes that the parser has not seen.
   std::size_t skipped() const { return skipped_; }
 
-  bool operator()(int /*depth*/, Event event, json& parsed) {
-    if (event == Event::object_start || event == Event::array_start) begin();
-    if (event == Event::object_end || event == Event::array_end) {
-      keys_.pop_back();
-      path_.pop_back();
+  // What the parser calls; true: go on.
+  bool null() { return add(nullptr); }
+  bool boolean(bool value) { return add(value); }
+  bool number_integer(std::int64_t value) { return add(value); }
+  bool number_unsigned(std::uint64_t value) { return add(value); }
+  bool number_float(double value, const std::string& /*written*/) { return add(value); }
+  bool string(std::string& value) { return add(std::move(value)); }
+  bool binary(json::binary_t& /*value*/) { return false; }  // not in text
+  bool start_object(std::size_t /*size*/) { return begin(json::object()); }
+  bool start_array(std::size_t /*size*/) { return begin(json::array()); }
+  bool end_object() { return end(); }
+  bool end_array() { return end(); }
+  bool key(std::string& name) {
+    count();
+    path_.back() = name;
+    const auto [place, is_new] = open_.back()->get_ref<json::object_t&>().emplace(name, nullptr);
+    if (!is_new && !last_counts_) {
+      throw Error("[E302] {} has {} twice in one JSON object.", {where_, quote(name)});
     }
-    if (event == Event::key) add_key(parsed.get_ref<const std::string&>());
-    if (++events_ > kMaxValues) {
-      throw Error("[E300] {} holds too many JSON values.", {where_});
-    }
+    value_ = &place->second;
     return true;
+  }
+  template <typename Problem>
+  bool parse_error(std::size_t /*at*/, const std::string& /*token*/, const Problem& problem) {
+    throw problem;
   }
 
  private:
-  void begin() {
-    if (keys_.size() == kMaxDepth) {
+  void count() {
+    if (++events_ > kMaxValues) {
+      throw Error("[E300] {} holds too many JSON values.", {where_});
+    }
+  }
+  /// Where the value goes that comes now.
+  json& place() {
+    if (open_.empty()) return root_;
+    if (open_.back()->is_object()) return *value_;
+    return open_.back()->emplace_back();
+  }
+  bool add(json value) {
+    count();
+    place() = std::move(value);
+    return true;
+  }
+  bool begin(json empty) {
+    count();
+    if (open_.size() == kMaxDepth) {
       throw Error("[E301] {} is JSON nested deeper than {} levels.",
                   {where_, std::to_string(kMaxDepth)});
     }
@@ -73,14 +106,17 @@ class Watch {
       at_ += to - from;
       skipped_ += to - from;
     }
-    keys_.emplace_back();
+    json& made = place();
+    made = std::move(empty);
+    open_.push_back(&made);
     path_.emplace_back();
+    return true;
   }
-  void add_key(const std::string& key) {
-    if (!keys_.back().insert(key).second && !last_counts_) {
-      throw Error("[E302] {} has {} twice in one JSON object.", {where_, quote(key)});
-    }
-    path_.back() = key;
+  bool end() {
+    count();
+    open_.pop_back();
+    path_.pop_back();
+    return true;
   }
 
   std::string_view text_;
@@ -89,8 +125,10 @@ class Watch {
   bool last_counts_;
   const char* at_;
   std::size_t skipped_ = 0;
-  std::vector<std::set<std::string>> keys_;
-  std::vector<std::string> path_;
+  json root_;
+  std::vector<json*> open_;        // the objects and lists that have not ended
+  std::vector<std::string> path_;  // of each, the key that was read last; "" in a list
+  json* value_ = nullptr;          // of the last key
   std::size_t events_ = 0;
 };
 
@@ -138,12 +176,12 @@ std::string with_quoted_constants(std::string_view text) {
 json parse(std::string_view text, const std::string& where, const ReadContent& read,
            bool last_counts) {
   if (text.size() > kMaxBytes) throw Error("[E303] {} is too long for JSON of its kind.", {where});
-  Watch watch(text, where, read, last_counts);
+  Builder builder(text, where, read, last_counts);
   try {
-    return watch.parse();
+    return builder.parse();
   } catch (const json::parse_error& error) {
     const bool utf8 = std::string_view(error.what()).find("UTF-8") != std::string_view::npos;
-    const std::size_t at = watch.skipped() + std::max<std::size_t>(error.byte, 1) - 1;
+    const std::size_t at = builder.skipped() + std::max<std::size_t>(error.byte, 1) - 1;
     if (utf8) throw Error("[E304] {} is not valid UTF-8 ({}).", {where, position_in(text, at)});
     throw Error("[E305] {} is not valid JSON ({}).", {where, position_in(text, at)});
   } catch (const json::out_of_range&) {

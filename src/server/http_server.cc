@@ -187,6 +187,7 @@ struct HttpServer::Impl {
   void listen_unix();
   bool listen_inherited();
   void adopt(int fd);
+  void wait_for_signal();
 
   HttpServerOptions options;
   asio::io_context io{1};
@@ -196,6 +197,7 @@ struct HttpServer::Impl {
   std::string to_remove;  // the Unix socket
   std::int64_t connections = 0;
   asio::signal_set signals{io};
+  std::function<void(int signal)> on_signal;
 };
 
 namespace {
@@ -303,6 +305,14 @@ void HttpServer::Impl::adopt(int fd) {
   }
   if (problem) refuse_address(title, problem);
   address = title;
+}
+
+void HttpServer::Impl::wait_for_signal() {
+  signals.async_wait([this](error_code problem, int signal) {
+    if (problem) return;
+    on_signal(signal);
+    wait_for_signal();
+  });
 }
 
 template <typename Acceptor>
@@ -466,15 +476,8 @@ void HttpServer::after(std::chrono::milliseconds time, std::function<void()> wor
 
 void HttpServer::on_signals(std::vector<int> signals, std::function<void(int)> work) {
   for (const int signal : signals) impl_->signals.add(signal);
-  const auto wait = std::make_shared<std::function<void()>>();
-  *wait = [this, wait, work = std::move(work)] {
-    impl_->signals.async_wait([wait, work](error_code problem, int signal) {
-      if (problem) return;
-      work(signal);
-      (*wait)();
-    });
-  };
-  (*wait)();
+  impl_->on_signal = std::move(work);
+  impl_->wait_for_signal();
 }
 
 }  // namespace aira

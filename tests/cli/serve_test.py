@@ -287,6 +287,12 @@ class Refusals(WithServer):
             with self.subTest(body=body):
                 self.refused(400, "/v1/completions", body)
 
+    def test_many_values_take_no_longer_each(self):
+        """Parsing is no task for a clock here: by the square, this would take minutes."""
+        with Server() as server:
+            body = '{"prompt": "a", "max_tokens": 1, "x": [' + ",".join(["{}"] * 300000) + "]}"
+            self.assertEqual(server.request("POST", "/v1/completions", body)[0], 200)
+
     def test_other_paths_and_methods(self):
         self.refused(404, "/v1/nothing", {}, None)
         self.refused(404, "/v1/completions", {"prompt": "a", "model": "gpt-9"}, "model")
