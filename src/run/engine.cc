@@ -146,8 +146,7 @@ std::optional<Ticket> Engine::Impl::submit(Request request, Listener listener, b
   std::shared_ptr<Task> task = scheduler.make_task(std::move(request), std::move(listener));
   std::unique_lock lock(mutex);
   const auto room = [&] {
-    const std::int64_t most =
-        options.max_waiting > 0 ? options.max_waiting : options.max_sequences;
+    const std::int64_t most = options.max_waiting > 0 ? options.max_waiting : options.max_sequences;
     return inbox.size() + waiting < static_cast<std::size_t>(most);
   };
   if (!waits && !room()) return std::nullopt;

@@ -72,9 +72,16 @@ constexpr auto kOtherKeys = std::to_array<OtherKey>({
 });
 
 /// Request options of this program alone, which transformers would not know.
-constexpr std::array<std::string_view, 10> kOwnOptions = {
-    "seed",      "best_of",    "greedy",   "stop",             "stop_on_loop",
-    "bad_words", "logit_bias", "logprobs", "presence_penalty", "frequency_penalty"};
+constexpr std::array<std::string_view, 10> kOwnOptions = {"seed",
+                                                          "best_of",
+                                                          "greedy",
+                                                          "stop",
+                                                          "stop_on_loop",
+                                                          "bad_words",
+                                                          "logit_bias",
+                                                          "logprobs",
+                                                          "presence_penalty",
+                                                          "frequency_penalty"};
 
 /// Options that do not say how tokens are chosen.
 constexpr std::array<std::string_view, 7> kLimits = {

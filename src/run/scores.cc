@@ -41,8 +41,7 @@ void penalise_generated(ScoreRow& row, const History& history, const SamplingOpt
   for (const std::int32_t id : generated) {
     const auto i = static_cast<std::size_t>(id);
     const bool is_first = std::exchange(row.seen[i], std::uint8_t{1}) == 0;
-    const double penalty =
-        options.frequency_penalty + (is_first ? options.presence_penalty : 0);
+    const double penalty = options.frequency_penalty + (is_first ? options.presence_penalty : 0);
     row.scores[i] -= static_cast<float>(penalty);
   }
 }

@@ -49,8 +49,8 @@ struct ScoreRow {
   std::vector<std::uint8_t> seen;  // [V], scratch
 };
 
-/// Biases -> repetition penalty -> presence and frequency penalty -> no repeated n-grams -> bad words -> no early end -> forced
-/// tokens
+/// Biases -> repetition penalty -> presence and frequency penalty -> no repeated n-grams -> bad
+/// words -> no early end -> forced tokens
 /// -> ever likelier end -> suppressed tokens, on row.scores. A forbidden token gets -infinity. Ids
 /// of biases, bad words and forced tokens must be below V.
 void process_scores(ScoreRow& row, const History& history, const SamplingOptions& options);

@@ -155,6 +155,7 @@ class Editing(ChatTest):
             terminal._read(0.1)
         terminal.process.send_signal(signal.SIGCONT)
         terminal.wait_for("> ", 2)
+        terminal.settle()
         self.asked(terminal, "um")
         terminal.type("/exit\n")
         terminal.wait_for("/exit\n")

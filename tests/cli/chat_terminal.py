@@ -24,6 +24,11 @@ class ChatTerminal(Terminal):
     def resize(self, rows, columns):
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
+    def settle(self):
+        """Reads what is drawn anew at the prompt, or `asked` would take that for the next prompt."""
+        while self._read(0.3):
+            pass
+
     def paste(self, text):
         self.type(f"\x1b[200~{text}\x1b[201~")
 
