@@ -19,6 +19,7 @@ import urllib.request
 
 QUESTIONS = [f"Qual a capital do Brasil {number}, e por que?" for number in range(96)]
 TOKENS = 64
+ROUNDS = 3
 
 
 class Server:
@@ -86,7 +87,7 @@ def streams(program, model, peer=None):
     server = Server(program, *common[:-1])
     rows = {"pipe": [], "serve": [], "peer": []}
     firsts = []
-    for _ in range(5):
+    for _ in range(ROUNDS):
         start = time.perf_counter()
         done = subprocess.run([program, *common, "--raw", "--jsonl", "--seed", "1", "--max-new-tokens", str(TOKENS), "--min-new-tokens", str(TOKENS)],
                               input="".join(json.dumps({"question": one}) + "\n" for one in QUESTIONS), capture_output=True, text=True)
