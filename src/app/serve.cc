@@ -106,14 +106,14 @@ class Server {
 
  private:
   static EndpointOptions endpoint_options(const ServeOptions& options) {
-    EndpointOptions endpoints{.origins = options.origins,
+    EndpointOptions endpoints{.access = {.origins = options.origins},
                               .max_queue = options.max_queue,
                               .page = !options.no_ui,
                               .log_json = options.log_json};
     if (!options.quiet) endpoints.log = print_aside;
-    if (options.key_file) endpoints.keys = read_keys(*options.key_file);
-    endpoints.hosts.insert(options.hosts.begin(), options.hosts.end());
-    endpoints.hosts.insert(options.host);
+    if (options.key_file) endpoints.access.keys = read_keys(*options.key_file);
+    endpoints.access.hosts.insert(options.hosts.begin(), options.hosts.end());
+    endpoints.access.hosts.insert(options.host);
     return endpoints;
   }
 

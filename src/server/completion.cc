@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/format.h"
+#include "base/seconds.h"
 #include "server/api_error.h"
 
 namespace aira {
@@ -17,10 +18,6 @@ std::string new_id(bool chat) {
   static std::mt19937_64 random(std::random_device{}());
   return (chat ? "chatcmpl-" : "cmpl-") +
          format("%016llx", static_cast<unsigned long long>(random()));
-}
-
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
 std::string finish_reason(FinishReason reason) {
@@ -72,7 +69,7 @@ void Completion::submit_prompt(std::size_t number) {
   prompt_tokens_ += prompt.size();
   if (request_.echo) {
     if (request_.logprobs >= 0) {
-      Listener listener = listener_of(number);
+      Listener listener = new_listener();
       listener.scored = [this, number](const Score& score) { add_echo(number, &score); };
       tickets_.push_back(model_.engine.submit(
           ScoreRequest{.ids = prompt, .logprobs = request_.logprobs}, std::move(listener)));
@@ -82,7 +79,7 @@ void Completion::submit_prompt(std::size_t number) {
   }
   if (!request_.generates) return;
   const auto first = number * static_cast<std::size_t>(request_.options.answers);
-  Listener listener = listener_of(number);
+  Listener listener = new_listener();
   const bool rates = request_.logprobs >= 0;
   if (request_.stream && request_.options.best_of <= 1) {
     listener.text = [this, first](std::size_t answer, std::string_view piece) {
@@ -99,7 +96,7 @@ void Completion::submit_prompt(std::size_t number) {
       GenerateRequest{prompt, request_.options, request_.keep_space}, std::move(listener)));
 }
 
-Listener Completion::listener_of(std::size_t /*number*/) {
+Listener Completion::new_listener() {
   Listener listener;
   listener.failed = [this](const Error& error) { fail(error); };
   listener.begun = [this] {

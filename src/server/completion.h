@@ -47,7 +47,7 @@ class Completion : public std::enable_shared_from_this<Completion> {
 
   void take();
   void submit_prompt(std::size_t number);
-  Listener listener_of(std::size_t number);
+  Listener new_listener();
   nlohmann::ordered_json head(const char* object) const;
   nlohmann::ordered_json logprobs_of(Choice& choice, bool special_is_text = false);
   void send_event(const nlohmann::ordered_json& event);

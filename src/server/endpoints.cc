@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <ctime>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -10,6 +9,7 @@
 #include "base/format.h"
 #include "base/json.h"
 #include "base/printable.h"
+#include "base/seconds.h"
 #include "server/openapi.h"
 #include "server/page.h"
 
@@ -21,30 +21,6 @@ using nlohmann::ordered_json;
 namespace {
 
 constexpr const char* kJson = "application/json";
-
-/// As long for any text of the same length, so that time tells nothing about a key.
-bool same_text(std::string_view a, std::string_view b) {
-  unsigned char difference = a.size() == b.size() ? 0 : 1;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    difference |= static_cast<unsigned char>(a[i] ^ (b.empty() ? '\0' : b[i % b.size()]));
-  }
-  return difference == 0;
-}
-
-/// "localhost" of "localhost:8080", "::1" of "[::1]:8080".
-std::string name_in(std::string_view host) {
-  if (host.starts_with('[')) return std::string(host.substr(1, host.find(']') - 1));
-  std::string name(host.substr(0, host.find(':')));
-  std::transform(name.begin(), name.end(), name.begin(),
-                 [](unsigned char letter) { return std::tolower(letter); });
-  return name;
-}
-
-/// No name can be made to point to an address that is written as one.
-bool is_address_literal(std::string_view host) {
-  return host.find_first_not_of("0123456789.") == std::string_view::npos ||
-         host.find(':') != std::string_view::npos;
-}
 
 /// The body as a JSON object. Throws ApiError.
 json object_of(const HttpRequest& request) {
@@ -146,8 +122,8 @@ void Endpoints::route(Exchange& exchange) {
     allowed = std::string(route.method) + (route.method == "GET" ? ", HEAD" : "") + ", OPTIONS";
     if (route.method == method) found = &route;
   }
-  check_host(request);
-  allow_origin(exchange);
+  check_host(options_.access, request);
+  allow_origin(options_.access, request, exchange.headers);
   if (allowed.empty() || (request.path == "/" && !options_.page)) {
     throw ApiError{404, message("There is nothing at {}.", {quote(request.path)}), "", "not_found"};
   }
@@ -162,7 +138,7 @@ void Endpoints::route(Exchange& exchange) {
                    message("{} takes {}, not {}.", {request.path, allowed, quote(request.method)}),
                    "", "method_not_allowed"};
   }
-  if (found->needs_key) check_access(exchange);
+  if (found->needs_key) check_key(options_.access, request);
   if (found->needs_model && (!model_ || drained_)) {
     exchange.headers.emplace_back("Retry-After", "1");
     throw ApiError{503,
@@ -171,59 +147,6 @@ void Endpoints::route(Exchange& exchange) {
                    "", drained_ ? "draining" : "loading"};
   }
   found->answer(*this, exchange);
-}
-
-void Endpoints::check_access(const Exchange& exchange) const {
-  if (options_.keys.empty()) return;
-  std::string_view given = exchange.request->header("Authorization");
-  constexpr std::string_view kScheme = "Bearer ";
-  given = given.starts_with(kScheme) ? given.substr(kScheme.size()) : std::string_view();
-  bool known = false;
-  for (const std::string& key : options_.keys) known |= same_text(given, key);
-  if (known) return;
-  throw ApiError{
-      401,
-      message("The request needs a valid key in the header {}.", {"\"Authorization: Bearer KEY\""}),
-      "", "invalid_api_key"};
-}
-
-/// A page elsewhere may point a name of its own at this machine (DNS rebinding) and would then
-/// count as of the same origin; its Host tells.
-void Endpoints::check_host(const HttpRequest& request) const {
-  const std::string_view host = request.header("Host");
-  if (!options_.keys.empty() || host.empty()) return;
-  const std::string name = name_in(host);
-  if (is_address_literal(name) || name == "localhost" || name.ends_with(".localhost") ||
-      options_.hosts.contains(name)) {
-    return;
-  }
-  throw ApiError{
-      403,
-      message("The header Host names {}, which is not allowed here (--allow-host).", {quote(host)}),
-      "", "host_not_allowed"};
-}
-
-void Endpoints::allow_origin(Exchange& exchange) const {
-  const std::string origin(exchange.request->header("Origin"));
-  if (origin.empty()) return;
-  const auto& known = options_.origins;
-  const bool listed = std::find(known.begin(), known.end(), origin) != known.end() ||
-                      std::find(known.begin(), known.end(), "*") != known.end();
-  const std::size_t scheme = origin.find("://");
-  const bool own =
-      scheme != std::string::npos && origin.substr(scheme + 3) == exchange.request->header("Host");
-  if (!listed && !own) {
-    throw ApiError{403,
-                   message("Pages of {} may not use this server (--cors-origin).", {quote(origin)}),
-                   "", "origin_not_allowed"};
-  }
-  if (!listed) return;
-  exchange.headers.emplace_back("Access-Control-Allow-Origin", origin);
-  exchange.headers.emplace_back("Vary", "Origin");
-  exchange.headers.emplace_back("Access-Control-Allow-Methods", "GET, POST, OPTIONS");
-  exchange.headers.emplace_back("Access-Control-Allow-Headers", "Authorization, Content-Type");
-  exchange.headers.emplace_back("Access-Control-Expose-Headers", "x-aira-ignored, x-aira-seed");
-  exchange.headers.emplace_back("Access-Control-Max-Age", "600");
 }
 
 std::string Endpoints::refusal(int status) {
@@ -250,9 +173,7 @@ void Endpoints::send_error(Exchange& exchange, const ApiError& error) {
 void Endpoints::log(const Exchange& exchange, int status) const {
   if (!options_.log) return;
   const HttpRequest& request = *exchange.request;
-  const double milliseconds =
-      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - exchange.start)
-          .count();
+  const double milliseconds = 1000 * seconds_since(exchange.start);
   std::array<char, 32> time{};
   const std::time_t now = std::time(nullptr);
   std::tm parts{};

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "server/access.h"
 #include "server/api_error.h"
 #include "server/completion.h"
 #include "server/completion_request.h"
@@ -16,12 +17,10 @@
 namespace aira {
 
 struct EndpointOptions {
-  std::vector<std::string> keys = {};     // --api-key-file; none: everybody may ask
-  std::set<std::string> hosts = {};       // names that a Host header may have besides addresses
-  std::vector<std::string> origins = {};  // --cors-origin: pages of other hosts; "*": all
-  std::int64_t max_queue = 256;           // requests that may wait
-  bool page = true;                       // the web chat at /
-  bool log_json = false;                  // --log-format json
+  AccessRules access = {};
+  std::int64_t max_queue = 256;                           // requests that may wait
+  bool page = true;                                       // the web chat at /
+  bool log_json = false;                                  // --log-format json
   std::function<void(const std::string& line)> log = {};  // empty: no log
 };
 
@@ -50,9 +49,6 @@ class Endpoints {
   static std::span<const Route> routes();
 
   void route(Exchange& exchange);
-  void check_access(const Exchange& exchange) const;
-  void check_host(const HttpRequest& request) const;
-  void allow_origin(Exchange& exchange) const;
   void send_json(Exchange& exchange, int status, const nlohmann::ordered_json& body);
   void send_error(Exchange& exchange, const ApiError& error);
   void log(const Exchange& exchange, int status) const;

@@ -109,7 +109,8 @@ class Reply : public HttpReply {
   }
   void written() {
     writing_ = false;
-    if (idle() && !ended_ && on_idle) on_idle();
+    const auto told = on_idle;  // which may be reset by what it calls
+    if (idle() && !ended_ && told) told();
   }
   bool gone() const { return gone_; }
   void leave() {

@@ -31,6 +31,18 @@ def eager(model: torch.nn.Module, batch: int) -> Callable[[int], None]:
     return decode
 
 
+def recorded(work: Callable[[], None]) -> torch.cuda.CUDAGraph:
+    stream = torch.cuda.Stream()
+    with torch.cuda.stream(stream):
+        for _ in range(3):
+            work()
+    stream.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        work()
+    return graph
+
+
 def static(model: torch.nn.Module, batch: int) -> Callable[[int], None]:
     # Room for the warm-up as well: the cache counts its steps on the device, and a graph's are not to pass its end.
     cache = StaticCache(config=model.config, max_cache_len=2 * TOKENS)
@@ -40,14 +52,7 @@ def static(model: torch.nn.Module, batch: int) -> Callable[[int], None]:
         out = model(token, past_key_values=cache, use_cache=True)
         token.copy_(out.logits[:, -1:].argmax(-1))
 
-    stream = torch.cuda.Stream()
-    with torch.cuda.stream(stream):
-        for _ in range(3):
-            step()
-    stream.synchronize()
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        step()
+    graph = recorded(step)
 
     def decode(tokens: int) -> None:
         cache.reset()
@@ -64,14 +69,7 @@ def prompts(model: torch.nn.Module, batch: int) -> Callable[[int], None]:
     def read() -> None:
         first.copy_(model(tokens, use_cache=True, logits_to_keep=1).logits[:, -1:].argmax(-1))
 
-    stream = torch.cuda.Stream()
-    with torch.cuda.stream(stream):
-        for _ in range(3):
-            read()
-    stream.synchronize()
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        read()
+    graph = recorded(read)
 
     def replay(tokens: int) -> None:
         for _ in range(max(1, tokens // PROMPT)):
