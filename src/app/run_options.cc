@@ -40,8 +40,14 @@ RunIdentity given_options(const CLI::App& app) {
   return given;
 }
 
-/// The same wherever the model lies: times and paths do not count, and of large files samples do.
-std::string digest_of(const ModelFiles& files) {
+/// "--temperature 0.7" or "--raw".
+std::string spelled(const std::string& name, const std::string& value) {
+  return printable(value.empty() ? name : name + " " + value, 200);
+}
+
+}  // namespace
+
+std::string model_digest(const ModelFiles& files) {
   std::string all;
   const auto add = [&](const std::string& name) {
     if (const auto file = files.find(name)) all += name + " " + hex(sampled_digest(*file)) + "\n";
@@ -55,16 +61,9 @@ std::string digest_of(const ModelFiles& files) {
   if (files.find("config.json")) {
     for (const std::string& name : Checkpoint::file_names(files)) add(name);
   }
-  if (files.adapter() != nullptr) all += digest_of(*files.adapter());
+  if (files.adapter() != nullptr) all += model_digest(*files.adapter());
   return hex(digest(all));
 }
-
-/// "--temperature 0.7" or "--raw".
-std::string spelled(const std::string& name, const std::string& value) {
-  return printable(value.empty() ? name : name + " " + value, 200);
-}
-
-}  // namespace
 
 bool read_shard(const std::string& text, RunOptions& run) {
   const std::size_t slash = std::min(text.find('/'), text.size());
@@ -149,7 +148,7 @@ void use_former_seed(AskOptions& options) {
 RunIdentity identity_of(const CommonOptions& options, const FoundModel& model) {
   RunIdentity identity = options.run.identity;
   identity["-m"] = model.name;
-  identity["model_digest"] = digest_of(model.files);
+  identity["model_digest"] = model_digest(model.files);
   for (const RequestOption& row : request_options()) {
     if (!config().request.has(row) || row.flag() == "--seed" || identity.contains(row.flag())) {
       continue;

@@ -15,6 +15,7 @@ namespace aira {
 struct CommonOptions;
 struct AskOptions;
 struct FoundModel;
+class ModelFiles;
 
 /// What must be the same for two runs to belong together: options as they were written, "--seed"
 /// (drawn or not), "top_k =" (the config file's), "-m" (the model's name), "model_digest",
@@ -46,6 +47,8 @@ void check_run(const CommonOptions& options, bool lines);
 /// With --resume the seed of the run that is to go on, unless one was asked for.
 void use_former_seed(AskOptions& options);
 
+/// The same wherever the model lies: times and paths do not count, and of large files samples do.
+std::string model_digest(const ModelFiles& files);
 /// The whole identity of a run with that model.
 RunIdentity identity_of(const CommonOptions& options, const FoundModel& model);
 /// Throws an Error that names the first difference: `file` holds what a run `former` wrote.

@@ -16,6 +16,7 @@
 #include "app/config_file.h"
 #include "app/model_lookup.h"
 #include "app/output.h"
+#include "app/run_options.h"
 #include "base/digest.h"
 #include "base/mapped_file.h"
 #include "base/printable.h"
@@ -135,6 +136,7 @@ class Server {
   void load() {
     try {
       EngineOptions engine = engine_options(options_, found_, options_.batch);
+      const DType dtype = engine.dtype;
       engine.max_waiting = kAnyNumber;  // the endpoints count requests
       auto model = std::make_shared<ServedModel>(std::move(engine), found_.name, options_.request);
       model->defaults = config().request.over(model->engine.defaults());
@@ -142,8 +144,9 @@ class Server {
       model->system = options_.system;
       model->form = options_.form.value_or("");
       const EngineInfo& info = model->engine.info();
-      model->fingerprint = "fp_" + hex(digest(AIRA_VERSION + std::string(" ") + found_.name + " " +
-                                              name_of(options_.dtype) + " " + info.backend));
+      model->fingerprint =
+          "fp_" + hex(digest(AIRA_VERSION + std::string(" ") + model_digest(found_.files) + " " +
+                             name_of(dtype) + " " + info.backend));
       http_.post([this, model] {
         endpoints_.set_model(model);
         notify("READY=1");

@@ -55,7 +55,7 @@ void check_question(const GenerateRequest& request, const ModelConfig& model, st
   if (options.num_beams > slots) {
     throw Error(
         "[E025] A search with {} beams needs as many sequences at once; this run has {} ({}).",
-        {std::to_string(options.num_beams), std::to_string(slots), option("batch")});
+        {std::to_string(options.num_beams), std::to_string(slots), "--batch"});
   }
   check_text(request.prompt, model.vocab);
 }

@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import threading
@@ -276,6 +277,8 @@ class Refusals(WithServer):
             with self.subTest(field=field, value=value):
                 self.refused(400, "/v1/completions", {"prompt": TEXT, field: value}, field)
         self.refused(400, "/v1/completions", {"prompt": TEXT, "best_of": 3, "stream": True}, "best_of")
+        error = self.refused(400, "/v1/completions", {"prompt": TEXT, "num_beams": 4000})
+        self.assertIn("(--batch)", error["message"])  # an option of the server, no field
 
     def test_too_long_is_never_cut(self):
         error = self.refused(400, "/v1/completions", {"prompt": "a " * 300, "max_tokens": 100000}, "prompt")
@@ -431,6 +434,20 @@ class Life(unittest.TestCase):
             self.assertEqual(second.getresponse().readline(), b": ping\n")
             first.close()
             second.close()
+
+    def test_the_fingerprint_is_that_of_the_weights(self):
+        found = []
+        for number in range(3):
+            folder = os.path.join(harness.scratch(f"fingerprint{number}"), "model")
+            shutil.copytree(harness.model(), folder)
+            if number == 2:
+                with open(os.path.join(folder, "model.safetensors"), "r+b") as weights:
+                    weights.seek(-4, os.SEEK_END)
+                    weights.write(b"\0\0\0@")  # 2.0
+            with Server("-m", folder) as server:
+                found.append(server.post("/v1/completions", prompt="a", max_tokens=1)["system_fingerprint"])
+        self.assertEqual(found[0], found[1])
+        self.assertNotEqual(found[0], found[2])
 
     def test_it_drains(self):
         with Server("-m", harness.slow_model(), "--grace", "600") as server:
