@@ -3,7 +3,6 @@
 // core and uncore are parts of a package, psys is the whole machine with both.
 #include "base/energy.h"
 
-#include <dlfcn.h>
 #include <fcntl.h>
 
 #include <algorithm>
@@ -17,6 +16,7 @@
 #include <utility>
 
 #include "aira/error.h"
+#include "base/dynamic_library.h"
 #include "base/mapped_file.h"
 #include "base/printable.h"
 
@@ -66,13 +66,12 @@ Nvml load_nvml([[maybe_unused]] const std::string& library) {
 #ifdef AIRA_STATIC
   throw Error("[E723] a program that is linked statically cannot load NVML");
 #else
-  void* handle = ::dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);  // never closed
-  if (handle == nullptr) throw Error("[E724] NVML cannot be loaded: {}", {::dlerror()});
+  const DynamicLibrary nvml_library({library});
+  if (!nvml_library) throw Error("[E724] NVML cannot be loaded: {}", {nvml_library.problem()});
   Nvml nvml;
   const auto take = [&](auto& function, const char* name) {
-    function =
-        reinterpret_cast<std::remove_reference_t<decltype(function)> >(::dlsym(handle, name));
-    if (function == nullptr) throw Error("[E725] {} has no function {}", {library, name});
+    if (nvml_library.find(function, name)) return;
+    throw Error("[E725] {} has no function {}", {library, name});
   };
   take(nvml.error, "nvmlErrorString");
   take(nvml.init, "nvmlInit_v2");

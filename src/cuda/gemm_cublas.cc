@@ -3,12 +3,12 @@
 // The library is loaded when the first matrix in f32 is: hundreds of megabytes, which take 0.1 to
 // 0.3 s, and f16 and int8 do without.
 #include <cublas_api.h>  // and not cublas_v2.h, whose names are macros
-#include <dlfcn.h>
 
 #include <string>
 #include <type_traits>
 
 #include "aira/error.h"
+#include "base/dynamic_library.h"
 #include "cuda/gemm.h"
 
 namespace aira::cuda {
@@ -30,24 +30,17 @@ struct Cublas {
 
 Cublas load() {
   const std::string name = "libcublas.so." + std::to_string(CUBLAS_VER_MAJOR);
-  void* library = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL);
-  const std::string problem = library == nullptr ? dlerror() : "";
-  // Where the toolkit is, which the loader need not know.
-  if (library == nullptr) {
-    library = dlopen(("/usr/local/cuda/lib64/" + name).c_str(), RTLD_NOW | RTLD_LOCAL);
-  }
-  if (library == nullptr) {
+  // The second is where the toolkit is, which the loader need not know.
+  const DynamicLibrary library({name, "/usr/local/cuda/lib64/" + name});
+  if (!library) {
     throw Error(
         "[E530] --dtype f32 on a GPU needs cuBLAS, which cannot be loaded ({}); install it, or use "
         "--dtype f16.",
-        {problem});
+        {library.problem()});
   }
   const auto find = [&](auto& function, const char* symbol) {
-    void* const found = dlsym(library, symbol);
-    if (found == nullptr) {
-      throw Error("[E531] The installed cuBLAS has no function {}.", {symbol});
-    }
-    function = reinterpret_cast<std::remove_reference_t<decltype(function)> >(found);
+    if (library.find(function, symbol)) return;
+    throw Error("[E531] The installed cuBLAS has no function {}.", {symbol});
   };
   Cublas cublas{};
   find(cublas.create, "cublasCreate_v2");

@@ -1,8 +1,7 @@
 #include "hub/curl.h"
 
-#include <dlfcn.h>
-
 #include "aira/error.h"
+#include "base/dynamic_library.h"
 #include "base/printable.h"
 
 namespace aira {
@@ -18,27 +17,18 @@ Curl load() {
 
 #else
 
-void* open_library() {
-  std::string problem;
-  for (const char* name : {"libcurl.so.4", "libcurl-gnutls.so.4"}) {
-    if (void* library = ::dlopen(name, RTLD_NOW | RTLD_LOCAL)) return library;
-    if (problem.empty()) problem = ::dlerror();
-  }
-  throw Error(
-      "[E623] Fetching needs libcurl, which cannot be loaded ({}); install it (Debian: apt-get "
-      "install libcurl4).",
-      {printable(problem)});
-}
-
 Curl load() {
-  void* const library = open_library();
+  const DynamicLibrary library({"libcurl.so.4", "libcurl-gnutls.so.4"});
+  if (!library) {
+    throw Error(
+        "[E623] Fetching needs libcurl, which cannot be loaded ({}); install it (Debian: apt-get "
+        "install libcurl4).",
+        {printable(library.problem())});
+  }
   const auto find = [&](auto& function, const char* name) {
-    void* const symbol = ::dlsym(library, name);
-    if (symbol == nullptr) {
-      throw Error("[E624] The installed libcurl has no function {}; install libcurl 7.66 or later.",
-                  {name});
-    }
-    function = reinterpret_cast<std::remove_reference_t<decltype(function)> >(symbol);
+    if (library.find(function, name)) return;
+    throw Error("[E624] The installed libcurl has no function {}; install libcurl 7.66 or later.",
+                {name});
   };
   Curl curl{};
   find(curl.global_init, "curl_global_init");
