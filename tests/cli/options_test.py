@@ -178,7 +178,7 @@ class Several(CliTest):
             with self.subTest(args=args):
                 self.assertIn(says, self.fail_with(2, "-m", model(), *args, stdin="olá\n"))
         refused(self, '"best_of": 2 does not go with "num_beams": 2', num_beams=2, best_of=2)
-        refused(self, '"batch"', num_beams=33)
+        refused(self, "(--batch)", num_beams=33)
 
     def test_bad_values(self):
         for option, values in {"--batch": ("0", "-1", "x", "4097"), "--best-of": ("0", "x", "1.5"),
