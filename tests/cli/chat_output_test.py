@@ -90,6 +90,7 @@ class Output(ChatTest):
     def test_a_terminal_of_twenty_columns(self):
         terminal = self.start(*SHORT, env=environment(TERM="dumb"))
         terminal.resize(6, 20)
+        terminal.settle()
         self.asked(terminal, "uma pergunta que não cabe em vinte colunas" + "\x1b[D" * 29 + "X")
         self.assertEqual(self.questions(terminal), ["uma pergunta Xque não cabe em vinte colunas"])
         self.leave(terminal)

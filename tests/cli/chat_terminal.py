@@ -3,11 +3,13 @@
 import fcntl
 import itertools
 import json
+import os
 import re
 import struct
 import termios
+import time
 
-from harness import CliTest, Terminal, model, scratch
+from harness import PATIENCE, CliTest, Terminal, model, scratch
 
 SHORT = ("--seed", "1", "--max-new-tokens", "8")
 HOT = (*SHORT, "--temperature", "5", "--top-p", "1", "--top-k", "0")
@@ -67,6 +69,10 @@ class ChatTest(CliTest):
         """What /save writes."""
         path = scratch(f"dialogue{next(_numbers)}.json")
         self.asked(terminal, f"/save {path}")
+        # A prompt that was drawn anew looks like the one after the command.
+        end = time.monotonic() + PATIENCE
+        while not os.path.exists(path) and time.monotonic() < end:
+            terminal._read(0.1)
         with open(path, encoding="utf-8") as file:
             return json.load(file)
 
