@@ -16,10 +16,9 @@ std::string marked(const std::string& regex, const std::string& text) {
   const Pattern pattern(regex, "file");
   std::string out;
   std::size_t done = 0;
-  while (const auto match = pattern.find(text, done)) {
-    out += text.substr(done, match->first - done) + "[" +
-           text.substr(match->first, match->second - match->first) + "]";
-    done = match->second;
+  for (const auto& [begin, end] : pattern.find_all(text)) {
+    out += text.substr(done, begin - done) + "[" + text.substr(begin, end - begin) + "]";
+    done = end;
   }
   return out + text.substr(done);
 }

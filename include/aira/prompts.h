@@ -11,9 +11,10 @@ namespace aira {
 class Prompts {
  public:
   /// The end ids of config.json, and of generation_config.json, which count instead if there are
-  /// any.
+  /// any. A text that cannot fit into `context` tokens is refused before it is tokenised; 0: no
+  /// limit.
   Prompts(const Tokenizer& tokenizer, std::vector<std::int32_t> config_ends,
-          std::span<const std::int32_t> generation_ends);
+          std::span<const std::int32_t> generation_ends, std::int64_t context = 0);
 
   /// A question and its answer.
   using Turn = std::pair<std::string, std::string>;
@@ -27,7 +28,8 @@ class Prompts {
   /// the tokenizer's chat template. Earlier answers are closed by the end token, or as the chat
   /// template has it. Special tokens in a form count, in questions and answers they are text.
   /// `system`, a message that stands before all turns, has a place in chat templates only. Throws
-  /// Error when there is no form or no place, or the chat template is beyond this program.
+  /// Error when there is no form or no place, the question is far too long, or the chat template is
+  /// beyond this program.
   std::vector<std::int32_t> question(std::string_view question, std::span<const Turn> turns = {},
                                      const std::string& form = {},
                                      std::string_view system = {}) const;
@@ -45,6 +47,7 @@ class Prompts {
   const std::vector<std::int32_t>& end_ids() const { return end_ids_; }
 
  private:
+  void require_fit(std::string_view text) const;
   std::string content(std::int32_t id) const;
   std::vector<std::int32_t> marked(std::string_view question, std::span<const Turn> turns) const;
   std::vector<std::int32_t> formed(std::string_view question, std::span<const Turn> turns,
@@ -53,6 +56,7 @@ class Prompts {
                                  std::string_view system) const;
 
   const Tokenizer& tokenizer_;
+  std::int64_t context_;
   std::optional<std::pair<std::int32_t, std::int32_t>> markers_;  // before, after a question
   std::vector<std::int32_t> end_ids_;
   std::vector<std::int32_t> model_ends_;  // of the model's config alone

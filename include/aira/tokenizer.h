@@ -54,6 +54,9 @@ class Tokenizer {
   /// ...): with kRecognise what transformers' `tokenizer(text)` gives.
   std::vector<std::int32_t> encode_with_template(std::string_view text, Added added) const;
   std::vector<std::int32_t> encode_with_template(std::span<const Part> parts) const;
+  /// The fewest ids that a text of so many bytes can have, as far as that is known: 0 where the
+  /// tokenizer may drop parts of a text.
+  std::int64_t fewest_tokens(std::size_t bytes) const;
   /// The text of `ids`, with invalid UTF-8 replaced by U+FFFD. Ids outside the vocabulary are
   /// skipped, special tokens if asked for.
   std::string decode(std::span<const std::int32_t> ids, bool skip_special) const;

@@ -1,6 +1,8 @@
 // Questions as plain lines, and as JSON lines with options of their own.
 #include <unistd.h>
 
+#include <algorithm>
+#include <memory>
 #include <utility>
 
 #include "app/answering.h"
@@ -23,6 +25,12 @@ static void to_json(ordered_json& to, const Choice& choice) {
 
 namespace {
 
+const char* reason_of(const Answer& answer) {
+  return answer.finish == FinishReason::kLength ? "length"
+         : answer.finish == FinishReason::kLoop ? "loop"
+                                                : "stop";
+}
+
 using UseAnswer = std::function<void(std::size_t number, const Answer& answer)>;
 
 /// Calls `use` with each whole answer, on the printing thread. `asked` is for --log.
@@ -41,6 +49,8 @@ PrintAnswer submit(Answering& answering, LineLoop& loop, ordered_json asked,
     answering.print_stats(answer, seed);
   };
   listener.failed = [](const Error& error) { throw Error(error); };
+  const std::int64_t tokens = std::min(options.max_new_tokens, answering.engine().info().context);
+  loop.expect(std::max(options.answers, options.best_of) * tokens, options.logprobs);
   const Ticket ticket = answering.engine().submit(std::move(request), std::move(listener));
   return [&answering, ticket, asked = std::move(asked), options, answers] {
     ticket.wait();
@@ -48,61 +58,75 @@ PrintAnswer submit(Answering& answering, LineLoop& loop, ordered_json asked,
   };
 }
 
-ordered_json to_json(const Answer& answer, bool choices) {
-  const char* reason = answer.finish == FinishReason::kLength ? "length"
-                       : answer.finish == FinishReason::kLoop ? "loop"
-                                                              : "stop";
+std::string json_of(const Answer& answer, bool choices) {
   ordered_json result = {{"text", answer.text},
                          {"token_ids", answer.token_ids},
-                         {"finish_reason", reason},
+                         {"finish_reason", reason_of(answer)},
                          {"logprob", answer.logprob}};
   if (answer.score) result["score"] = *answer.score;
-  if (choices) result["logprobs"] = answer.choices;
-  return result;
+  JsonText text;
+  text.set_all(result);
+  if (choices) {
+    std::vector<std::string> tokens;
+    for (const Choice& choice : answer.choices) tokens.push_back(json_text(choice));
+    text.set_list("logprobs", tokens);
+  }
+  if (const auto probability = chosen_probability(answer)) text.set("probability", *probability);
+  return text.object();
 }
 
-/// Sets "prompt_tokens", for "echo".
+/// What comes of a line.
+struct LineResult {
+  std::size_t prompt_tokens = 0;
+  std::size_t completion_tokens = 0;
+  std::vector<std::string> answers;   // JSON
+  std::vector<OpenaiChoice> choices;  // the same in an OpenAI batch
+  ordered_json candidates;            // what was chosen from, or null
+  std::vector<std::string> prompt;    // JSON of its tokens, for "echo"
+
+  ordered_json usage() const {
+    return {{"prompt_tokens", prompt_tokens},
+            {"completion_tokens", completion_tokens},
+            {"total_tokens", prompt_tokens + completion_tokens}};
+  }
+};
+
 PrintAnswer submit_prompt(Answering& answering, LineLoop& loop, const GenerateRequest& request,
-                          ordered_json& result) {
-  result["prompt_tokens"] = ordered_json::array();
-  return submit_score(
-      answering.engine(), loop, {.ids = request.prompt, .logprobs = request.options.logprobs},
-      [&result, first = request.prompt.front()](const Score& score) {
-        result["prompt_tokens"] = tokens_of(score);
-        result["prompt_tokens"].insert(result["prompt_tokens"].begin(),
-                                       ordered_json::object({{"id", first}, {"logprob", nullptr}}));
-      });
+                          LineResult& result) {
+  return submit_score(answering.engine(), loop,
+                      {.ids = request.prompt, .logprobs = request.options.logprobs},
+                      [&result, first = request.prompt.front()](const Score& score) {
+                        result.prompt = tokens_of(score);
+                        const ordered_json unscored = {{"id", first}, {"logprob", nullptr}};
+                        result.prompt.insert(result.prompt.begin(), json_text(unscored));
+                      });
 }
 
-/// A line of ours, or the one that an OpenAI batch line stands for.
-PrintAnswer submit_line(Answering& answering, LineLoop& loop, const json& line,
-                        ordered_json& result) {
+/// A line of ours, or the one that an OpenAI batch line stands for. Returns the key of the prompt
+/// and what fills `result`.
+std::pair<std::string, PrintAnswer> submit_line(Answering& answering, LineLoop& loop,
+                                                const json& line, bool openai, LineResult& result) {
   GenerateOptions options = options_of(answering.options().request, answering.defaults(), line);
   options.logprob = true;
   auto [key, request] = request_of(answering, line, options);
   request.candidates = choices_of(answering.options(), line);
-  result[key] = line[key];
-  result["answers"] = ordered_json::array();
   const bool choices = request.options.logprobs >= 0;
-  const auto use = [&result, choices](std::size_t, const Answer& answer) {
-    result["answers"].push_back(to_json(answer, choices));
-    add_choices(result, answer);
+  const auto use = [&result, openai, choices](std::size_t, const Answer& answer) {
+    result.completion_tokens += answer.token_ids.size();
+    if (openai) {
+      result.choices.push_back({answer.text, answer.finish == FinishReason::kLength});
+    } else {
+      result.answers.push_back(json_of(answer, choices));
+    }
+    result.candidates = candidates_of(answer);
   };
   const bool echo = JsonObject(line, message("The line")).boolean("echo").value_or(false);
   PrintAnswer prompt = echo ? submit_prompt(answering, loop, request, result) : [] {};
-  const std::size_t prompt_tokens = request.prompt.size();
+  result.prompt_tokens = request.prompt.size();
   ordered_json asked = {{key, line[key]}};
   if (line.contains("id")) asked["id"] = line["id"];
-  return [&result, prompt, prompt_tokens,
-          answer = submit(answering, loop, std::move(asked), std::move(request), use)] {
-    prompt();
-    answer();
-    std::size_t tokens = 0;
-    for (const ordered_json& one : result["answers"]) tokens += one["token_ids"].size();
-    result["usage"] = {{"prompt_tokens", prompt_tokens},
-                       {"completion_tokens", tokens},
-                       {"total_tokens", prompt_tokens + tokens}};
-  };
+  PrintAnswer answer = submit(answering, loop, std::move(asked), std::move(request), use);
+  return {key, [prompt, answer] { prompt(), answer(); }};
 }
 
 }  // namespace
@@ -137,7 +161,7 @@ int run_json_lines(const AskOptions& options) {
   Answering answering(options, true);
   loop.open_output(answering.model());
   loop.progress().tell(answering.energy());
-  const auto begin = [&](const json& given, ordered_json& result) -> PrintAnswer {
+  const auto begin = [&](const json& given, JsonText& text) -> PrintAnswer {
     const bool openai = is_openai(given);
     const json line = openai ? from_openai(given) : given;
     const ordered_json others = other_fields(line, request_keys());
@@ -145,11 +169,23 @@ int run_json_lines(const AskOptions& options) {
       throw Error("[E128] This program has nothing like {} in the \"body\" of a batch line.",
                   {quote(others.begin().key())});
     }
-    PrintAnswer answer = submit_line(answering, loop, line, result);
-    if (!openai) return [&result, answer, others] { answer(), result.update(others); };
-    return [&result, answer, given] {
+    const auto result = std::make_shared<LineResult>();
+    const auto [key, answer] = submit_line(answering, loop, line, openai, *result);
+    if (openai) {
+      return [&text, &answering, result, answer = answer, heading = openai_heading(given)] {
+        answer();
+        text = {};
+        text.set_all(to_openai(heading, answering.model().name, result->choices, result->usage()));
+      };
+    }
+    text.set(key, line[key]);
+    return [&text, result, answer = answer, others] {
       answer();
-      result = to_openai(given, result["model"], result["answers"], result["usage"]);
+      text.set_list("answers", result->answers);
+      if (!result->prompt.empty()) text.set_list("prompt_tokens", result->prompt);
+      if (!result->candidates.is_null()) text.set("choices", result->candidates);
+      text.set("usage", result->usage());
+      text.set_all(others);
     };
   };
   return loop.run_json(answering.model().name, &answering.engine(), answering.max_sequences(),

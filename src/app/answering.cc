@@ -13,6 +13,7 @@
 #include "app/interrupt.h"
 #include "app/output.h"
 #include "app/word_wrap.h"
+#include "base/printable.h"
 
 namespace aira {
 
@@ -53,8 +54,8 @@ class Answering::Printer {
         streamed_(options.best_of <= 1 && options.num_beams == 1),
         seed_(options.seed),
         end_line_(std::move(end_line)),
-        wraps_(::isatty(STDOUT_FILENO) == 1 && !answering.options_.raw &&
-               !answering.options_.show_probs),
+        terminal_(::isatty(STDOUT_FILENO) == 1),
+        wraps_(terminal_ && !answering.options_.raw && !answering.options_.show_probs),
         early_(static_cast<std::size_t>(options.answers)) {}
 
   const std::vector<Answer>& answers() const { return answers_; }
@@ -88,7 +89,11 @@ class Answering::Printer {
     std::string shown = begun_ ? "" : answering_.numbering(answers_.size());
     begun_ = true;
     shown += end_line_ ? one_line(text) : text;
-    if (wraps_) shown = wrap_.push(shown, terminal_columns(STDOUT_FILENO));
+    if (wraps_) {
+      shown = wrap_.push(shown, terminal_columns(STDOUT_FILENO));
+    } else if (terminal_ && !answering_.options_.show_probs) {  // which has done it
+      shown = without_controls(shown);
+    }
     if (answering_.options_.no_stream) {
       held_ += shown;
     } else {
@@ -108,6 +113,7 @@ class Answering::Printer {
   const bool streamed_;
   const std::uint64_t seed_;
   const std::function<void()> end_line_;
+  const bool terminal_;  // stdout is one
   const bool wraps_;
   WordWrap wrap_;
   std::string held_;                // --no-stream: of the current answer

@@ -120,14 +120,20 @@ std::vector<std::string> choices_of(const AskOptions& options, const json& line)
   return texts;
 }
 
-void add_choices(ordered_json& line, const Answer& answer) {
-  if (answer.candidates.empty()) return;
-  line["choices"] = ordered_json::array();
+ordered_json candidates_of(const Answer& answer) {
+  ordered_json choices;
   for (const RatedText& one : answer.candidates) {
-    line["choices"].push_back(
+    choices.push_back(
         {{"text", one.text}, {"logprob", one.logprob}, {"probability", one.probability}});
-    if (one.text == answer.text) line["answers"].back()["probability"] = one.probability;
   }
+  return choices;
+}
+
+std::optional<double> chosen_probability(const Answer& answer) {
+  for (const RatedText& one : answer.candidates) {
+    if (one.text == answer.text) return one.probability;
+  }
+  return std::nullopt;
 }
 
 }  // namespace aira

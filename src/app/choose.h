@@ -2,6 +2,7 @@
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,9 @@ void check_choose(const AskOptions& options, bool chat);
 /// The texts that a JSON line chooses from: its own, else those of --choose; none: it does not.
 /// Throws Error.
 std::vector<std::string> choices_of(const AskOptions& options, const nlohmann::json& line);
-/// Adds what was chosen from, and the probability of the answer that was chosen, to a JSON line.
-void add_choices(nlohmann::ordered_json& line, const Answer& answer);
+/// What was chosen from, for a JSON line; null where nothing was.
+nlohmann::ordered_json candidates_of(const Answer& answer);
+/// The probability of the answer among those; nothing where it was not chosen.
+std::optional<double> chosen_probability(const Answer& answer);
 
 }  // namespace aira

@@ -86,7 +86,7 @@ std::optional<std::string> CsvReader::read_row() {
   while (in_quotes_) {
     const std::string end = lines_.ended_by_crlf() ? "\r\n" : "\n";
     line = lines_.next();
-    if (!line || row_.size() > kLongestRow) {
+    if (!line || lines_.too_long() || row_.size() > kLongestRow) {
       if (!line && interrupted()) return std::nullopt;
       throw Error("[E172] The quoted field that begins in line {} of the table has no end.",
                   {std::to_string(first)});

@@ -46,6 +46,28 @@ std::string mistyped(const std::string& key, const Keys& known) {
 
 }  // namespace
 
+std::string& JsonText::begin(std::string_view key) {
+  text_ += text_.empty() ? '{' : ',';
+  return text_.append(json_text(key)) += ':';
+}
+
+void JsonText::set(std::string_view key, const ordered_json& value) {
+  begin(key) += json_text(value);
+}
+
+void JsonText::set_list(std::string_view key, std::span<const std::string> texts) {
+  std::string& text = begin(key) += '[';
+  for (const std::string& one : texts) {
+    if (text.back() != '[') text += ',';
+    text += one;
+  }
+  text += ']';
+}
+
+void JsonText::set_all(const ordered_json& fields) {
+  for (const auto& [key, value] : fields.items()) set(key, value);
+}
+
 Keys keys_of(const json& line, const Keys& known) {
   Keys keys;
   for (const auto& [key, value] : line.items()) {
@@ -97,9 +119,13 @@ std::vector<std::int32_t> token_ids(const JsonObject& line, const std::string& k
   return {ids.begin(), ids.end()};
 }
 
-ordered_json tokens_of(const Score& score) {
-  ordered_json tokens = score.tokens;
-  for (std::size_t i = 0; i < score.top.size(); ++i) tokens[i]["top"] = score.top[i];
+std::vector<std::string> tokens_of(const Score& score) {
+  std::vector<std::string> tokens;
+  for (std::size_t i = 0; i < score.tokens.size(); ++i) {
+    ordered_json token = score.tokens[i];
+    if (i < score.top.size()) token["top"] = score.top[i];
+    tokens.push_back(json_text(token));
+  }
   return tokens;
 }
 
@@ -111,6 +137,7 @@ PrintAnswer submit_score(Engine& engine, LineLoop& loop, ScoreRequest request,
     use(score);
   };
   listener.failed = [](const Error& error) { throw Error(error); };
+  loop.expect(std::ssize(request.ids), request.logprobs);
   const Ticket ticket = engine.submit(std::move(request), std::move(listener));
   return [ticket] { ticket.wait(); };
 }

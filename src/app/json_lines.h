@@ -4,7 +4,9 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "app/lines.h"
@@ -12,6 +14,23 @@
 namespace aira {
 
 using Keys = std::set<std::string>;
+
+/// The text of a JSON object, written field by field: as values in memory, a long list of small
+/// objects takes ten times as much.
+class JsonText {
+ public:
+  /// `key` must be new.
+  void set(std::string_view key, const nlohmann::ordered_json& value);
+  /// A list of JSON texts.
+  void set_list(std::string_view key, std::span<const std::string> texts);
+  void set_all(const nlohmann::ordered_json& fields);
+
+  std::string object() const { return text_ + (text_.empty() ? "{}" : "}"); }
+
+ private:
+  std::string& begin(std::string_view key);
+  std::string text_;  // without the closing bracket
+};
 
 /// The keys of `line` that are not null and are among `known`.
 Keys keys_of(const nlohmann::json& line, const Keys& known);
@@ -34,7 +53,7 @@ std::vector<std::int32_t> token_ids(const JsonObject& line, const std::string& k
 void to_json(nlohmann::ordered_json& to, const TokenLogProbability& token);
 
 /// Each token with its log-probability, and the most probable ones if those were asked for.
-nlohmann::ordered_json tokens_of(const Score& score);
+std::vector<std::string> tokens_of(const Score& score);
 
 /// Calls `use` with the score on the printing thread.
 PrintAnswer submit_score(Engine& engine, LineLoop& loop, ScoreRequest request,

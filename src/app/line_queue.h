@@ -17,13 +17,17 @@ using PrintAnswer = std::function<void()>;
 /// Lines on their way from the reading to the printing thread.
 class LineQueue {
  public:
-  explicit LineQueue(std::size_t most) : most_(most) {}
+  LineQueue(std::size_t most, std::size_t most_bytes) : most_(most), most_bytes_(most_bytes) {}
 
-  /// Waits for room. False when the queue is closed.
-  bool push(PrintAnswer line) {
+  /// Waits for room: for one more, and until those before it take less than `most_bytes` together.
+  /// False when the queue is closed.
+  bool push(PrintAnswer line, std::size_t bytes) {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return closed_ || lines_.size() < most_; });
-    if (!closed_) lines_.push_back(std::move(line));
+    changed_.wait(lock, [&] { return closed_ || (lines_.size() < most_ && bytes_ < most_bytes_); });
+    if (!closed_) {
+      lines_.emplace_back(std::move(line), bytes);
+      bytes_ += bytes;
+    }
     changed_.notify_all();
     return !closed_;
   }
@@ -32,8 +36,9 @@ class LineQueue {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return closed_ || !lines_.empty(); });
     if (lines_.empty()) return nullptr;
-    PrintAnswer line = std::move(lines_.front());
+    auto [line, bytes] = std::move(lines_.front());
     lines_.pop_front();
+    bytes_ -= bytes;
     changed_.notify_all();
     return line;
   }
@@ -45,9 +50,11 @@ class LineQueue {
 
  private:
   const std::size_t most_;
+  const std::size_t most_bytes_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<PrintAnswer> lines_;
+  std::deque<std::pair<PrintAnswer, std::size_t>> lines_;
+  std::size_t bytes_ = 0;  // of lines_
   bool closed_ = false;
 };
 

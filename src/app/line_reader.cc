@@ -62,18 +62,29 @@ double LineReader::fraction_read() const {
   return std::clamp(static_cast<double>(read_ - left) / static_cast<double>(size_), 0.0, 1.0);
 }
 
-std::optional<std::string> LineReader::next() {
-  if (interrupted()) return std::nullopt;
-  std::size_t end = pending_.find(end_, position_);
+/// Reads to the end of the line, npos where it has none, and leaves out what is too long. False
+/// when interrupted.
+bool LineReader::find_end(std::size_t& end) {
+  too_long_ = false;
+  end = pending_.find(end_, position_);
   while (end == std::string::npos && !ended_) {
-    const std::size_t searched = pending_.size() - position_;
-    if (searched > kLongestLine) {
-      throw Error("[E100] {}: this is longer than 64 MiB.", {place(number_ + 1)});
+    std::size_t searched = pending_.size() - position_;
+    if (too_long_ || searched > kLongestLine) {
+      too_long_ = true;
+      pending_.clear();
+      position_ = searched = 0;
     }
-    if (!fill() && !ended_) return std::nullopt;
+    if (!fill() && !ended_) return false;
     end = pending_.find(end_, searched);
   }
-  if (end == std::string::npos && position_ == pending_.size()) return std::nullopt;
+  if (too_long_) position_ = std::min(end, pending_.size());
+  return true;
+}
+
+std::optional<std::string> LineReader::next() {
+  std::size_t end = 0;
+  if (interrupted() || !find_end(end)) return std::nullopt;
+  if (end == std::string::npos && position_ == pending_.size() && !too_long_) return std::nullopt;
   const bool has_end = end != std::string::npos;
   end = std::min(end, pending_.size());
   const std::size_t next = std::min(end + 1, pending_.size());
@@ -104,6 +115,10 @@ std::string LineReader::rest() {
   if (text.starts_with(kByteOrderMark)) text.erase(0, kByteOrderMark.size());
   check(text, number_ + 1);
   return text;
+}
+
+void LineReader::require_fit() const {
+  if (too_long_) throw Error("[E100] This line is longer than 64 MiB.");
 }
 
 void LineReader::check(std::string_view text, std::int64_t first_number) const {

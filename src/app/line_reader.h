@@ -20,10 +20,14 @@ class LineReader {
   explicit LineReader(const std::optional<std::string>& path = {}, char end = '\n');
 
   /// The next line without its end; nothing at the end of the input and when interrupted. It may be
-  /// no text: see check(). Throws Error when reading fails or a line is longer than 64 MiB.
+  /// no text: see check(). Of a line longer than 64 MiB nothing is returned but "". Throws Error
+  /// when reading fails.
   std::optional<std::string> next();
   /// Throws Error when `line`, which next() returned last, is not UTF-8 or holds a NUL.
   void check(std::string_view line) const { check(line, number_); }
+  /// Whether the line that next() returned last was too long, and an Error that says so.
+  bool too_long() const { return too_long_; }
+  void require_fit() const;
   /// All that is left, checked. Throws Error when reading fails.
   std::string rest();
   /// How much of a file has been returned, from 0 to 1; 0 for what has no size (a pipe).
@@ -37,6 +41,7 @@ class LineReader {
 
  private:
   bool fill();
+  bool find_end(std::size_t& end);
   void check(std::string_view text, std::int64_t first_number) const;
 
   std::string name_;  // for messages
@@ -50,6 +55,7 @@ class LineReader {
   std::size_t position_ = 0;  // what has been returned ends here
   std::int64_t number_ = 0;
   bool crlf_ = false;
+  bool too_long_ = false;
 };
 
 }  // namespace aira

@@ -1,5 +1,7 @@
 #include "app/lines.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <exception>
 #include <memory>
@@ -20,12 +22,19 @@ namespace {
 using nlohmann::json;
 using nlohmann::ordered_json;
 
+// Lines that wait for an earlier one's answer: so many for each sequence, and so many bytes.
 constexpr std::size_t kWindowPerSequence = 16;
+constexpr std::size_t kWindowBytes = std::size_t{256} << 20U;
+/// A line's text is held up to so many times: itself, its values, what it becomes.
+constexpr std::size_t kCopiesOfLine = 4;
 
 }  // namespace
 
 LineLoop::LineLoop(const CommonOptions& options)
-    : options_(options), lines_(options.file, options.line_end), progress_(options) {
+    : options_(options),
+      terminal_(::isatty(STDOUT_FILENO) == 1),
+      lines_(options.file, options.line_end),
+      progress_(options) {
   if (options.run.csv) table_.emplace(lines_, *options.run.csv);
 }
 
@@ -86,7 +95,7 @@ void LineLoop::write(const std::string& text) {
   if (file_) {
     record_ += text;
   } else {
-    print(text);
+    print(terminal_ ? without_controls(text) : text);
   }
 }
 
@@ -106,7 +115,7 @@ void LineLoop::close_record(RunEntry entry, double fraction) {
 /// Calls `begin` for each line and, on the printing thread, what it returned. `again`: for the
 /// lines of the former run that failed, copying the others.
 void LineLoop::pass(Engine* engine, std::int64_t sequences, const Begin& begin, bool again) {
-  LineQueue queue(kWindowPerSequence * static_cast<std::size_t>(sequences));
+  LineQueue queue(kWindowPerSequence * static_cast<std::size_t>(sequences), kWindowBytes);
   std::exception_ptr reading_failed, printing_failed;
   const OnInterrupt cancels([engine] {
     if (engine != nullptr) engine->cancel_all();
@@ -127,12 +136,13 @@ void LineLoop::pass(Engine* engine, std::int64_t sequences, const Begin& begin, 
       answer();
       if (!interrupted()) close_record(entry, read);
     };
-    if (engine != nullptr) return queue.push(std::move(whole));
+    if (engine != nullptr) return queue.push(std::move(whole), expected_);
     whole();  // there is nothing to wait for
     return true;
   };
   try {
     while (std::optional<Line> line = next_line_to_do(again)) {
+      expected_ = kCopiesOfLine * line->text.size();
       PrintAnswer answer = again && !line->entry.failed
                                ? [this, written = std::move(line->written)] { write(written); }
                                : begin(line->text);
@@ -203,6 +213,11 @@ int LineLoop::each_line(Engine* engine, std::int64_t sequences, const Begin& beg
   return progress_.failed() > 0 ? kFailed : kDone;
 }
 
+void LineLoop::expect(std::int64_t tokens, std::int64_t logprobs) {
+  constexpr std::int64_t kBytes = 64;  // a number and its text
+  expected_ += static_cast<std::size_t>(tokens * (2 + logprobs) * kBytes);
+}
+
 void LineLoop::print_line(const std::string& text) {
   if (table_) {
     answers_.push_back(text);
@@ -219,6 +234,7 @@ int LineLoop::run(Engine* engine, std::int64_t sequences, std::int64_t answers,
     if (table_ && number_ == 0) return [this, header = table_->header(answers)] { write(header); };
     PrintAnswer answer;
     std::optional<Error> problem = problem_in([&] {
+      lines_.require_fit();
       if (table_) table_->require_fit();
       answer = begin(table_ ? table_->question() : line);
     });
@@ -246,28 +262,31 @@ int LineLoop::run(Engine* engine, std::int64_t sequences, std::int64_t answers,
 int LineLoop::run_json(const std::string& model, Engine* engine, std::int64_t sequences,
                        const BeginJson& begin) {
   const auto begin_line = [&](const std::string& text) -> PrintAnswer {
-    if (text.find_first_not_of(" \t\r") == std::string::npos) return [] {};
-    const auto result = std::make_shared<ordered_json>(ordered_json::object());
+    const bool blank = text.find_first_not_of(" \t\r") == std::string::npos;
+    if (blank && !lines_.too_long()) return [] {};
+    const auto result = std::make_shared<JsonText>();
     ordered_json failure = failure_of({}, lines_.number());
     PrintAnswer answer;
-    std::optional<Error> problem = problem_in([&] {
+    const std::optional<Error> problem = problem_in([&] {
+      lines_.require_fit();
       lines_.check(text);
       const json line = parse_json(text, message("The line"));
       static_cast<void>(JsonObject(line, message("The line")));  // throws when it is none
       failure = failure_of(line, lines_.number());
-      if (line.contains("id")) (*result)["id"] = line["id"];
-      (*result)["model"] = model;
+      if (line.contains("id")) result->set("id", line["id"]);
+      result->set("model", model);
       answer = begin(line, *result);
     });
-    return [this, failure, result, answer, problem]() mutable {
-      if (!problem) problem = problem_in(answer);
+    auto failed = [this, failure = std::move(failure)](const Error& error) mutable {
+      failed_ = true;
+      add_error(failure, error);
+      write(json_text(failure) + "\n");
+    };
+    if (problem) return [failed, problem]() mutable { failed(*problem); };
+    return [this, result, answer, failed]() mutable {
+      const std::optional<Error> late = problem_in(answer);
       if (interrupted()) return;
-      failed_ = problem.has_value();
-      if (failed_) {
-        add_error(failure, *problem);
-        *result = std::move(failure);
-      }
-      write(json_line(*result));
+      late ? failed(*late) : write(result->object() + "\n");
     };
   };
   return report_failed_lines(each_line(engine, sequences, begin_line));

@@ -22,12 +22,12 @@
 namespace aira {
 
 struct FoundModel;
+class JsonText;
 
 class LineLoop {
  public:
   using Begin = std::function<PrintAnswer(const std::string& line)>;
-  using BeginJson =
-      std::function<PrintAnswer(const nlohmann::json& line, nlohmann::ordered_json& result)>;
+  using BeginJson = std::function<PrintAnswer(const nlohmann::json& line, JsonText& result)>;
 
   /// Over the lines of -f, or of a table. Throws Error when they cannot be read.
   explicit LineLoop(const CommonOptions& options);
@@ -47,6 +47,11 @@ class LineLoop {
   /// "message"}}. Blank lines are skipped.
   int run_json(const std::string& model, Engine* engine, std::int64_t sequences,
                const BeginJson& begin);
+
+  // For the reading thread.
+  /// What comes of the line that begins may be so many tokens, with `logprobs` alternatives each
+  /// (-1: none); it takes memory until it is printed.
+  void expect(std::int64_t tokens, std::int64_t logprobs);
 
   // For the printing thread.
   /// One answer; its line breaks become blanks, except in a table.
@@ -70,10 +75,12 @@ class LineLoop {
   int report_failed_lines(int code) const;
 
   const CommonOptions& options_;
+  const bool terminal_;  // stdout is one
   LineReader lines_;
   std::optional<CsvReader> table_;
   Progress progress_;
   std::int64_t number_ = 0;          // of the line that next_line() returned
+  std::size_t expected_ = 0;         // bytes that it and what comes of it take
   std::optional<RunReader> former_;  // of --resume
   std::optional<RunWriter> file_;    // of -o
 

@@ -77,24 +77,26 @@ json from_openai(const json& line) {
   return ours;
 }
 
-ordered_json to_openai(const json& line, const std::string& model, const ordered_json& answers,
-                       const ordered_json& usage) {
-  const std::string id = line["custom_id"];
+OpenaiHeading openai_heading(const json& line) { return {line["custom_id"], is_chat(line)}; }
+
+ordered_json to_openai(const OpenaiHeading& heading, const std::string& model,
+                       std::span<const OpenaiChoice> answers, const ordered_json& usage) {
+  const auto& [id, chat] = heading;
   ordered_json choices = ordered_json::array();
-  for (const ordered_json& answer : answers) {
+  for (const auto& [text, cut] : answers) {
     ordered_json choice = {{"index", choices.size()}};
-    if (is_chat(line)) {
-      choice["message"] = {{"role", "assistant"}, {"content", answer["text"]}};
+    if (chat) {
+      choice["message"] = {{"role", "assistant"}, {"content", text}};
     } else {
-      choice["text"] = answer["text"];
+      choice["text"] = text;
     }
     choice["logprobs"] = nullptr;
-    choice["finish_reason"] = answer["finish_reason"] == "length" ? "length" : "stop";
+    choice["finish_reason"] = cut ? "length" : "stop";
     choices.push_back(std::move(choice));
   }
   // No clock and no random ids: the same run gives the same bytes.
-  ordered_json body = {{"id", (is_chat(line) ? "chatcmpl-" : "cmpl-") + id},
-                       {"object", is_chat(line) ? "chat.completion" : "text_completion"},
+  ordered_json body = {{"id", (chat ? "chatcmpl-" : "cmpl-") + id},
+                       {"object", chat ? "chat.completion" : "text_completion"},
                        {"created", 0},
                        {"model", model},
                        {"choices", std::move(choices)},

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -17,9 +18,20 @@ bool is_openai(const nlohmann::json& line);
 /// for what this program cannot do; fields that change no answer are left out.
 nlohmann::json from_openai(const nlohmann::json& line);
 
-/// The output line for `line`, whose answers are {"text", "finish_reason", ...}.
-nlohmann::ordered_json to_openai(const nlohmann::json& line, const std::string& model,
-                                 const nlohmann::ordered_json& answers,
+/// What the output line takes over from the line.
+struct OpenaiHeading {
+  std::string custom_id;
+  bool chat;
+};
+OpenaiHeading openai_heading(const nlohmann::json& line);
+struct OpenaiChoice {
+  std::string text;
+  bool cut;  // at the limit of its length
+};
+
+/// The output line.
+nlohmann::ordered_json to_openai(const OpenaiHeading& heading, const std::string& model,
+                                 std::span<const OpenaiChoice> answers,
                                  const nlohmann::ordered_json& usage);
 
 }  // namespace aira

@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "base/printable.h"
 #include "base/user_path.h"
 #include "base/utf8.h"
 
@@ -50,24 +51,38 @@ int terminal_columns(int fd) {
 
 void print(std::string_view text) { write_file(STDOUT_FILENO, text, ""); }
 
-std::string json_line(const nlohmann::ordered_json& value) {
-  std::string line = value.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
-  constexpr std::array<std::array<std::string_view, 2>, 3> kEscapes = {
-      {{"\u2028", "\\u2028"}, {"\u2029", "\\u2029"}, {"\u0085", "\\u0085"}}};
-  for (const auto& [letter, escape] : kEscapes) {
-    for (std::size_t at = 0; (at = line.find(letter, at)) != std::string::npos;) {
-      line.replace(at, letter.size(), escape);
-    }
+std::string json_text(const nlohmann::ordered_json& value) {
+  const std::string plain =
+      value.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  std::string line;
+  line.reserve(plain.size());
+  std::string_view rest = plain;
+  const auto next = [&rest] {  // where an escape may be due
+    return std::find_if(rest.begin(), rest.end(), [](char byte) {
+      return byte == '\x7F' || byte == '\xC2' || byte == '\xE2';
+    });
+  };
+  for (const auto* at = next(); at != rest.end(); at = next()) {
+    line += rest.substr(0, static_cast<std::size_t>(at - rest.begin()));
+    rest.remove_prefix(static_cast<std::size_t>(at - rest.begin()));
+    std::size_t length = 0;
+    const char32_t code = next_code_point(rest, length);
+    const bool is_break = code == 0x2028 || code == 0x2029;
+    line += is_break || is_control(code) ? format("\\u%04x", static_cast<unsigned>(code))
+                                         : std::string(rest.substr(0, length));
+    rest.remove_prefix(length);
   }
-  return line + "\n";
+  return line.append(rest);
 }
 
-void print_json(const nlohmann::ordered_json& value) { print(json_line(value)); }
+void print_json(const nlohmann::ordered_json& value) { print(json_text(value) + "\n"); }
 
 // A failure of stderr cannot be reported anywhere.
 void print_aside(std::string_view text) { write_all(STDERR_FILENO, text); }
 
-void note(std::string_view sentence) { print_aside("aira-cli: " + std::string(sentence) + "\n"); }
+void note(std::string_view sentence) {
+  print_aside("aira-cli: " + without_controls(valid_utf8(sentence)) + "\n");
+}
 
 void report_error(const Error& error, std::string_view where, bool with_fields) {
   note(message("error: ") + error.tag() + std::string(where) +

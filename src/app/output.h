@@ -35,8 +35,9 @@ class WriteFailed : public std::system_error {
 void print(std::string_view text);
 /// The same to the file `fd`, of that name in messages.
 void write_file(int fd, std::string_view text, const std::string& file);
-/// `value` on one line, also for readers that break lines where Unicode does.
-std::string json_line(const nlohmann::ordered_json& value);
+/// `value` without line breaks, also for readers that break lines where Unicode does, and without
+/// control characters.
+std::string json_text(const nlohmann::ordered_json& value);
 void print_json(const nlohmann::ordered_json& value);
 
 /// Whether the terminal understands escape sequences.

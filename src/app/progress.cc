@@ -103,7 +103,7 @@ void Progress::print_object(const char* state) {
   if (total_ == 0) object["total"] = nullptr;
   if (fresh > 0) object["seconds_left"] = elapsed * (1 - fraction_) / fresh;
   if (energy_ != nullptr) object["energy"] = energy_->json();
-  print_aside(json_line(object));
+  print_aside(json_text(object) + "\n");
 }
 
 void Progress::end(bool whole) {

@@ -31,7 +31,8 @@ std::string history_file() {
   fs::create_directories(folder, problem);
   if (problem) return "";
   fs::permissions(folder, fs::perms::owner_all, problem);  // questions are nobody else's business
-  return (folder / "history").string();
+  const fs::path file = fs::canonical(folder / "history", problem);  // where a link leads
+  return (problem ? folder / "history" : file).string();
 }
 
 History* new_lines() {
@@ -53,8 +54,9 @@ bool load(History* lines, const std::string& file) {
 /// Replaces the file, or leaves it as it was.
 void save(History* lines, const std::string& file) {
   const std::string unfinished = file + ".unfinished";
-  const int fd =
-      ::open(unfinished.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, S_IRUSR | S_IWUSR);
+  ::unlink(unfinished.c_str());  // a link that somebody made is not followed
+  const int fd = ::open(unfinished.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                        S_IRUSR | S_IWUSR);
   std::FILE* stream = fd < 0 ? nullptr : ::fdopen(fd, "w");
   if (stream == nullptr) return;
   HistEvent event = {};

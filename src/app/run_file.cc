@@ -176,7 +176,7 @@ RunWriter::RunWriter(const std::string& path, const RunIdentity& identity) : pat
   lock(*file_, LOCK_EX, path);
   journal_ = open_file(journal_path(path), O_WRONLY | O_CREAT | O_TRUNC);
   const nlohmann::ordered_json heading = {{kVersion, 1}, {"run", identity}};
-  write_file(journal_->get(), json_line(heading), journal_path(path));
+  write_file(journal_->get(), json_text(heading) + "\n", journal_path(path));
 }
 
 RunWriter::RunWriter(const RunReader& done)

@@ -110,8 +110,10 @@ std::vector<ScoreRequest> score_requests(const Engine& engine, const json& line)
   return requests;
 }
 
-ordered_json to_json(const Score& score) {
-  return {{"logprob", score.logprob}, {"is_greedy", score.is_greedy}, {"tokens", tokens_of(score)}};
+void set_score(JsonText& to, const Score& score) {
+  to.set("logprob", score.logprob);
+  to.set("is_greedy", score.is_greedy);
+  to.set_list("tokens", tokens_of(score));
 }
 
 /// The text of --text, -f or stdin.
@@ -212,20 +214,24 @@ int run_score(const ScoreOptions& options) {
   Engine engine(engine_options(options, model, options.batch));
   if (options.perplexity || options.tokens) return score_text(engine, options, model.name);
   loop.open_output(model);
-  const auto begin = [&](const json& line, ordered_json& result) -> PrintAnswer {
+  const auto begin = [&](const json& line, JsonText& result) -> PrintAnswer {
     const bool several = line.contains("continuations");
-    if (several) result["scores"] = ordered_json::array();
+    const auto texts = std::make_shared<std::vector<std::string>>();  // of "continuations"
     std::vector<PrintAnswer> scores;
     for (ScoreRequest& request : score_requests(engine, line)) {
-      scores.push_back(
-          submit_score(engine, loop, std::move(request), [&, several](const Score& score) {
-            several ? result["scores"].push_back(to_json(score)) : result.update(to_json(score));
-          }));
+      scores.push_back(submit_score(engine, loop, std::move(request),
+                                    [&result, several, texts](const Score& score) {
+                                      JsonText one;
+                                      set_score(several ? one : result, score);
+                                      if (several) texts->push_back(one.object());
+                                    }));
     }
-    return [&result, scores = std::move(scores), others = other_fields(line, kKeys)] {
-      for (const PrintAnswer& one : scores) one();
-      result.update(others);
-    };
+    return
+        [&result, several, texts, scores = std::move(scores), others = other_fields(line, kKeys)] {
+          for (const PrintAnswer& one : scores) one();
+          if (several) result.set_list("scores", *texts);
+          result.set_all(others);
+        };
   };
   return loop.run_json(model.name, &engine, options.batch, begin);
 }

@@ -14,6 +14,7 @@
 #include "app/ask.h"
 #include "app/output.h"
 #include "app/pieces.h"
+#include "base/printable.h"
 #include "base/utf8.h"
 
 namespace aira {
@@ -37,19 +38,6 @@ constexpr const char* kPlain = "\x1b[0m";
 std::string percent(double logprob) {
   const double share = 100 * std::exp(logprob);
   return format("%5s %%", share < 0.05 ? "<0.1" : format("%.1f", share).c_str());
-}
-
-/// What may be sent to a terminal: control characters, which would move its cursor, as U+FFFD.
-std::string safe(std::string_view text) {
-  std::string shown;
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t begin = at;
-    const char32_t code = next_code_point(text, at);
-    const bool control =
-        (code < 0x20 && code != '\n' && code != '\t') || (code >= 0x7F && code < 0xA0);
-    shown += control ? kReplacement : text.substr(begin, at - begin);
-  }
-  return shown;
 }
 
 std::string coloured(const char* colour, std::string_view text) {
@@ -78,7 +66,7 @@ class ColouredText {
   /// Ends the answer.
   std::string finish() {
     complete();
-    std::string shown = add_text("") + text_;
+    std::string shown = add_text("") + without_controls(text_);
     if (begun_) shown += number(units_.front());
     return shown;
   }
@@ -111,7 +99,8 @@ class ColouredText {
     const auto* const level = std::find_if(kLevels.begin(), kLevels.end() - 1, [&](const Level& l) {
       return std::exp(unit.logprob) >= l.least;
     });
-    std::string shown = coloured(colours() ? level->colour : "", safe(text_.substr(0, size)));
+    std::string shown = coloured(colours() ? level->colour : "",
+                                 without_controls(std::string_view(text_).substr(0, size)));
     text_.erase(0, size);
     unit.bytes.erase(0, size);
     begun_ = !unit.bytes.empty();
@@ -141,7 +130,8 @@ std::string alternatives(const Answer& answer, const Tokenizer& tokenizer) {
     }
   }
   for (const RatedText& one : answer.candidates) {
-    table += "\n  " + percent(std::log(one.probability)) + "  " + one_line(one.text);
+    table +=
+        "\n  " + percent(std::log(one.probability)) + "  " + without_controls(one_line(one.text));
   }
   return table;
 }

@@ -59,7 +59,7 @@ int run_tokenize(const TokenizeOptions& options) {
                                    : joined(ids, options.pieces ? &tokenizer : nullptr);
     return [&loop, result] { loop.print_line(result); };
   };
-  const auto convert_json = [&](const json& line, ordered_json& result) -> PrintAnswer {
+  const auto convert_json = [&](const json& line, JsonText& result) -> PrintAnswer {
     const char* key = options.decode ? "ids" : "text";
     const Keys keys = {"ids", "text"};
     const ordered_json others = other_fields(line, keys);
@@ -70,14 +70,13 @@ int run_tokenize(const TokenizeOptions& options) {
     const JsonObject object(line, message("The line"));
     const std::vector<std::int32_t> ids =
         options.decode ? token_ids(object, key) : encode(*object.text(key));
-    options.decode ? result["text"] = tokenizer.decode(ids, false) : result["ids"] = ids;
+    options.decode ? result.set("text", tokenizer.decode(ids, false)) : result.set("ids", ids);
     if (options.pieces) {
-      result["pieces"] = ordered_json::array();
-      for (const std::int32_t id : ids) {
-        result["pieces"].push_back(piece_text(tokenizer.bytes(id), false));
-      }
+      std::vector<std::string> pieces;
+      for (const std::int32_t id : ids) pieces.push_back(piece_text(tokenizer.bytes(id), false));
+      result.set("pieces", pieces);
     }
-    result.update(others);
+    result.set_all(others);
     return [] {};
   };
   return options.json ? loop.run_json(found.name, nullptr, 1, convert_json)

@@ -5,6 +5,7 @@
 #include <limits>
 #include <utility>
 
+#include "base/printable.h"
 #include "base/utf8.h"
 
 namespace aira {
@@ -41,7 +42,7 @@ void WordWrap::take(std::string_view letter, char32_t code) {
     if (column_ > 0) first_word_ = false;
     return;
   }
-  const bool control = code < 0x20 || (code >= 0x7F && code < 0xA0);
+  const bool control = is_control(code);
   const int width = control ? 1 : utf8proc_charwidth(static_cast<utf8proc_int32_t>(code));
   if (width == 2) end_word();
   if (!first_word_ && column_ + blanks_width_ + word_width_ + width > columns_) break_line();

@@ -176,6 +176,10 @@ std::string with_quoted_constants(std::string_view text) {
 json parse(std::string_view text, const std::string& where, const ReadContent& read,
            bool last_counts) {
   if (text.size() > kMaxBytes) throw Error("[E303] {} is too long for JSON of its kind.", {where});
+  // The library takes a NUL for the end.
+  if (const std::size_t nul = text.find('\0'); nul != std::string_view::npos) {
+    throw Error("[E305] {} is not valid JSON ({}).", {where, position_in(text, nul)});
+  }
   Builder builder(text, where, read, last_counts);
   try {
     return builder.parse();

@@ -34,21 +34,25 @@ std::string AnswerText::release(std::size_t length) {
 std::string AnswerText::push(std::string_view bytes) {
   if (stopped_) return {};
   held_ += letters_.push(bytes);
-  std::size_t found = std::string::npos;
+  const std::size_t stop = find_stop();
+  if (stop != std::string::npos) return release(stop);
   std::size_t held_back = 0;
-  for (const std::string& stop : stops_) {
-    found = std::min(found, held_.find(stop));
-    held_back = std::max(held_back, overlap(held_, stop));
-  }
-  if (found == std::string::npos) return release(held_.size() - held_back);
-  stopped_ = true;
-  return release(found);
+  for (const std::string& one : stops_) held_back = std::max(held_back, overlap(held_, one));
+  return release(held_.size() - held_back);
+}
+
+/// Where the first stop text begins in what is held; npos without one.
+std::size_t AnswerText::find_stop() {
+  std::size_t found = std::string::npos;
+  for (const std::string& stop : stops_) found = std::min(found, held_.find(stop));
+  stopped_ = found != std::string::npos;
+  return found;
 }
 
 std::string AnswerText::finish() {
   if (stopped_) return {};
-  held_ += letters_.finish();
-  return release(held_.size());
+  held_ += letters_.finish();  // U+FFFD may be a stop text
+  return release(std::min(find_stop(), held_.size()));
 }
 
 std::string without_white_space(std::string_view text) {

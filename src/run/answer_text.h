@@ -26,6 +26,7 @@ class AnswerText {
 
  private:
   std::string release(std::size_t length);
+  std::size_t find_stop();
 
   std::vector<std::string> stops_;
   bool keep_space_;

@@ -98,7 +98,7 @@ Engine::Impl::Impl(EngineOptions given)
       model(timed(info.weights_seconds, [&] { return cache.load(options.notice); })),
       generation(read_generation_config(options.files, model.config,
                                         tokenizer.find(kStartMarker).has_value())),
-      prompts(tokenizer, model.config.eos, generation.options.eos_token_id),
+      prompts(tokenizer, model.config.eos, generation.options.eos_token_id, model.config.context),
       scheduler(model, tokenizer, *backend, threads, prompts.end_ids(),
                 std::max(options.max_sequences, generation.options.num_beams)) {
   for (const std::string& sentence : generation.notes) {

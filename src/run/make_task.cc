@@ -24,6 +24,21 @@ void check_text(std::span<const std::int32_t> ids, std::int64_t vocab) {
   }
 }
 
+/// All that comes of a request is in memory at once.
+void check_amount(const GenerateOptions& options, std::int64_t longest) {
+  constexpr std::int64_t kMost = 2'000'000;
+  const std::int64_t answers = std::max(options.answers, options.best_of);
+  const std::int64_t tokens = std::min(options.max_new_tokens, longest);
+  const std::int64_t logprobs = std::max<std::int64_t>(options.logprobs, 1);
+  if (answers <= kMost / (tokens * logprobs)) return;
+  const char* several = options.best_of > options.answers ? "best_of" : "num_return_sequences";
+  throw Error(
+      "[E686] {} {}, {} {} and {} {} are too much for one request: their product may be at most "
+      "{}.",
+      {option(several), std::to_string(answers), option("max_new_tokens"), std::to_string(tokens),
+       option("logprobs"), std::to_string(logprobs), std::to_string(kMost)});
+}
+
 void check_question(const GenerateRequest& request, const ModelConfig& model, std::int64_t slots) {
   const GenerateOptions& options = request.options;
   options.validate();
@@ -46,6 +61,7 @@ void check_question(const GenerateRequest& request, const ModelConfig& model, st
         "context holds {} including at least one of the answer.",
         {std::to_string(prompt), std::to_string(model.context)});
   }
+  check_amount(options, model.context - prompt);
   if (options.max_length > 0 && prompt >= options.max_length) {
     throw Error(
         "[E024] The prompt takes {} tokens, but {} allows {} with the answer; raise it, or use {}.",

@@ -7,9 +7,12 @@
 #include <cmath>
 #include <concepts>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string_view>
+#include <utility>
 
 #include "aira/generate.h"
+#include "base/utf8.h"
 
 namespace aira {
 
@@ -18,11 +21,13 @@ using Ids = std::vector<std::int32_t>;
 template <typename Key>
 using BiasesOf = std::vector<std::pair<Key, float>>;
 
-/// The last bias of a key counts.
+/// Of the biases of one key the last counts.
 template <typename Key>
-void add_bias(BiasesOf<Key>& biases, const Key& key, double bias) {
-  std::erase_if(biases, [&](const auto& earlier) { return earlier.first == key; });
-  biases.emplace_back(key, static_cast<float>(bias));
+void keep_last(BiasesOf<Key>& biases) {
+  std::set<Key> seen;
+  std::reverse(biases.begin(), biases.end());
+  std::erase_if(biases, [&](const auto& bias) { return !seen.insert(bias.first).second; });
+  std::reverse(biases.begin(), biases.end());
 }
 
 template <typename Number>
@@ -74,7 +79,8 @@ bool read_word(std::string_view word, BiasesOf<Key>& biases) {
   double bias = 0;
   if (!read_word(word.substr(0, equals), key) || equals == word.size()) return false;
   if (!read_word(word.substr(equals + 1), bias)) return false;
-  add_bias(biases, key, bias);
+  biases.emplace_back(std::move(key), static_cast<float>(bias));
+  keep_last(biases);
   return true;
 }
 
@@ -124,7 +130,8 @@ bool read_json(const nlohmann::json& json, std::vector<Element>& list) {
 inline bool read_json(const nlohmann::json& json, BiasesOf<Ids>& biases) {
   std::vector<std::pair<Ids, double>> list;
   if (!json.is_array() || !read_json(json, list)) return false;
-  for (const auto& [ids, bias] : list) add_bias(biases, ids, bias);
+  for (const auto& [ids, bias] : list) biases.emplace_back(ids, static_cast<float>(bias));
+  keep_last(biases);
   return true;
 }
 
@@ -167,7 +174,9 @@ inline bool is_valid(const std::pair<std::int64_t, double>& pair) {
   return std::isfinite(pair.second);
 }
 inline bool is_valid(const std::vector<std::string>& texts) {
-  return std::none_of(texts.begin(), texts.end(), [](const auto& text) { return text.empty(); });
+  return std::all_of(texts.begin(), texts.end(), [](const std::string& text) {
+    return !text.empty() && valid_utf8(text) == text;
+  });
 }
 inline bool is_valid(const std::vector<Ids>& lists) {
   return std::all_of(lists.begin(), lists.end(), [](const Ids& ids) { return are_ids(ids); });

@@ -8,8 +8,11 @@
 namespace aira {
 
 Prompts::Prompts(const Tokenizer& tokenizer, std::vector<std::int32_t> config_ends,
-                 std::span<const std::int32_t> generation_ends)
-    : tokenizer_(tokenizer), end_ids_(config_ends), model_ends_(std::move(config_ends)) {
+                 std::span<const std::int32_t> generation_ends, std::int64_t context)
+    : tokenizer_(tokenizer),
+      context_(context),
+      end_ids_(config_ends),
+      model_ends_(std::move(config_ends)) {
   const Tokenizer::Roles& roles = tokenizer.roles();
   const std::optional<std::int32_t> start = tokenizer.find(kStartMarker);
   const std::optional<std::int32_t> end = tokenizer.find(kEndMarker);
@@ -27,6 +30,16 @@ Prompts::Prompts(const Tokenizer& tokenizer, std::vector<std::int32_t> config_en
   if (const auto id = tokenizer.find(kCompletionEnd)) end_ids_.push_back(*id);
 }
 
+/// Megabytes of text would be tokenised only to be refused.
+void Prompts::require_fit(std::string_view text) const {
+  const std::int64_t fewest = tokenizer_.fewest_tokens(text.size());
+  if (context_ == 0 || fewest < context_) return;
+  throw Error(
+      "[E687] The text is too long: its {} bytes take {} tokens at least, but the model's context "
+      "holds {} including at least one of the answer.",
+      {std::to_string(text.size()), std::to_string(fewest), std::to_string(context_)});
+}
+
 std::string Prompts::content(std::int32_t id) const { return tokenizer_.decode({&id, 1}, false); }
 
 std::int32_t Prompts::text_start() const {
@@ -42,6 +55,7 @@ std::int32_t Prompts::text_start() const {
 std::vector<std::int32_t> Prompts::question(std::string_view question, std::span<const Turn> turns,
                                             const std::string& form,
                                             std::string_view system) const {
+  require_fit(question);
   if (!system.empty() && (!form.empty() || has_markers())) {
     throw Error(
         "[E112] This model's form of a dialogue has no place for a message of the role \"system\"; "
@@ -142,6 +156,7 @@ std::vector<std::int32_t> Prompts::chat(std::string_view question, std::span<con
 }
 
 std::vector<std::int32_t> Prompts::raw(std::string_view text, Tokenizer::Added added) const {
+  require_fit(text);
   std::vector<std::int32_t> ids = tokenizer_.encode_with_template(text, added);
   if (ids.empty()) ids.push_back(text_start());
   return ids;

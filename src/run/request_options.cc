@@ -21,7 +21,7 @@ constexpr double kUnlimited = std::numeric_limits<double>::infinity();
 constexpr double kAboveZero = std::numeric_limits<double>::denorm_min();
 
 constexpr OptionRange kSwitch = {to_translate("true or false")};
-constexpr OptionRange kText = {to_translate("a text that is not empty")};
+constexpr OptionRange kText = {to_translate("a text in UTF-8 that is not empty")};
 constexpr OptionRange kFromOne = {to_translate("a whole number of at least 1"), 1, kUnlimited};
 constexpr OptionRange kFromZero = {to_translate("a whole number of at least 0"), 0, kUnlimited};
 constexpr OptionRange kSeed = {to_translate("a whole number from 0 to 18446744073709551615"), 0,

@@ -71,7 +71,7 @@ void ScoreTask::evaluate(const Sequence& /*sequence*/, std::int64_t position,
   const auto next = static_cast<std::size_t>(window_begin_ + position + 1);
   const std::int32_t id = request_.ids[next];
   const LogSoftmax distribution(logits);
-  if (std::isnan(distribution[id])) throw_not_a_number();
+  if (!std::isfinite(distribution[id])) throw_not_a_number();
   const std::size_t place = next - static_cast<std::size_t>(request_.first);
   score_.tokens[place] = {id, distribution[id]};
   if (request_.logprobs >= 0) score_.top[place] = distribution.top(request_.logprobs);

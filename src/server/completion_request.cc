@@ -21,6 +21,9 @@ namespace {
 
 constexpr std::int64_t kMostLogprobs = 1000;
 constexpr std::int64_t kMostChoices = 1024;  // of one request: prompts times answers
+/// Of one request; a response is in memory as a whole, and the chat's takes up to 1 kB for each.
+constexpr std::int64_t kMostLogprobsInAll = 1'000'000;
+constexpr std::int64_t kMostLogprobsInChat = 200'000;
 
 /// Fields that change no answer.
 const std::set<std::string_view> kUnused = {
@@ -243,10 +246,20 @@ class Reader {
 
   void add_prompt(const json& prompt) {
     if (prompt.is_string()) {
-      request_.prompts.push_back(model_.engine.prompts().raw(prompt.get<std::string>()));
+      try {
+        request_.prompts.push_back(model_.engine.prompts().raw(prompt.get<std::string>()));
+      } catch (const Error& error) {
+        throw refused_prompt(error, "prompt");
+      }
       return;
     }
     request_.prompts.push_back(ids_in(prompt, "prompt", model_));
+  }
+
+  static ApiError refused_prompt(const Error& error, const char* name) {
+    ApiError refusal = bad_request(error, name);
+    if (error.id() == "E687") refusal.code = "context_length_exceeded";
+    return refusal;
   }
 
   void read_messages() {
@@ -276,7 +289,7 @@ class Reader {
                   {quote(model_.id)}),
             "messages");
       }
-      throw bad_request(error, "messages");
+      throw refused_prompt(error, "messages");
     }
   }
 
@@ -313,6 +326,25 @@ class Reader {
                   {std::to_string(length), std::to_string(asked), std::to_string(context)}),
           request_.chat ? "messages" : "prompt", "context_length_exceeded"};
     }
+    if (request_.logprobs > 0) check_logprobs(context);
+  }
+
+  void check_logprobs(std::int64_t context) const {
+    std::int64_t tokens = 0;
+    for (const auto& prompt : request_.prompts) {
+      const std::int64_t room = context - std::ssize(prompt);
+      const std::int64_t answer =
+          request_.generates ? std::min(request_.options.max_new_tokens, room) : 0;
+      tokens += request_.options.answers * answer + (request_.echo ? std::ssize(prompt) : 0);
+    }
+    const std::int64_t most = request_.chat ? kMostLogprobsInChat : kMostLogprobsInAll;
+    if (tokens * request_.logprobs <= most) return;
+    const char* name = request_.chat ? "top_logprobs" : "logprobs";
+    throw bad_request(
+        Error("[E688] {} of {} for {} tokens are too many: together at most {} can be given.",
+              {quote(name), std::to_string(request_.logprobs), std::to_string(tokens),
+               std::to_string(most)}),
+        name);
   }
 
   const json& body_;

@@ -16,45 +16,95 @@ bool touches_word(std::string_view text, std::size_t begin, std::size_t end) {
 
 }  // namespace
 
+TokenFinder::TokenFinder() : nodes_(1) {}
+
+std::uint32_t TokenFinder::child(std::uint32_t node, unsigned char byte) const {
+  if (node == 0) return of_root_[byte];
+  std::uint32_t at = nodes_[node].child;
+  while (at != kNone && nodes_[at].byte != byte) at = nodes_[at].sibling;
+  return at;
+}
+
+void TokenFinder::add(AddedToken token) {
+  std::uint32_t node = 0;
+  for (auto at = token.content.rbegin(); at != token.content.rend(); ++at) {
+    const auto byte = static_cast<unsigned char>(*at);
+    std::uint32_t next = child(node, byte);
+    if (next == kNone) {
+      next = static_cast<std::uint32_t>(nodes_.size());
+      nodes_.push_back({.byte = byte, .sibling = nodes_[node].child});
+      nodes_[node].child = next;
+      if (node == 0) of_root_[byte] = next;
+    }
+    node = next;
+  }
+  if (nodes_[node].token != kNone) return;
+  tokens_.push_back(std::move(token));
+  nodes_[node].token = static_cast<std::uint32_t>(tokens_.size());
+}
+
+std::uint32_t TokenFinder::next(std::uint32_t node, unsigned char byte) const {
+  std::uint32_t found = child(node, byte);
+  while (found == kNone && node != 0) {
+    node = nodes_[node].shorter;
+    found = child(node, byte);
+  }
+  return found;
+}
+
+void TokenFinder::finish() {
+  std::vector<std::uint32_t> nodes = {0};  // by the number of their bytes
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    const std::uint32_t node = nodes[i];
+    for (std::uint32_t at = nodes_[node].child; at != kNone; at = nodes_[at].sibling) {
+      if (node != 0) nodes_[at].shorter = next(nodes_[node].shorter, nodes_[at].byte);
+      if (nodes_[at].token == kNone) nodes_[at].token = nodes_[nodes_[at].shorter].token;
+      nodes.push_back(at);
+    }
+  }
+}
+
+std::vector<TokenFinder::Found> TokenFinder::find(std::string_view text) const {
+  std::vector<Found> found;
+  std::uint32_t node = 0;
+  for (std::size_t at = text.size(); at-- > 0;) {
+    node = next(node, static_cast<unsigned char>(text[at]));
+    const std::uint32_t token = nodes_[node].token;
+    if (token != kNone) found.push_back({at, &tokens_[token - 1]});
+  }
+  return found;
+}
+
 AddedTokens::AddedTokens(const std::vector<AddedToken>& tokens, const Normalizer& normalizer) {
   for (AddedToken token : tokens) {
     if (token.normalized && !normalizer.empty()) token.content = normalizer(token.content);
     if (token.content.empty()) continue;
-    Index& index = token.normalized ? normalized_ : raw_;
-    (token.normalized ? any_normalized_ : any_raw_) = true;
-    index[static_cast<unsigned char>(token.content.front())].push_back(std::move(token));
+    (token.normalized ? normalized_ : raw_).add(std::move(token));
   }
-  const auto longer = [](const AddedToken& a, const AddedToken& b) {
-    return a.content.size() > b.content.size();
-  };
-  for (Index* index : {&raw_, &normalized_}) {
-    for (auto& same_byte : *index) std::stable_sort(same_byte.begin(), same_byte.end(), longer);
-  }
+  raw_.finish();
+  normalized_.finish();
 }
 
 bool AddedTokens::touches(Typed typed, std::string_view part) {
-  return std::any_of(typed.begin(), typed.end(), [&](std::string_view one) {
-    return one.data() < part.data() + part.size() && part.data() < one.data() + one.size();
+  const auto one = std::partition_point(typed.begin(), typed.end(), [&](std::string_view before) {
+    return before.data() + before.size() <= part.data();
   });
+  return one != typed.end() && one->data() < part.data() + part.size();
 }
 
 std::vector<Segment> AddedTokens::split(std::string_view text, bool normalized, Typed typed) const {
-  const Index& index = normalized ? normalized_ : raw_;
+  const TokenFinder& finder = normalized ? normalized_ : raw_;
   std::vector<Segment> out;
-  if (!text.empty() && !(normalized ? any_normalized_ : any_raw_)) out.push_back({text, -1});
-  if (!out.empty()) return out;
+  if (finder.empty() && !text.empty()) out.push_back({text, -1});
+  if (finder.empty()) return out;
+  std::size_t at = 0;
   std::size_t done = 0;                    // what precedes it is in `out`
   std::size_t run_begin = 0, run_end = 0;  // white space that an rstrip token took last
-  for (std::size_t at = 0; at < text.size();) {
-    const auto& candidates = index[static_cast<unsigned char>(text[at])];
-    const auto token =
-        std::find_if(candidates.begin(), candidates.end(), [&](const AddedToken& candidate) {
-          return text.substr(at).starts_with(candidate.content);
-        });
-    if (token == candidates.end()) {
-      ++at;
-      continue;
-    }
+  std::vector<TokenFinder::Found> all = finder.find(text);
+  for (; !all.empty(); all.pop_back()) {
+    const auto [first, token] = all.back();
+    if (first < at) continue;
+    at = first;
     std::size_t begin = at;
     std::size_t end = at += token->content.size();
     if (token->special && touches(typed, text.substr(begin, end - begin))) continue;

@@ -29,8 +29,45 @@ struct Segment {
   std::int32_t id = -1;
 };
 
+/// Finds tokens in a text, in time that grows with the text alone: an Aho-Corasick automaton of the
+/// tokens written backwards, which reads the text from its end.
+class TokenFinder {
+ public:
+  struct Found {
+    std::size_t begin;
+    const AddedToken* token;
+  };
+
+  TokenFinder();
+  /// Of tokens with the same content the first counts.
+  void add(AddedToken token);
+  /// To be called when all tokens were added.
+  void finish();
+
+  bool empty() const { return tokens_.empty(); }
+  /// For each place of `text` where tokens begin the longest of them, the last place first.
+  std::vector<Found> find(std::string_view text) const;
+
+ private:
+  static constexpr std::uint32_t kNone = 0;
+  struct Node {
+    unsigned char byte = 0;
+    std::uint32_t child = kNone, sibling = kNone;
+    std::uint32_t shorter = kNone;  // the longest other node whose bytes end this one's
+    std::uint32_t token = kNone;    // number + 1 of the longest token that ends here
+  };
+  /// The child of `node` for `byte`, or kNone.
+  std::uint32_t child(std::uint32_t node, unsigned char byte) const;
+  std::uint32_t next(std::uint32_t node, unsigned char byte) const;
+
+  std::vector<AddedToken> tokens_;
+  std::vector<Node> nodes_;                      // the first is the root
+  std::array<std::uint32_t, 256> of_root_ = {};  // the root's children
+};
+
 class AddedTokens {
  public:
+  /// Parts of the text, in its order, none of them empty.
   using Typed = std::span<const std::string_view>;
 
   /// `normalizer` also acts on the content of tokens that are searched in normalized text.
@@ -44,11 +81,7 @@ class AddedTokens {
   static bool touches(Typed typed, std::string_view part);
 
  private:
-  /// Tokens by their first byte, the longest first.
-  using Index = std::array<std::vector<AddedToken>, 256>;
-
-  Index raw_, normalized_;
-  bool any_raw_ = false, any_normalized_ = false;
+  TokenFinder raw_, normalized_;
 };
 
 }  // namespace aira

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 #include <limits>
+#include <numeric>
 #include <optional>
 #include <queue>
 #include <span>
@@ -65,9 +66,14 @@ Bpe::Bpe(const Vocabulary& vocabulary, const Texts& merges, const std::string& f
                     {file, std::to_string(i / 2 + 1), quote(needed)});
       }
     }
+    const auto left_size = static_cast<std::uint32_t>(left.size());
     std::uint32_t& newest = newest_[static_cast<std::size_t>(token)];
+    // Of a pair that is listed twice the later one counts, as in `tokenizers`.
+    std::uint32_t* same = &newest;
+    while (*same != kNoMerge && merges_[*same].left != left_size) same = &merges_[*same].older;
+    if (*same != kNoMerge) *same = merges_[*same].older;
     const std::uint32_t older = std::exchange(newest, static_cast<std::uint32_t>(merges_.size()));
-    merges_.push_back({token, static_cast<std::uint32_t>(left.size()), older});
+    merges_.push_back({token, left_size, older});
     if (merged.size() > 4) continue;  // more than two letters
     const auto first = only_letter(left);
     const auto second = only_letter(merges[i + 1]);
@@ -77,13 +83,23 @@ Bpe::Bpe(const Vocabulary& vocabulary, const Texts& merges, const std::string& f
   }
 }
 
+bool Bpe::has_all_bytes() const {
+  std::string bytes(256, '\0');
+  std::iota(bytes.begin(), bytes.end(), '\0');
+  const std::string letters = letters_of(bytes);
+  for (std::size_t at = 0; at < letters.size();) {
+    if (letter_ids_[next_code_point(letters, at)] < 0) return false;
+  }
+  return true;
+}
+
 std::uint32_t Bpe::rank(const Vocabulary& vocabulary, std::string_view pair,
                         std::size_t left) const {
   const auto token = static_cast<std::size_t>(vocabulary.find_in_model(pair));
   if (token >= newest_.size()) return kNoMerge;
   std::uint32_t rank = newest_[token];
   while (rank != kNoMerge && merges_[rank].left != left) rank = merges_[rank].older;
-  return rank;  // of a pair that is listed twice the later, as in `tokenizers`
+  return rank;
 }
 
 std::vector<std::int32_t> Bpe::bytes_of_unknown(const Vocabulary& vocabulary,

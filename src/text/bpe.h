@@ -28,6 +28,8 @@ class Bpe {
   Bpe(const Vocabulary& vocabulary, const Texts& merges, const std::string& file,
       UnknownLetters unknown = {});
 
+  /// Whether each of the 256 bytes has a token, so that no text is unknown.
+  bool has_all_bytes() const;
   /// Appends the ids of `piece`, which is not empty and has at most 2^30 bytes. `vocabulary` is the
   /// one above. Throws Error when the token for unknown letters is needed but missing.
   void encode(const Vocabulary& vocabulary, std::string_view piece,

@@ -103,9 +103,9 @@ std::string stripped(std::string_view text, bool left, bool right) {
 std::string replaced(std::string_view text, const Pattern& pattern, const std::string& content) {
   std::string out;
   std::size_t done = 0;
-  while (const auto match = pattern.find(text, done)) {
-    out.append(text.substr(done, match->first - done)).append(content);
-    done = match->second;
+  for (const auto& [begin, end] : pattern.find_all(text)) {
+    out.append(text.substr(done, begin - done)).append(content);
+    done = end;
   }
   return out.append(text.substr(done));
 }

@@ -4,6 +4,8 @@
 
 #include <utf8proc.h>
 
+#include <optional>
+
 #include "aira/error.h"
 #include "base/utf8.h"
 #include "text/unicode.h"
@@ -67,6 +69,11 @@ struct Pattern::Search {
     return true;
   }
 
+  void count() {
+    if (steps_left-- > 0) return;
+    throw Error("[E340] A regular expression of the tokenizer takes too long to search this text.");
+  }
+
   struct Branch {
     std::size_t step, at;
     std::size_t least;  // of a run: it may end anywhere from here to `at`
@@ -80,10 +87,7 @@ struct Pattern::Search {
 std::optional<std::size_t> Pattern::Search::match(std::size_t step, std::size_t at) {
   const std::size_t bottom = branches.size();
   for (;;) {
-    if (steps_left-- == 0) {
-      throw Error(
-          "[E340] A regular expression of the tokenizer takes too long to search this text.");
-    }
+    count();
     const Step& now = pattern.code_[step];
     const auto to = [&](std::int32_t distance) {
       return static_cast<std::size_t>(static_cast<std::ptrdiff_t>(step) + distance);
@@ -96,8 +100,7 @@ std::optional<std::size_t> Pattern::Search::match(std::size_t step, std::size_t 
         break;
       case Op::kRun: {
         const std::size_t begin = at;
-        while (one(now.x, at)) {
-        }
+        while (one(now.x, at)) count();
         if (at > begin) branches.push_back({next, at, begin});
         break;
       }
@@ -136,12 +139,19 @@ std::optional<std::size_t> Pattern::Search::match(std::size_t step, std::size_t 
   }
 }
 
-std::optional<Pattern::Range> Pattern::find(std::string_view text, std::size_t at) const {
-  Search search{*this, text, 1'000'000 + 100 * text.size()};
-  for (; at < text.size(); next_code_point(text, at)) {
-    if (const auto end = search.match(0, at)) return Range{at, *end};
+std::vector<Pattern::Range> Pattern::find_all(std::string_view text) const {
+  constexpr std::size_t kStepsPerLetter = 300;
+  Search search{*this, text, 1'000'000 + kStepsPerLetter * text.size()};
+  std::vector<Range> matches;
+  for (std::size_t at = 0; at < text.size();) {
+    if (const auto end = search.match(0, at)) {
+      matches.emplace_back(at, *end);
+      at = *end;
+    } else {
+      next_code_point(text, at);
+    }
   }
-  return std::nullopt;
+  return matches;
 }
 
 }  // namespace aira

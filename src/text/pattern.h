@@ -6,7 +6,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -25,9 +24,9 @@ class Pattern {
   /// Matches `text`, which is not empty, itself.
   static Pattern literal(std::string_view text);
 
-  /// The first match at or behind byte `at` of valid UTF-8. Throws Error when it takes too long, as
-  /// nested quantifiers can.
-  std::optional<Range> find(std::string_view text, std::size_t at) const;
+  /// All matches in valid UTF-8, in order, none overlapping another. Throws Error when it takes too
+  /// long, as nested quantifiers can: each letter of the text may cost so and so many steps.
+  std::vector<Range> find_all(std::string_view text) const;
 
  private:
   friend class PatternParser;

@@ -59,6 +59,16 @@ PreTokenizer::PreTokenizer(const std::vector<const nlohmann::json*>& components,
   }
 }
 
+bool PreTokenizer::keeps_all() const {
+  bool any_bytes = false;
+  for (const Step& step : steps_) {
+    const auto* split = std::get_if<Split>(&step);
+    if (split != nullptr && split->matches == Matches::kRemoved) return false;
+    any_bytes |= split == nullptr;
+  }
+  return any_bytes;
+}
+
 PreTokenizer::Step PreTokenizer::make_step(const nlohmann::json& component,
                                            const std::string& where) {
   const JsonObject settings(component, where + ": \"pre_tokenizer\"");
@@ -115,10 +125,10 @@ std::vector<std::string_view> PreTokenizer::cut(const Split& split, std::string_
   };
   std::vector<Part> parts;
   std::size_t done = 0;
-  while (const auto match = split.pattern.find(text, done)) {
-    if (match->first > done) parts.push_back({done, match->first, split.invert});
-    parts.push_back({match->first, match->second, !split.invert});
-    done = match->second;
+  for (const auto& [begin, end] : split.pattern.find_all(text)) {
+    if (begin > done) parts.push_back({done, begin, split.invert});
+    parts.push_back({begin, end, !split.invert});
+    done = end;
   }
   if (done < text.size()) parts.push_back({done, text.size(), split.invert});
 

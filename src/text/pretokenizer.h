@@ -29,6 +29,8 @@ class PreTokenizer {
   /// and names what is not supported.
   PreTokenizer(const std::vector<const nlohmann::json*>& components, const std::string& where);
 
+  /// Whether every byte of a text is in a piece.
+  bool keeps_all() const;
   /// Calls `visit` for each piece of `valid` UTF-8 in order; no piece is empty. Its letters stand
   /// for bytes, unless the tokenizer is not byte-level.
   using Visit = std::function<void(std::string_view letters)>;

@@ -2,6 +2,7 @@
 // pieces, BPE.
 #include "aira/tokenizer.h"
 
+#include <algorithm>
 #include <map>
 #include <utility>
 
@@ -28,6 +29,7 @@ struct Tokenizer::Impl : TokenizerParts {
   AddedTokens splitter;
   std::map<std::int32_t, std::string> normalized;  // added tokens as decoding writes them, by id
   std::vector<bool> special;                       // by id
+  std::size_t longest = 0;  // bytes of text in one token, at most; 0: any number
 };
 
 Tokenizer::Impl::Impl(TokenizerParts parts)
@@ -43,6 +45,12 @@ Tokenizer::Impl::Impl(TokenizerParts parts)
   for (const auto& role : {roles.bos, roles.sep, roles.eos, roles.pad, roles.unk}) {
     if (role) special[static_cast<std::size_t>(*role)] = true;
   }
+  const bool takes_space = std::any_of(added.begin(), added.end(), [](const AddedToken& token) {
+    return token.lstrip || token.rstrip;
+  });
+  const bool keeps_all = normalizer.empty() && pre_tokenizer.keeps_all() && bpe.has_all_bytes();
+  // Letters that stand for bytes take as many bytes or more.
+  if (keeps_all && !takes_space) longest = vocabulary.longest();
 }
 
 /// `text` holds none of the tokens that are searched before normalization. Which letters of the
@@ -107,7 +115,7 @@ std::vector<std::int32_t> Tokenizer::encode(std::span<const Part> parts) const {
   for (std::size_t i = 0; i < parts.size(); ++i) {
     const std::size_t begin = i == 0 ? 0 : ends[i - 1];
     const auto part = std::string_view(valid).substr(begin, ends[i] - begin);
-    if (parts[i].typed) typed.push_back(part);
+    if (parts[i].typed && !part.empty()) typed.push_back(part);
   }
   std::vector<std::int32_t> ids;
   for (const Segment& segment : impl_->splitter.split(valid, false, typed)) {
@@ -133,6 +141,10 @@ std::vector<std::int32_t> Tokenizer::encode_with_template(std::span<const Part> 
   ids.insert(ids.begin(), impl_->prefix.begin(), impl_->prefix.end());
   ids.insert(ids.end(), impl_->suffix.begin(), impl_->suffix.end());
   return ids;
+}
+
+std::int64_t Tokenizer::fewest_tokens(std::size_t bytes) const {
+  return impl_->longest == 0 ? 0 : static_cast<std::int64_t>(bytes / impl_->longest);
 }
 
 std::string Tokenizer::decode(std::span<const std::int32_t> ids, bool skip_special) const {

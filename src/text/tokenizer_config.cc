@@ -2,6 +2,8 @@
 // and the added tokens of folders without tokenizer.json.
 #include <algorithm>
 #include <charconv>
+#include <set>
+#include <string_view>
 #include <utility>
 
 #include "aira/error.h"
@@ -93,15 +95,18 @@ void read_added_file(const File& file, TokenizerConfig& config) {
   config.added_file = printable(file.path);
   const json root = parse_python_json(file.text(), config.added_file);
   const JsonObject object(root, config.added_file);
+  std::set<std::string_view> special;
+  for (const AddedToken& token : config.extra) special.insert(token.content);
+  for (const auto& [key, role] : config.roles) {
+    if (role) special.insert(role->content);
+  }
   for (const auto& [content, value] : root.items()) {
     const auto id = object.integer(content, kTokenIds);
     if (!id) object.fail(content, message("a token id"), value);
     AddedToken token;
     token.content = content;
     token.id = static_cast<std::int32_t>(*id);
-    const auto is_it = [&](const AddedToken& other) { return other.content == token.content; };
-    token.special = std::any_of(config.extra.begin(), config.extra.end(), is_it);
-    for (const auto& [key, role] : config.roles) token.special |= role && is_it(*role);
+    token.special = special.contains(content);
     token.normalized = !token.special;
     config.added.push_back(std::move(token));
   }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
+#include <string>
 #include <utility>
 
 #include "aira/error.h"
@@ -64,11 +66,10 @@ void add_tokens(std::vector<AddedToken> tokens, const std::string& file, Tokeniz
 /// role or is special and is not among them.
 std::vector<AddedToken> all_added(const TokenizerConfig& config, std::vector<AddedToken> all) {
   all.insert(all.end(), config.added.begin(), config.added.end());
-  const auto add = [&all](const AddedToken& token) {
-    const auto same = std::find_if(all.begin(), all.end(), [&](const AddedToken& other) {
-      return other.content == token.content;
-    });
-    if (same == all.end()) all.push_back(token);
+  std::set<std::string> contents;
+  for (const AddedToken& token : all) contents.insert(token.content);
+  const auto add = [&](const AddedToken& token) {
+    if (contents.insert(token.content).second) all.push_back(token);
   };
   for (const char* key : kRoleKeys) {
     const auto role = config.roles.find(key);

@@ -2,10 +2,12 @@
 // loading a tokenizer.
 #include "text/vocabulary.h"
 
+#include <sys/auxv.h>
+
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <functional>
+#include <cstring>
 #include <utility>
 
 #include "aira/error.h"
@@ -35,7 +37,34 @@ constexpr Alphabet kAlphabet = [] {
   return alphabet;
 }();
 
-std::size_t hash_of(std::string_view token) { return std::hash<std::string_view>()(token); }
+/// Half of a product's bits depend on all bits of both factors: folding it mixes well.
+std::uint64_t fold(std::uint64_t a, std::uint64_t b) {
+  __extension__ using Wide = unsigned __int128;
+  const Wide product = static_cast<Wide>(a) * b;
+  return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
+}
+
+/// Of this process alone: the bytes that the kernel gives it for such a use.
+std::array<std::uint64_t, 2> make_keys() {
+  std::array<std::uint64_t, 2> keys = {0x9E3779B97F4A7C15, 0xD1B54A32D192ED03};
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): an address as a number is what the kernel gives
+  const auto* random = reinterpret_cast<const std::byte*>(::getauxval(AT_RANDOM));
+  if (random != nullptr) std::memcpy(keys.data(), random, sizeof keys);
+  keys[1] |= 1;
+  return keys;
+}
+
+/// Whoever writes a vocabulary does not know the keys, so cannot make its tokens collide.
+std::size_t hash_of(std::string_view token) {
+  static const std::array<std::uint64_t, 2> keys = make_keys();
+  std::uint64_t hash = keys[0] ^ token.size();
+  for (; !token.empty(); token.remove_prefix(std::min(token.size(), sizeof hash))) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, token.data(), std::min(token.size(), sizeof word));
+    hash = fold(hash ^ word, keys[1]);
+  }
+  return hash;
+}
 
 std::uint32_t tag_of(std::size_t hash) { return static_cast<std::uint32_t>(hash >> 32); }
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace aira {
@@ -38,6 +39,13 @@ class Texts {
     return std::string_view(all_).substr(begin, ends_[last] - begin);
   }
   std::string_view operator[](std::size_t i) const { return join(i, i); }
+  /// The bytes of the longest.
+  std::size_t longest() const {
+    std::uint32_t longest = 0, begin = 0;
+    for (const std::uint32_t end : ends_)
+      longest = std::max(longest, end - std::exchange(begin, end));
+    return longest;
+  }
 
  private:
   std::string all_;
@@ -67,6 +75,8 @@ class Vocabulary {
   bool has(std::int32_t id) const { return id >= 0 && id < size(); }
   /// The token of `id`; empty where there is none.
   std::string_view token(std::int32_t id) const;
+  /// The bytes of the longest token, as files write it.
+  std::size_t longest() const { return tokens_.longest(); }
   /// The id of `token`, or -1.
   std::int32_t find(std::string_view token) const;
   /// The same among the model's tokens, which append() has not added.
