@@ -66,7 +66,8 @@ class ColouredText {
   /// Ends the answer.
   std::string finish() {
     complete();
-    std::string shown = add_text("") + without_controls(text_);
+    std::string shown = add_text("");
+    shown += without_controls(text_);
     if (begun_) shown += number(units_.front());
     return shown;
   }
@@ -144,7 +145,8 @@ void print_legend() {
   for (const Level& level : kLevels) {
     samples += " " + coloured(level.colour, " " + std::string(level.name) + " ");
   }
-  note(message("probability of a token:{}", {samples}));
+  // note() would take the colours away.
+  print_aside("aira-cli: " + message("probability of a token:{}", {samples}) + "\n");
 }
 
 }  // namespace

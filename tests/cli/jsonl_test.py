@@ -200,7 +200,7 @@ class JsonLines(CliTest):
         self.assertEqual(len(line["id"]), 1_000_000)
 
     def test_too_long(self):
-        self.bad({"question": "x" * 1_000_000}, "1000002")
+        self.bad({"question": "x" * 1_000_000}, "1000000 bytes")
 
     def test_invalid_utf8_and_nul(self):
         code, out, _ = run("-m", model(), "--jsonl", stdin=b'{"question": "\xff"}\n'

@@ -88,7 +88,7 @@ class Pipe(CliTest):
                              stdin=text)
         self.assertEqual(code, 1)
         self.assertEqual(out, self.ask("um") + b"\n" + self.ask("dois"))
-        self.assertRegex(err, r"\Aaira-cli: error: \[E023\] line 2: .*too long.*1000002.*64.*\n\Z")
+        self.assertRegex(err, r"\Aaira-cli: error: \[E687\] line 2: .*too long.*1000000.*64.*\n\Z")
 
     def test_every_answer_of_a_long_question_keeps_its_place(self):
         code, out, _ = run("-m", model(), "-n", "3", stdin="x" * 100 + "\n")
