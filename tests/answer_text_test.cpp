@@ -23,6 +23,7 @@ const Case kCases[] = {
     {{" ", "\n", " "}, {}, ""},
     {{"Bras\xC3", "\xAD", "lia"}, {}, "Brasília"},
     {{"a\xC3"}, {}, "a\xEF\xBF\xBD"},  // never completed
+    {{"a\xC3"}, {"\xEF\xBF\xBD"}, "a"},
     {{"a\xFF", "b"},
      {},
      "a\xEF\xBF\xBD"

@@ -55,6 +55,7 @@ const Refused kRefused[] = {
     {"[1,]", "not valid JSON"},
     {"\"\\ud800\"", "not valid JSON"},
     {std::string("{\0}", 3), "not valid JSON"},
+    {std::string("{}\0 more", 8), "not valid JSON (byte 3)"},
     {"\"a\nb\"", "not valid JSON"},
     {"\"\xff\"", "not valid UTF-8 (byte 2)"},
     {"\"\xc0\xaf\"", "not valid UTF-8"},

@@ -276,7 +276,8 @@ Action set_up_info(CLI::App& app) {
   });
   return [options, from] {
     const auto [info, problems] = describe(*options, *from);
-    options->json ? print_json(info) : print(table_of(info, info["from"]) + files_table(info));
+    options->json ? print_json(info)
+                  : print(without_controls(table_of(info, info["from"]) + files_table(info)));
     for (const Error& problem : problems) report_error(problem);
     return problems.empty() ? kDone : kFailed;
   };

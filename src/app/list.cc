@@ -11,6 +11,7 @@
 #include "app/output.h"
 #include "app/table.h"
 #include "base/printable.h"
+#include "base/utf8.h"
 #include "model/weight_cache.h"
 
 namespace aira {
@@ -195,7 +196,7 @@ Action set_up_list(CLI::App& app) {
     if (options->json) {
       print_json(as_json(contents));
     } else {
-      print(models_text(contents) + "\n" + packed_text(contents));
+      print(without_controls(valid_utf8(models_text(contents) + "\n" + packed_text(contents))));
     }
     return kDone;
   };

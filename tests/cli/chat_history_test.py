@@ -74,6 +74,25 @@ class History(ChatTest):
         self.leave(terminal)
         self.assertEqual(self.lines(), ["um"])
 
+    def test_links(self):
+        """The history may be kept elsewhere; nothing is written through a link that is in the way."""
+        elsewhere, other = scratch("elsewhere"), scratch("other")
+        folder = os.path.dirname(self.path)
+        os.makedirs(folder)
+        for path in (elsewhere, other):
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(HEADER)
+        os.symlink(elsewhere, self.path)
+        os.symlink(other, elsewhere + ".unfinished")
+        terminal = self.start(*SHORT, env=self.env)
+        self.asked(terminal, "um")
+        self.leave(terminal)
+        self.assertTrue(os.path.islink(self.path))
+        self.assertEqual(self.lines(), ["um", "/exit"])
+        with open(other, encoding="utf-8") as file:
+            self.assertEqual(file.read(), HEADER)
+        self.assertEqual(os.listdir(folder), ["history"])
+
     def test_no_place_for_the_history(self):
         terminal = self.start(*SHORT, env=environment(XDG_STATE_HOME="/proc/none"))
         self.asked(terminal, "um")
