@@ -108,9 +108,14 @@ bool wait_readable(int fd, void (*redraw)()) {
   return false;
 }
 
-OnInterrupt::OnInterrupt(std::function<void()> act) : end_(new_event()) {
-  thread_ = new_thread([this, act = std::move(act)] {
-    if (!wait_readable(end_.get())) act();
+OnInterrupt::OnInterrupt(std::function<void()> act,
+                         std::optional<std::chrono::milliseconds> patience)
+    : end_(new_event()) {
+  thread_ = new_thread([this, act = std::move(act), patience] {
+    if (wait_readable(end_.get())) return;
+    act();
+    pollfd end{end_.get(), POLLIN, 0};
+    if (patience && ::poll(&end, 1, static_cast<int>(patience->count())) == 0) end_by_signal();
   });
 }
 

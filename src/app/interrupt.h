@@ -1,7 +1,9 @@
 // Ctrl-C, SIGTERM and SIGHUP as a flag and a wake-up instead of sudden death.
 #pragma once
 
+#include <chrono>
 #include <functional>
+#include <optional>
 #include <thread>
 
 #include "base/mapped_file.h"
@@ -30,8 +32,10 @@ bool wait_readable(int fd, void (*redraw)() = nullptr);
 /// While this lives, the first interrupt() also calls `act`, on a thread of its own.
 class OnInterrupt {
  public:
-  /// Throws Error when the system has no thread to give.
-  explicit OnInterrupt(std::function<void()> act);
+  /// With `patience`, a process that a signal interrupted ends by it when this still lives so long
+  /// afterwards. Throws Error when the system has no thread to give.
+  explicit OnInterrupt(std::function<void()> act,
+                       std::optional<std::chrono::milliseconds> patience = {});
   ~OnInterrupt();
 
  private:

@@ -25,6 +25,8 @@ using nlohmann::ordered_json;
 // Lines that wait for an earlier one's answer: so many for each sequence, and so many bytes.
 constexpr std::size_t kWindowPerSequence = 16;
 constexpr std::size_t kWindowBytes = std::size_t{256} << 20U;
+/// A line that is parsed or tokenised when Ctrl-C comes may take longer, and is given up.
+constexpr std::chrono::milliseconds kPatience{1000};
 /// A line's text is held up to so many times: itself, its values, what it becomes.
 constexpr std::size_t kCopiesOfLine = 4;
 
@@ -117,9 +119,10 @@ void LineLoop::close_record(RunEntry entry, double fraction) {
 void LineLoop::pass(Engine* engine, std::int64_t sequences, const Begin& begin, bool again) {
   LineQueue queue(kWindowPerSequence * static_cast<std::size_t>(sequences), kWindowBytes);
   std::exception_ptr reading_failed, printing_failed;
-  const OnInterrupt cancels([engine] {
+  const auto cancel = [engine] {
     if (engine != nullptr) engine->cancel_all();
-  });
+  };
+  const OnInterrupt cancels(cancel, kPatience);
   std::jthread printer = new_thread([&] {
     try {
       while (const PrintAnswer line = interrupted() ? nullptr : queue.pop()) line();

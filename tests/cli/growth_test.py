@@ -5,10 +5,13 @@ import json
 import os
 import resource
 import shutil
+import signal
 import struct
+import threading
+import time
 
 import tiny_model
-from harness import CliTest, environment, main, model, run, scratch
+from harness import CliTest, environment, main, model, processor_time, run, scratch, start
 
 ASK = {"question": "Oi", "max_new_tokens": 2}
 
@@ -158,6 +161,21 @@ class Growth(CliTest):
 
     def test_tensors(self):
         self.seconds(many_tensors, CASES[many_tensors])
+
+    def test_ctrl_c_does_not_wait_for_a_line_that_takes_minutes(self):
+        args, text = possessive_pattern(60_000_000)
+        process = start(*args)
+        threading.Thread(target=lambda: process.stdin.write(text), daemon=True).start()
+        while processor_time(process) < 1000:  # milliseconds: it has the line, and is at it
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        begin = time.monotonic()
+        out, err = process.stdout.read(), process.stderr.read()
+        self.assertEqual((process.wait(), out, err), (-signal.SIGINT, b"", b""))
+        self.assertLess(time.monotonic() - begin, 20)
+        process.stdin.close()
+        process.stdout.close()
+        process.stderr.close()
 
     def test_twice_as_much_takes_at_most_two_and_a_half_times_as_long_slow(self):
         for case, size in CASES.items():
