@@ -40,7 +40,7 @@ TEST(SettlingFile, StaysTheSameWhileItIsCopied) {
   for (const std::size_t bytes : {std::size_t{1}, std::size_t{4097}, content.size()}) {
     folder.write("f", content);
     const int fd = ::open(folder.path("f").c_str(), O_RDONLY);
-    const std::shared_ptr<SettlingFile> file = SettlingFile::map(fd, bytes);
+    const std::shared_ptr<SettlingFile> file = SettlingFile::map(fd, bytes, "f");
     ::close(fd);
     ASSERT_TRUE(file);
     const auto same = [&] { return std::memcmp(file->data(), content.data(), bytes) == 0; };

@@ -9,14 +9,27 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace aira {
+
+/// What tells another file, or other bytes, under the name of a file. Times are in nanoseconds.
+struct FileStamp {
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+  std::uint64_t size = 0;
+  std::int64_t modified = 0;
+  std::int64_t changed = 0;  // unlike that of modification nobody can set it
+
+  bool operator==(const FileStamp&) const = default;
+};
 
 /// A whole file in memory, mapped or embedded. `path` is for error messages.
 struct File {
   std::string path;
   std::shared_ptr<const std::byte> data;  // keeps the mapping alive
   std::size_t size = 0;
+  FileStamp stamp = {};  // when it was mapped; zeros for one that was not
 
   std::string_view text() const { return {reinterpret_cast<const char*>(data.get()), size}; }
 };
@@ -39,10 +52,15 @@ class ModelFiles {
   /// The same, but a missing file is an Error.
   File require(const std::string& name) const;
 
-  /// Changes when any file whose name ends in one of `endings` does: the name, size, times and a
-  /// digest of samples of each. What it misses: other bytes between the samples in a file system
-  /// that shows no time of change (squashfs, say). Never throws Error; empty for files in memory.
+  /// Changes when any file whose name ends in one of `endings` does: the name, size, times, inode,
+  /// device and a digest of samples of each, all as of when this opened the file. What it misses:
+  /// other bytes between the samples in a file system that shows neither times of change nor inodes
+  /// of their own. Never throws Error; empty for files in memory.
   std::string fingerprint(std::initializer_list<std::string_view> endings) const;
+
+  /// Throws Error when one of the files that were opened has been written to since: what was read
+  /// may be part old and part new. A new file under the same name is no error, the old one goes on.
+  void require_untouched() const;
 
   /// The folder's path or the label.
   const std::string& place() const { return place_; }
@@ -57,8 +75,8 @@ class ModelFiles {
   std::string fingerprint_of(const std::string& name) const;
 
   std::string place_;
-  bool is_folder_ = false;
   std::function<std::optional<File>(const std::string&)> find_;
+  std::function<std::vector<File>()> opened_;  // with a folder
   std::shared_ptr<const ModelFiles> adapter_;
 };
 

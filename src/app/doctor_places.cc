@@ -12,7 +12,7 @@
 #include "base/disk_space.h"
 #include "base/printable.h"
 #include "device/device.h"
-#include "model/weight_cache.h"
+#include "model/packed_folder.h"
 
 namespace aira {
 namespace {

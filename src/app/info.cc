@@ -15,6 +15,7 @@
 #include "base/printable.h"
 #include "hub/cache_contents.h"
 #include "model/checkpoint.h"
+#include "model/packed_folder.h"
 #include "model/weight_cache.h"
 #include "run/generation_config.h"
 

@@ -12,7 +12,7 @@
 #include "app/table.h"
 #include "base/printable.h"
 #include "base/utf8.h"
-#include "model/weight_cache.h"
+#include "model/packed_folder.h"
 
 namespace aira {
 namespace {

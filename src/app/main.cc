@@ -10,6 +10,7 @@
 #include "app/command_line.h"
 #include "app/interrupt.h"
 #include "app/language.h"
+#include "app/lost_file.h"
 #include "app/output.h"
 #include "base/printable.h"
 
@@ -56,6 +57,7 @@ int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);  // a closed reader is an error of write() instead
   std::signal(SIGXFSZ, SIG_IGN);  // and so is ulimit -f
   aira::choose_language();
+  aira::catch_lost_files();
   const int code = run(argc, argv);
   aira::end_by_signal();
   return code;

@@ -8,7 +8,7 @@
 #include "device/device.h"
 #include "model/adapter.h"
 #include "model/checkpoint.h"
-#include "model/weight_cache.h"
+#include "model/packed_folder.h"
 
 namespace aira {
 namespace {

@@ -14,7 +14,7 @@
 #include "app/table.h"
 #include "base/printable.h"
 #include "hub/removal.h"
-#include "model/weight_cache.h"
+#include "model/packed_folder.h"
 
 namespace aira {
 namespace {

@@ -57,7 +57,8 @@ std::shared_ptr<std::byte> allocate_huge_pages(std::size_t bytes) {
   return memory;
 }
 
-std::shared_ptr<SettlingFile> SettlingFile::map(int fd, std::size_t bytes) {
+std::shared_ptr<SettlingFile> SettlingFile::map(int fd, std::size_t bytes,
+                                                const std::string& path) {
   auto place = reserve(round_up(bytes), PROT_NONE);
   if (!place) return nullptr;
   if (mmap(place.get(), bytes, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, 0) == MAP_FAILED) {
@@ -68,7 +69,7 @@ std::shared_ptr<SettlingFile> SettlingFile::map(int fd, std::size_t bytes) {
   // A page fault for every 64 kB, which reading causes otherwise, takes twice the time.
   madvise(place.get(), bytes, MADV_POPULATE_READ);
 #endif
-  return std::shared_ptr<SettlingFile>(new SettlingFile(std::move(place), bytes));
+  return std::shared_ptr<SettlingFile>(new SettlingFile(std::move(place), bytes, path));
 }
 
 void SettlingFile::start() {

@@ -5,8 +5,11 @@
 #include <cstddef>
 #include <memory>
 #include <stop_token>
+#include <string>
 #include <thread>
 #include <utility>
+
+#include "base/lost_pages.h"
 
 namespace aira {
 
@@ -21,9 +24,9 @@ std::shared_ptr<std::byte> allocate_huge_pages(std::size_t bytes);
 /// is, and replaced in place by a copy in 2 MB pages once the process has run that long.
 class SettlingFile {
  public:
-  /// Maps the first `bytes` (> 0) of the open regular file `fd`, which may be closed then. Null
-  /// when that fails.
-  static std::shared_ptr<SettlingFile> map(int fd, std::size_t bytes);
+  /// Maps the first `bytes` (> 0) of the open regular file `fd`, `path` in messages, which may be
+  /// closed then. Null when that fails.
+  static std::shared_ptr<SettlingFile> map(int fd, std::size_t bytes, const std::string& path);
 
   /// On a 2 MB boundary.
   const std::byte* data() const { return place_.get(); }
@@ -34,11 +37,14 @@ class SettlingFile {
   void settle(const std::stop_token& stop);
 
  private:
-  SettlingFile(std::shared_ptr<std::byte> place, std::size_t bytes)
-      : place_(std::move(place)), bytes_(bytes) {}
+  SettlingFile(std::shared_ptr<std::byte> place, std::size_t bytes, const std::string& path)
+      : place_(std::move(place)),
+        bytes_(bytes),
+        watched_(watch_mapping(place_.get(), bytes, path)) {}
 
   std::shared_ptr<std::byte> place_;
   std::size_t bytes_;
+  Watched watched_;
   std::jthread settler_;
 };
 

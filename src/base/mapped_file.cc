@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "aira/error.h"
+#include "base/lost_pages.h"
 #include "base/printable.h"
 
 namespace aira {
@@ -18,8 +19,16 @@ namespace {
 /// Owns a mapping, and tells it from memory of other kinds, which would lose what is in it.
 struct Unmap {
   std::size_t size;
-  void operator()(const void* data) const { ::munmap(const_cast<void*>(data), size); }
+  std::shared_ptr<void> watched;
+  void operator()(const void* data) {
+    watched.reset();
+    ::munmap(const_cast<void*>(data), size);
+  }
 };
+
+std::int64_t nanoseconds(const timespec& time) {
+  return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
 
 void advise(const std::shared_ptr<const std::byte>& data, std::size_t bytes, int advice) {
   if (std::get_deleter<Unmap>(data) == nullptr) return;
@@ -31,6 +40,14 @@ void advise(const std::shared_ptr<const std::byte>& data, std::size_t bytes, int
 }
 
 }  // namespace
+
+FileStamp stamp_of(const struct stat& info) {
+  return {.device = info.st_dev,
+          .inode = info.st_ino,
+          .size = static_cast<std::uint64_t>(info.st_size),
+          .modified = nanoseconds(info.st_mtim),
+          .changed = nanoseconds(info.st_ctim)};
+}
 
 void read_ahead(const std::shared_ptr<const std::byte>& data, std::size_t bytes) {
   advise(data, bytes, MADV_WILLNEED);
@@ -62,8 +79,8 @@ std::optional<File> map_file(const std::string& path) {
   if (data == MAP_FAILED) {
     throw Error("[E316] {} cannot be mapped into memory: {}.", {name, system_message(errno)});
   }
-  const std::shared_ptr<const void> owner(data, Unmap{size});
-  return File{path, {owner, static_cast<const std::byte*>(data)}, size};
+  const std::shared_ptr<const void> owner(data, Unmap{size, watch_mapping(data, size, path)});
+  return File{path, {owner, static_cast<const std::byte*>(data)}, size, stamp_of(info)};
 }
 
 }  // namespace aira

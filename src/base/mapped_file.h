@@ -1,7 +1,8 @@
-// A whole regular file mapped read-only into memory. A file that is truncated while it is mapped is
-// beyond a program's defences.
+// A whole regular file mapped read-only into memory. Where the file is cut short meanwhile, reading
+// is a SIGBUS (lost_pages.h); where others write to it, their bytes may show.
 #pragma once
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstddef>
@@ -27,6 +28,8 @@ class Descriptor {
  private:
   int fd_;
 };
+
+FileStamp stamp_of(const struct stat& info);
 
 /// Has the system read these bytes in the background, if they are part of a mapped file.
 void read_ahead(const std::shared_ptr<const std::byte>& data, std::size_t bytes);

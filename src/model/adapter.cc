@@ -141,7 +141,7 @@ std::optional<Adapter> Adapter::open(const ModelFiles& files) {
       adapter.whole_.emplace(name, tensor).first->second.name = name;
       continue;
     }
-    if (tensor.shape.size() != 2) {
+    if (tensor.shape.size() != 2 || tensor.size() == 0) {
       throw Error("[E414] {}: tensor {} is no matrix.", {printable(adapter.place_), quote(name)});
     }
     const std::string module = name.substr(0, at);

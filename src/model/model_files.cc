@@ -58,6 +58,13 @@ class Folder {
     return file;
   }
 
+  std::vector<File> opened() {
+    const std::lock_guard lock(mutex_);
+    std::vector<File> files;
+    for (const auto& [name, file] : files_) files.push_back(file);
+    return files;
+  }
+
  private:
   std::string path_;
   std::mutex mutex_;
@@ -104,7 +111,7 @@ ModelFiles ModelFiles::from_folder(const std::string& path) {
   require_folder(path);
   const auto folder = std::make_shared<Folder>(path);
   ModelFiles files(path, [folder](const std::string& name) { return folder->find(name); });
-  files.is_folder_ = true;
+  files.opened_ = [folder] { return folder->opened(); };
   return files;
 }
 
@@ -114,7 +121,7 @@ ModelFiles ModelFiles::from_memory(std::string label,
 }
 
 std::string ModelFiles::fingerprint(std::initializer_list<std::string_view> endings) const {
-  if (!is_folder_) return {};
+  if (!opened_) return {};
   std::set<std::string> lines;
   std::error_code problem;
   for (std::filesystem::directory_iterator entry(place_, problem), end; !problem && entry != end;
@@ -128,8 +135,7 @@ std::string ModelFiles::fingerprint(std::initializer_list<std::string_view> endi
   return adapter_ == nullptr ? own : own + "adapter\n" + adapter_->fingerprint(endings);
 }
 
-/// The time of change counts too: unlike that of modification nobody can set it. A file that cannot
-/// be opened is no error here: the folder may hold more than the model.
+/// A file that cannot be opened is no error here: the folder may hold more than the model.
 std::string ModelFiles::fingerprint_of(const std::string& name) const {
   std::optional<File> file;
   try {
@@ -137,14 +143,31 @@ std::string ModelFiles::fingerprint_of(const std::string& name) const {
   } catch (const Error&) {
     return "is no file";
   }
-  struct stat info = {};
-  if (!file || ::stat(file->path.c_str(), &info) != 0) return "is gone";
-  std::string line = std::to_string(file->size);
-  for (const timespec& time : {info.st_mtim, info.st_ctim}) {
-    line.append(" ").append(std::to_string(time.tv_sec));
-    line.append(".").append(std::to_string(time.tv_nsec));
+  if (!file) return "is gone";
+  const FileStamp& stamp = file->stamp;
+  std::string line = std::to_string(stamp.size);
+  for (const std::int64_t time : {stamp.modified, stamp.changed}) {
+    line.append(" ").append(std::to_string(time));
+  }
+  for (const std::uint64_t number : {stamp.inode, stamp.device}) {
+    line.append(" ").append(std::to_string(number));
   }
   return line + " " + hex(sampled_digest(*file));
+}
+
+// A write shows in the time of modification, but not one that comes in the same tick of the clock,
+// a few milliseconds, as the last one before the file was opened.
+void ModelFiles::require_untouched() const {
+  for (const File& file : opened_ ? opened_() : std::vector<File>()) {
+    struct stat info = {};
+    if (::stat(file.path.c_str(), &info) != 0) continue;  // removed
+    const FileStamp now = stamp_of(info);
+    const bool replaced = now.inode != file.stamp.inode || now.device != file.stamp.device;
+    if (replaced || (now.size == file.stamp.size && now.modified == file.stamp.modified)) continue;
+    throw Error("[E546] {} was written to while it was read; start again when it is whole.",
+                {printable(file.path)});
+  }
+  if (adapter_ != nullptr) adapter_->require_untouched();
 }
 
 ModelFiles ModelFiles::with_adapter(ModelFiles adapter) const {

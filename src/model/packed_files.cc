@@ -19,7 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 
 /// Must be changed with the heading, the order of the parameters or what surrounds them.
-constexpr std::string_view kFormat = "aira-cli packed weights 3\n";
+constexpr std::string_view kFormat = "aira-cli packed weights 4\n";
 constexpr std::size_t kLongestHeading = std::size_t{1} << 18;
 
 /// Takes what is before `end` out of `text`, with it; all of it when there is none.

@@ -1,7 +1,8 @@
 // A packed file is a heading (packed_files.h), which says of what it was made, and then the
 // parameters as list_parameters() has them, each on a 64-byte boundary. Where they lie follows from
-// the model's configuration. The file is written under another name and then renamed, so whoever
-// opens it sees a whole file or none.
+// the model's configuration. Last comes a digest of samples. The file is written under another name
+// and then renamed, so whoever opens it sees a whole file or none, and it is never written to later:
+// that it stays mapped is as good as a copy.
 #include "model/weight_cache.h"
 
 #include <fcntl.h>
@@ -10,9 +11,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
-#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <span>
@@ -22,10 +21,10 @@
 #include <vector>
 
 #include "aira/error.h"
+#include "base/digest.h"
 #include "base/huge_pages.h"
-#include "base/mapped_file.h"
-#include "base/user_path.h"
 #include "model/packed_files.h"
+#include "model/packed_folder.h"
 
 namespace aira {
 namespace {
@@ -34,6 +33,28 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kChunk = kHugePage;  // so large that 2 MB pages come of it
 constexpr std::size_t kSync = 4 * kChunk;  // on the way to the disk at once
+
+constexpr std::size_t kSmall = std::size_t{16} << 10;   // parts of this size count whole
+constexpr std::size_t kStride = std::size_t{64} << 10;  // of larger parts a line of each so many
+constexpr std::size_t kTrailer = round_up_packed(sizeof(std::uint64_t));
+
+/// What stands last in a packed file: a digest of samples of its parts, so that lost blocks and
+/// parts of other files are noticed without reading all.
+std::string trailer_of(std::span<const std::string_view> parts) {
+  std::string sample;
+  for (const std::string_view part : parts) {
+    if (part.size() <= kSmall) {
+      sample += part;
+      continue;
+    }
+    for (std::size_t at = 0; at < part.size(); at += kStride) sample += part.substr(at, kPackedLine);
+    sample += part.substr(part.size() - kPackedLine);
+  }
+  const std::uint64_t sum = digest(sample);
+  std::string trailer(sizeof sum, '\0');
+  std::memcpy(trailer.data(), &sum, sizeof sum);
+  return trailer;
+}
 
 /// Writes `pieces` one after the other, each on a 64-byte boundary. False when writing failed or
 /// shall not go on; errno says which (ECANCELED).
@@ -81,60 +102,34 @@ bool write_pieces(int fd, std::span<const std::string_view> pieces,
 }
 
 /// Replaces the file `path`, whose folder is made when it is not there. Returns what went wrong.
-std::string write_file(const std::string& path, std::span<const std::string_view> pieces,
+std::string write_file(const fs::path& path, std::span<const std::string_view> pieces,
                        const std::function<bool()>& go_on) {
-  std::error_code problem;
-  fs::create_directories(fs::path(path).parent_path(), problem);
-  if (problem) return problem.message();
-  for (const PackedFile& file : packed_files(fs::path(path).parent_path())) {
+  const PackedFolder folder(path.parent_path(), PackedFolder::Missing::kIsMade);
+  if (!folder.problem().empty()) return folder.problem();
+  for (const PackedFile& file : packed_files(path.parent_path())) {
     if (file.unfinished) remove_abandoned(file.path);
   }
   // One name for all writers, so that killed ones leave no pile of files. The lock ends with them.
-  const std::string unfinished = path + kUnfinishedEnding;
-  const Descriptor fd(
-      ::open(unfinished.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR));
-  if (fd.get() < 0) return system_message(errno);
-  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0 || !is_named(fd.get(), unfinished)) {
+  const std::string name = path.filename();
+  const std::string unfinished = name + kUnfinishedEnding;
+  // Always a new file: one that is there may be open elsewhere, or a link.
+  const Descriptor fd(::openat(folder.get(), unfinished.c_str(),
+                               O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR));
+  if (fd.get() < 0 && errno != EEXIST) return system_message(errno);
+  if (fd.get() < 0 || ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0 ||
+      !is_named(fd.get(), path.string() + kUnfinishedEnding)) {
     return message("another process is writing it");
   }
-  if (::ftruncate(fd.get(), 0) == 0 && write_pieces(fd.get(), pieces, go_on) &&
-      ::rename(unfinished.c_str(), path.c_str()) == 0) {
+  if (write_pieces(fd.get(), pieces, go_on) &&
+      ::renameat(folder.get(), unfinished.c_str(), folder.get(), name.c_str()) == 0) {
     return {};
   }
   const int error = errno;
-  ::unlink(unfinished.c_str());
+  ::unlinkat(folder.get(), unfinished.c_str(), 0);
   return error == ECANCELED ? message("there was no time for it") : system_message(error);
 }
 
-/// The descriptor, or -1.
-int open_packed(const std::string& path) {
-  return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
-}
-
-/// Words that someone writes who wants no cache; folders of these names are written ./off.
-bool is_off(std::string word) {
-  constexpr std::array<std::string_view, 5> kOff = {"off", "none", "no", "false", "0"};
-  std::transform(word.begin(), word.end(), word.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  return std::find(kOff.begin(), kOff.end(), word) != kOff.end();
-}
-
 }  // namespace
-
-std::string cache_folder() {
-  const auto variable = [](const char* name) -> std::string {
-    const char* value = std::getenv(name);
-    return value == nullptr ? "" : value;
-  };
-  const std::string own = variable("AIRA_CACHE");
-  if (is_off(own)) return "";
-  if (!own.empty()) return expand_path(own);
-  const fs::path xdg = expand_path(variable("XDG_CACHE_HOME"));
-  if (!xdg.empty()) return xdg / "aira";
-  const fs::path home = variable("HOME");
-  return home.empty() ? "" : (home / ".cache" / "aira").string();
-}
 
 PackedSize packed_size(const ModelConfig& config, bool own_head, const Packing& packing,
                        DType dtype) {
@@ -156,13 +151,19 @@ WeightCache::WeightCache(const std::string& folder, const ModelFiles& files, Bac
   if (folder.empty() || backend.packing() == nullptr) return;
   const PackedSource source = PackedSource::of(files, name_of(dtype));
   if (source.fingerprint.empty()) return;
-  path_ = (fs::path(folder) / source.file_name()).string();
+  folder_ = folder;
+  name_ = source.file_name();
+  path_ = (fs::path(folder) / name_).string();
   heading_ = source.heading(backend.packing()->name);
+}
+
+Descriptor WeightCache::open() const {
+  return Descriptor(PackedFolder(folder_, PackedFolder::Missing::kIsProblem).open(name_));
 }
 
 std::optional<std::size_t> WeightCache::size_of_current(int fd) const {
   struct stat info = {};
-  if (fd < 0 || ::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) return std::nullopt;
+  if (fd < 0 || ::fstat(fd, &info) != 0) return std::nullopt;
   std::string heading(heading_.size(), '\0');
   if (::pread(fd, heading.data(), heading.size(), 0) != std::ssize(heading) ||
       heading != heading_) {
@@ -172,13 +173,13 @@ std::optional<std::size_t> WeightCache::size_of_current(int fd) const {
 }
 
 bool WeightCache::is_current() const {
-  const Descriptor fd(open_packed(path_));
+  const Descriptor fd = open();
   return size_of_current(fd.get()).has_value();
 }
 
 std::optional<Model> WeightCache::take() const {
   if (path_.empty()) return std::nullopt;
-  const Descriptor fd(open_packed(path_));
+  const Descriptor fd = open();
   const std::optional<std::size_t> size = size_of_current(fd.get());
   if (!size) return std::nullopt;
   Model model;
@@ -188,7 +189,7 @@ std::optional<Model> WeightCache::take() const {
     return round_up_packed(packed_bytes(one, *backend_.packing(), dtype_));
   };
   const auto fits = [&](const std::vector<Parameter>& list) {
-    std::size_t total = heading_.size();
+    std::size_t total = heading_.size() + kTrailer;
     for (const Parameter& one : list) total += bytes_of(one);
     return total == *size;
   };
@@ -198,9 +199,8 @@ std::optional<Model> WeightCache::take() const {
   if (!tied) list = list_parameters(model, true);
   if (!tied && !fits(list)) return std::nullopt;
   require_memory(*size, dtype_);
-  const auto mapped = SettlingFile::map(fd.get(), *size);
+  const auto mapped = SettlingFile::map(fd.get(), *size, path_);
   if (!mapped) return std::nullopt;
-  mapped->start();
   const std::byte* at = mapped->data() + heading_.size();
   for (const Parameter& one : list) {
     HostTensor part = one.stored;
@@ -212,25 +212,38 @@ std::optional<Model> WeightCache::take() const {
     at += bytes_of(one);
   }
   if (tied) model.head = model.token_embedding;
+  const std::string trailer = trailer_of(parts_of(model));
+  if (std::memcmp(at, trailer.data(), trailer.size()) != 0) return std::nullopt;
+  mapped->start();
   return model;
 }
 
-std::vector<std::string_view> WeightCache::pieces_of(const Model& model) const {
-  Model copy = model;  // shares the parameters
-  std::vector<std::string_view> pieces = {heading_};
+std::vector<std::string_view> WeightCache::parts_of(const Model& model) const {
+  Model copy = model;
+  std::vector<std::string_view> parts;
   for (const Parameter& one :
        list_parameters(copy, model.head.data != model.token_embedding.data)) {
     const void* data = one.matrix != nullptr ? one.matrix->data.get() : one.vector->data.get();
-    pieces.emplace_back(static_cast<const char*>(data),
-                        packed_bytes(one, *backend_.packing(), dtype_));
+    parts.emplace_back(static_cast<const char*>(data),
+                       packed_bytes(one, *backend_.packing(), dtype_));
   }
+  return parts;
+}
+
+std::vector<std::string_view> WeightCache::pieces_of(const Model& model,
+                                                     std::string& trailer) const {
+  std::vector<std::string_view> pieces = parts_of(model);
+  trailer = trailer_of(pieces);
+  pieces.insert(pieces.begin(), heading_);
+  pieces.emplace_back(trailer);
   return pieces;
 }
 
 bool WeightCache::holds(const Model& model) const {
   const std::optional<File> file = map_file(path_);
   std::string_view rest = file ? file->text() : "";
-  for (const std::string_view piece : pieces_of(model)) {
+  std::string trailer;
+  for (const std::string_view piece : pieces_of(model, trailer)) {
     if (rest.substr(0, piece.size()) != piece) return false;
     rest.remove_prefix(std::min(rest.size(), round_up_packed(piece.size())));
   }
@@ -246,7 +259,16 @@ Model WeightCache::load(const Notice& notice) {
 std::string WeightCache::keep(const Model& model, const std::function<bool()>& go_on) const {
   if (path_.empty() || hit_) return {};
   try {
-    return write_file(path_, pieces_of(model), go_on);
+    // Whatever has happened to the files while they were read, what is kept is of one version.
+    ModelFiles now = ModelFiles::from_folder(files_.place());
+    if (const ModelFiles* adapter = files_.adapter()) {
+      now = now.with_adapter(ModelFiles::from_folder(adapter->place()));
+    }
+    if (PackedSource::of(now, name_of(dtype_)).heading(backend_.packing()->name) != heading_) {
+      return message("the model's files have changed meanwhile");
+    }
+    std::string trailer;
+    return write_file(path_, pieces_of(model, trailer), go_on);
   } catch (const std::exception& problem) {  // no memory for a name, say
     return problem.what();
   }

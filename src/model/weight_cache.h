@@ -1,6 +1,6 @@
 // A model's weights in the backend's own order, kept in a file between runs: the first run converts
-// the checkpoint and writes the file, later ones map it. A missing, stale or damaged file is never
-// an error: the checkpoint is converted again.
+// the checkpoint and writes the file, later ones map it. A missing, stale, damaged or foreign file is
+// never an error: the checkpoint is converted again.
 #pragma once
 
 #include <functional>
@@ -9,14 +9,10 @@
 #include <string_view>
 #include <vector>
 
+#include "base/mapped_file.h"
 #include "model/model.h"
 
 namespace aira {
-
-/// The folder for packed files: $AIRA_CACHE (~ and $NAME in it are replaced), else aira in
-/// $XDG_CACHE_HOME, else in ~/.cache; empty without any of these, and when $AIRA_CACHE is "off",
-/// "none", "no", "false" or "0", in any case.
-std::string cache_folder();
 
 /// Bytes of a model's packed weights: of all, and of the matrices, all of which a step reads.
 struct PackedSize {
@@ -51,14 +47,20 @@ class WeightCache {
 
  private:
   std::optional<Model> take() const;
+  /// The packed file, opened; -1 when there is none that can be trusted.
+  Descriptor open() const;
   /// The size of the open packed file, if its heading is right.
   std::optional<std::size_t> size_of_current(int fd) const;
-  /// What keep() writes; shares the model's memory.
-  std::vector<std::string_view> pieces_of(const Model& model) const;
+  /// The parameters' bytes, which are the model's own memory.
+  std::vector<std::string_view> parts_of(const Model& model) const;
+  /// What keep() writes: heading, parts, trailer.
+  std::vector<std::string_view> pieces_of(const Model& model, std::string& trailer) const;
 
   const ModelFiles& files_;
   Backend& backend_;
   DType dtype_;
+  std::string folder_;
+  std::string name_;
   std::string path_;
   std::string heading_;  // how the packed file must begin
   bool hit_ = false;

@@ -200,6 +200,7 @@ Model Model::load(const ModelFiles& files, Backend& backend, DType dtype, const 
     source.give_back(stored);
   }
   if (!own_head) model.head = model.token_embedding;
+  files.require_untouched();
   source.report_unknown(known, notice);
   return model;
 }
