@@ -1,11 +1,14 @@
-// What is given back of a mapped file leaves this process's memory and comes back unchanged.
+// What is given back of a mapped file leaves this process's memory and comes back unchanged; what
+// is known of its pages.
 #include "base/mapped_file.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <fstream>
 
+#include "base/lost_pages.h"
 #include "model_fixtures.h"
 
 namespace aira {
@@ -36,6 +39,28 @@ TEST(MappedFile, GivesBackWhatIsNotNeededNow) {
   EXPECT_LT(resident(), before + (1 << 20));
   read_ahead(part, kSize - 5'001);
   EXPECT_EQ(file->text(), text);
+}
+
+TEST(LostPages, EachMappingIsKnownWhileItIsThere) {
+  using ::testing::HasSubstr;
+  using ::testing::StartsWith;
+  const TemporaryFolder folder;
+  folder.write("peso", std::string(10'000, 'x'));
+  folder.write("outro", "y");
+  std::optional<File> file = map_file(folder.path("peso"));
+  const std::optional<File> other = map_file(folder.path("outro"));
+  const std::byte* const begin = file->data.get();
+  for (const std::byte* at : {begin, begin + 9'999}) {
+    EXPECT_THAT(lost_page_sentence(at),
+                ::testing::AllOf(StartsWith("[E545] "), HasSubstr(folder.path("peso"))));
+  }
+  EXPECT_THAT(lost_page_sentence(other->data.get()), HasSubstr(folder.path("outro")));
+  EXPECT_EQ(lost_page_sentence(begin + 10'000), nullptr);
+  EXPECT_EQ(lost_page_sentence(&file), nullptr);
+  file.reset();
+  EXPECT_EQ(lost_page_sentence(begin), nullptr);
+  file = map_file(folder.path("outro"));  // in the entry that has become free
+  EXPECT_THAT(lost_page_sentence(file->data.get()), HasSubstr(folder.path("outro")));
 }
 
 TEST(MappedFile, OtherMemoryStays) {

@@ -146,6 +146,40 @@ TEST(ModelFiles, AFingerprintMindsNothingThatLiesBesideTheModel) {
                                  HasSubstr("link.json is no file")));
 }
 
+class OpenedFile : public ::testing::Test {
+ protected:
+  OpenedFile() {
+    folder_.write("f", "old bytes");
+    const timespec times[2] = {{1, 0}, {1, 0}};  // long before what comes
+    EXPECT_EQ(::utimensat(AT_FDCWD, folder_.path("f").c_str(), times, 0), 0);
+    file_ = files_.require("f");
+  }
+  std::string problem(const ModelFiles& files) {
+    return error_of([&] { files.require_untouched(); });
+  }
+
+  TemporaryFolder folder_;
+  ModelFiles files_ = ModelFiles::from_folder(folder_.path());
+  std::optional<File> file_;
+};
+
+TEST_F(OpenedFile, WrittenToIsAnError) {
+  EXPECT_EQ(problem(files_), "");
+  folder_.write("f", "new bytes");
+  const auto told = AllOf(HasSubstr(folder_.path("f")), HasSubstr("was written to while"));
+  EXPECT_THAT(problem(files_), told);
+  EXPECT_THAT(problem(memory_files({}).with_adapter(files_)), told);
+}
+
+TEST_F(OpenedFile, ReplacedGoesOn) {
+  folder_.write("new", "new bytes");
+  std::filesystem::rename(folder_.path("new"), folder_.path("f"));
+  EXPECT_EQ(problem(files_), "");
+  EXPECT_EQ(file_->text(), "old bytes");
+  std::filesystem::remove(folder_.path("f"));
+  EXPECT_EQ(problem(files_), "");
+}
+
 TEST(ModelFiles, RefusesWhatIsNoFolder) {
   const TemporaryFolder folder;
   folder.write("model.safetensors", "x");

@@ -65,10 +65,12 @@ TEST(Safetensors, EmptyTensorsLieBetweenOthers) {
 
 TEST(Safetensors, MetadataIsAMapOfStrings) {
   for (const char* good : {"{}", "null", R"({"a":"b","":""})"}) {
-    EXPECT_EQ(error_of([&] { read(safetensors(R"({"__metadata__":)" + std::string(good) + "}", "")); }),
-              "");
+    EXPECT_EQ(
+        error_of([&] { read(safetensors(R"({"__metadata__":)" + std::string(good) + "}", "")); }),
+        "");
   }
-  for (const char* bad : {"[]", "1", "\"pt\"", R"({"a":1})", R"({"a":null})", R"({"a":"b","c":{}})"}) {
+  for (const char* bad :
+       {"[]", "1", "\"pt\"", R"({"a":1})", R"({"a":null})", R"({"a":"b","c":{}})"}) {
     EXPECT_THAT(
         error_of([&] { read(safetensors(R"({"__metadata__":)" + std::string(bad) + "}", "")); }),
         HasSubstr("__metadata__ that is no object of strings"));

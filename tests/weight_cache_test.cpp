@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -20,6 +21,7 @@
 #include "base/huge_pages.h"
 #include "cpu/cpu_backend.h"
 #include "model/checkpoint.h"
+#include "model/packed_folder.h"
 #include "model_fixtures.h"
 
 namespace aira {
@@ -260,6 +262,134 @@ TEST_F(Packed, LargePartsComeBack) {
   WeightCache second = cache(folder_.path("large"));
   EXPECT_EQ(all_bytes(second.load(), *backend_), all_bytes(converted, *backend_));
   EXPECT_TRUE(second.hit());
+}
+
+TEST_F(Packed, LostBlocksAreNoticed) {
+  write_large_model(folder_);
+  WeightCache first = cache(folder_.path("large"));
+  ASSERT_EQ(first.keep(first.load(), always), "");
+  const std::string good = read(first.path());
+  const auto hits_large_with = [&](const std::string& content) {
+    std::ofstream(first.path(), std::ios::binary) << content;
+    WeightCache again = cache(folder_.path("large"));
+    again.load();
+    return again.hit();
+  };
+  for (const std::size_t at : {good.size() / 2, good.size() - 70'000}) {
+    std::string bad = good;
+    bad.replace(at, 66'000, 66'000, '\0');
+    EXPECT_FALSE(hits_large_with(bad)) << at;
+  }
+  EXPECT_TRUE(hits_large_with(good));
+}
+
+TEST_F(Packed, SmallPartsCountWhole) {
+  ASSERT_EQ(write(), "");
+  std::string bad = read(path_);
+  char& last = bad[bad.size() - 128];  // in the gain or bias of the last layer norm
+  last = static_cast<char>(last ^ 1);
+  EXPECT_FALSE(hits_with(bad));
+}
+
+mode_t mode_of(const std::string& path) {
+  struct stat info = {};
+  EXPECT_EQ(::stat(path.c_str(), &info), 0);
+  return info.st_mode & 07777U;
+}
+
+TEST_F(Packed, NobodyElseCanReadOrWriteThem) {
+  const mode_t mask = ::umask(0);
+  EXPECT_EQ(write(), "");
+  ::umask(mask);
+  EXPECT_EQ(mode_of(folder_.path("cache")), 0700U);
+  EXPECT_EQ(mode_of(path_), 0600U);
+}
+
+TEST_F(Packed, NothingIsTakenThatOthersCanWrite) {
+  const std::string place = folder_.path("cache");
+  ASSERT_EQ(write(), "");
+  for (const mode_t mode : {0620U, 0602U}) {
+    ASSERT_EQ(::chmod(path_.c_str(), mode), 0);
+    EXPECT_FALSE(hits());
+  }
+  EXPECT_EQ(write(), "");
+  EXPECT_TRUE(hits());  // a new file in its place
+  for (const mode_t mode : {0720U, 0702U, 01777U}) {
+    ASSERT_EQ(::chmod(place.c_str(), mode), 0);
+    EXPECT_FALSE(hits());
+    EXPECT_EQ(write(), "others can write to that folder, until chmod go-w " + place);
+    EXPECT_EQ(mode_of(place), mode);
+  }
+  ASSERT_EQ(::chmod(place.c_str(), 0755), 0);
+  EXPECT_TRUE(hits());
+}
+
+TEST_F(Packed, NothingIsTakenThatBelongsToOthers) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can give files away";
+  ASSERT_EQ(write(), "");
+  ASSERT_EQ(::chown(path_.c_str(), 65534, 65534), 0);
+  EXPECT_FALSE(hits());
+  EXPECT_EQ(write(), "");
+  EXPECT_TRUE(hits());
+  ASSERT_EQ(::chown(folder_.path("cache").c_str(), 65534, 65534), 0);
+  EXPECT_FALSE(hits());
+  EXPECT_EQ(write(), "that folder belongs to another user");
+}
+
+TEST_F(Packed, AFolderOfOursIsClosedToOthers) {
+  const char* const before = std::getenv("XDG_CACHE_HOME");
+  const std::string saved = before == nullptr ? "" : before;
+  ::setenv("XDG_CACHE_HOME", folder_.path().c_str(), 1);
+  ::unsetenv("AIRA_CACHE");
+  const std::string place = cache_folder();
+  EXPECT_EQ(place, folder_.path("aira"));
+  std::filesystem::create_directory(place);
+  ASSERT_EQ(::chmod(place.c_str(), 0775), 0);
+  EXPECT_EQ(PackedFolder(place + "/", PackedFolder::Missing::kIsMade).problem(), "");
+  EXPECT_EQ(mode_of(place), 0700U);
+  before == nullptr ? ::unsetenv("XDG_CACHE_HOME") : ::setenv("XDG_CACHE_HOME", saved.c_str(), 1);
+}
+
+TEST_F(Packed, AnUnfinishedFileOfOthersIsNotContinued) {
+  std::filesystem::create_directory(folder_.path("cache"));
+  const std::string unfinished = path_ + ".unfinished";
+  folder_.write("victim", "untouched");
+  std::filesystem::create_symlink(folder_.path("victim"), unfinished);
+  EXPECT_EQ(write(), "another process is writing it");
+  EXPECT_EQ(read(folder_.path("victim")), "untouched");
+  std::filesystem::remove(unfinished);
+  std::ofstream(unfinished) << "x";
+  ASSERT_EQ(::chmod(unfinished.c_str(), 0666), 0);
+  const int fd = ::open(unfinished.c_str(), O_WRONLY);  // whoever made it may still write there
+  EXPECT_EQ(write(), "");
+  EXPECT_EQ(::pwrite(fd, "forged", 6, 0), 6);
+  ::close(fd);
+  EXPECT_EQ(mode_of(path_), 0600U);
+  EXPECT_TRUE(hits());
+}
+
+TEST_F(Packed, AreNotKeptWhenTheModelHasChangedMeanwhile) {
+  const std::string model = folder_.path("model");
+  std::filesystem::copy(AIRA_TEST_DATA "/models/e", model);
+  WeightCache one = cache(model);
+  const Model loaded = one.load();
+  std::filesystem::last_write_time(model + "/config.json", {});
+  EXPECT_EQ(one.keep(loaded, always), "the model's files have changed meanwhile");
+  EXPECT_FALSE(std::filesystem::exists(one.path()));
+  WeightCache again = cache(model);
+  EXPECT_EQ(again.keep(again.load(), always), "");
+}
+
+TEST_F(Packed, AModelThatIsWrittenToWhileItIsReadIsAnError) {
+  const std::string weights = folder_.path("model/model.safetensors");
+  std::filesystem::copy(AIRA_TEST_DATA "/models/e", folder_.path("model"));
+  std::filesystem::last_write_time(weights, {});
+  WeightCache one = cache(folder_.path("model"));  // opens the files
+  std::fstream(weights, std::ios::in | std::ios::out | std::ios::ate).seekp(-4, std::ios::end)
+      << "abcd";
+  EXPECT_THAT(error_of([&] { one.load(); }),
+              ::testing::AllOf(::testing::HasSubstr(weights),
+                               ::testing::HasSubstr("was written to while it was read")));
 }
 
 TEST_F(Packed, OnlyRegularFilesAreOpened) {

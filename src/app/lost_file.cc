@@ -1,5 +1,5 @@
-// The page is read in the middle of a computation, in any thread: there is nothing to go on with, so
-// the handler says what happened and leaves at once. It calls nothing that is not safe there.
+// The page is read in the middle of a computation, in any thread: there is nothing to go on with,
+// so the handler says what happened and leaves at once. It calls nothing that is not safe there.
 #include "app/lost_file.h"
 
 #include <termios.h>
@@ -54,8 +54,8 @@ extern "C" void on_lost_page(int signal, siginfo_t* info, void* /*context*/) {
 void catch_lost_files() {
   has_settings = ::isatty(STDIN_FILENO) == 1 && ::tcgetattr(STDIN_FILENO, &settings) == 0;
   // On a terminal the line may follow half of another one.
-  static const std::string kOpening = (::isatty(STDERR_FILENO) == 1 ? "\n" : "") +
-                                      std::string("aira-cli: ") + message("error: ");
+  static const std::string kOpening =
+      (::isatty(STDERR_FILENO) == 1 ? "\n" : "") + std::string("aira-cli: ") + message("error: ");
   opening = &kOpening;
   struct sigaction action = {};
   action.sa_sigaction = on_lost_page;

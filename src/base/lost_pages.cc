@@ -41,9 +41,9 @@ void Forget::operator()(void* entry) const {
 }
 
 Watched watch_mapping(const void* begin, std::size_t size, const std::string& path) {
-  std::string sentence = message(
-      "[E545] {} was cut short while it was in use, or its disk failed; start again.",
-      {printable(path)});
+  std::string sentence =
+      message("[E545] {} was cut short while it was in use, or its disk failed; start again.",
+              {printable(path)});
   const std::lock_guard lock(mutex);
   Entry* const entry = free_entry();
   entry->sentence = std::move(sentence);

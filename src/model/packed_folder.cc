@@ -76,8 +76,7 @@ PackedFolder::PackedFolder(std::string path, Missing missing) {
 
 int PackedFolder::open(const std::string& name) const {
   if (!problem_.empty()) return -1;
-  const int fd =
-      ::openat(get(), name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+  const int fd = ::openat(get(), name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
   struct stat info = {};
   if (fd < 0 || (::fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && is_private(info))) return fd;
   ::close(fd);

@@ -1,8 +1,8 @@
 // A packed file is a heading (packed_files.h), which says of what it was made, and then the
 // parameters as list_parameters() has them, each on a 64-byte boundary. Where they lie follows from
 // the model's configuration. Last comes a digest of samples. The file is written under another name
-// and then renamed, so whoever opens it sees a whole file or none, and it is never written to later:
-// that it stays mapped is as good as a copy.
+// and then renamed, so whoever opens it sees a whole file or none, and it is never written to
+// later: that it stays mapped is as good as a copy.
 #include "model/weight_cache.h"
 
 #include <fcntl.h>
@@ -47,7 +47,8 @@ std::string trailer_of(std::span<const std::string_view> parts) {
       sample += part;
       continue;
     }
-    for (std::size_t at = 0; at < part.size(); at += kStride) sample += part.substr(at, kPackedLine);
+    for (std::size_t at = 0; at < part.size(); at += kStride)
+      sample += part.substr(at, kPackedLine);
     sample += part.substr(part.size() - kPackedLine);
   }
   const std::uint64_t sum = digest(sample);

@@ -1,6 +1,6 @@
 // A model's weights in the backend's own order, kept in a file between runs: the first run converts
-// the checkpoint and writes the file, later ones map it. A missing, stale, damaged or foreign file is
-// never an error: the checkpoint is converted again.
+// the checkpoint and writes the file, later ones map it. A missing, stale, damaged or foreign file
+// is never an error: the checkpoint is converted again.
 #pragma once
 
 #include <functional>
