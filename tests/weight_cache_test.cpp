@@ -275,9 +275,9 @@ TEST_F(Packed, LostBlocksAreNoticed) {
     again.load();
     return again.hit();
   };
-  for (const std::size_t at : {good.size() / 2, good.size() - 70'000}) {
+  for (const std::size_t at : {good.size() / 4, good.size() - 530'000}) {
     std::string bad = good;
-    bad.replace(at, 66'000, 66'000, '\0');
+    bad.replace(at, 525'000, 525'000, '\0');
     EXPECT_FALSE(hits_large_with(bad)) << at;
   }
   EXPECT_TRUE(hits_large_with(good));
