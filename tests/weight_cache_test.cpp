@@ -9,7 +9,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -21,19 +20,11 @@
 #include "base/huge_pages.h"
 #include "cpu/cpu_backend.h"
 #include "model/checkpoint.h"
-#include "model/packed_folder.h"
 #include "model_fixtures.h"
+#include "packed_fixtures.h"
 
 namespace aira {
 namespace {
-
-bool always() { return true; }
-
-std::string read(const std::string& path) {
-  std::stringstream content;
-  content << std::ifstream(path, std::ios::binary).rdbuf();
-  return content.str();
-}
 
 TEST(SettlingFile, StaysTheSameWhileItIsCopied) {
   TemporaryFolder folder;
@@ -166,35 +157,6 @@ INSTANTIATE_TEST_SUITE_P(Models, KeptWeights,
                                   name_of(std::get<1>(param.param));
                          });
 
-/// The packed file of a small model in a folder of its own.
-class Packed : public ::testing::Test {
- protected:
-  WeightCache cache(const std::string& model = AIRA_TEST_DATA "/models/e") {
-    files_.push_back(ModelFiles::from_folder(model));
-    return {folder_.path("cache"), files_.back(), *backend_, DType::kF32};
-  }
-  std::string write(const std::function<bool()>& go_on = always) {
-    WeightCache one = cache();
-    return one.keep(one.load(), go_on);
-  }
-  bool hits() {
-    WeightCache one = cache();
-    one.load();
-    return one.hit();
-  }
-  /// Whether a file of this content is taken.
-  bool hits_with(const std::string& content) {
-    std::ofstream(path_, std::ios::binary) << content;
-    return hits();
-  }
-
-  TemporaryFolder folder_;
-  std::list<ModelFiles> files_;
-  ThreadPool pool_{1};
-  std::unique_ptr<Backend> backend_ = make_cpu_backend(pool_);
-  std::string path_ = cache().path();
-};
-
 TEST_F(Packed, DamageIsNoticed) {
   EXPECT_FALSE(hits());  // not there yet
   ASSERT_EQ(write(), "");
@@ -289,83 +251,6 @@ TEST_F(Packed, SmallPartsCountWhole) {
   char& last = bad[bad.size() - 128];  // in the gain or bias of the last layer norm
   last = static_cast<char>(last ^ 1);
   EXPECT_FALSE(hits_with(bad));
-}
-
-mode_t mode_of(const std::string& path) {
-  struct stat info = {};
-  EXPECT_EQ(::stat(path.c_str(), &info), 0);
-  return info.st_mode & 07777U;
-}
-
-TEST_F(Packed, NobodyElseCanReadOrWriteThem) {
-  const mode_t mask = ::umask(0);
-  EXPECT_EQ(write(), "");
-  ::umask(mask);
-  EXPECT_EQ(mode_of(folder_.path("cache")), 0700U);
-  EXPECT_EQ(mode_of(path_), 0600U);
-}
-
-TEST_F(Packed, NothingIsTakenThatOthersCanWrite) {
-  const std::string place = folder_.path("cache");
-  ASSERT_EQ(write(), "");
-  for (const mode_t mode : {0620U, 0602U}) {
-    ASSERT_EQ(::chmod(path_.c_str(), mode), 0);
-    EXPECT_FALSE(hits());
-  }
-  EXPECT_EQ(write(), "");
-  EXPECT_TRUE(hits());  // a new file in its place
-  for (const mode_t mode : {0720U, 0702U, 01777U}) {
-    ASSERT_EQ(::chmod(place.c_str(), mode), 0);
-    EXPECT_FALSE(hits());
-    EXPECT_EQ(write(), "others can write to that folder, until chmod go-w " + place);
-    EXPECT_EQ(mode_of(place), mode);
-  }
-  ASSERT_EQ(::chmod(place.c_str(), 0755), 0);
-  EXPECT_TRUE(hits());
-}
-
-TEST_F(Packed, NothingIsTakenThatBelongsToOthers) {
-  if (::geteuid() != 0) GTEST_SKIP() << "only root can give files away";
-  ASSERT_EQ(write(), "");
-  ASSERT_EQ(::chown(path_.c_str(), 65534, 65534), 0);
-  EXPECT_FALSE(hits());
-  EXPECT_EQ(write(), "");
-  EXPECT_TRUE(hits());
-  ASSERT_EQ(::chown(folder_.path("cache").c_str(), 65534, 65534), 0);
-  EXPECT_FALSE(hits());
-  EXPECT_EQ(write(), "that folder belongs to another user");
-}
-
-TEST_F(Packed, AFolderOfOursIsClosedToOthers) {
-  const char* const before = std::getenv("XDG_CACHE_HOME");
-  const std::string saved = before == nullptr ? "" : before;
-  ::setenv("XDG_CACHE_HOME", folder_.path().c_str(), 1);
-  ::unsetenv("AIRA_CACHE");
-  const std::string place = cache_folder();
-  EXPECT_EQ(place, folder_.path("aira"));
-  std::filesystem::create_directory(place);
-  ASSERT_EQ(::chmod(place.c_str(), 0775), 0);
-  EXPECT_EQ(PackedFolder(place + "/", PackedFolder::Missing::kIsMade).problem(), "");
-  EXPECT_EQ(mode_of(place), 0700U);
-  before == nullptr ? ::unsetenv("XDG_CACHE_HOME") : ::setenv("XDG_CACHE_HOME", saved.c_str(), 1);
-}
-
-TEST_F(Packed, AnUnfinishedFileOfOthersIsNotContinued) {
-  std::filesystem::create_directory(folder_.path("cache"));
-  const std::string unfinished = path_ + ".unfinished";
-  folder_.write("victim", "untouched");
-  std::filesystem::create_symlink(folder_.path("victim"), unfinished);
-  EXPECT_EQ(write(), "another process is writing it");
-  EXPECT_EQ(read(folder_.path("victim")), "untouched");
-  std::filesystem::remove(unfinished);
-  std::ofstream(unfinished) << "x";
-  ASSERT_EQ(::chmod(unfinished.c_str(), 0666), 0);
-  const int fd = ::open(unfinished.c_str(), O_WRONLY);  // whoever made it may still write there
-  EXPECT_EQ(write(), "");
-  EXPECT_EQ(::pwrite(fd, "forged", 6, 0), 6);
-  ::close(fd);
-  EXPECT_EQ(mode_of(path_), 0600U);
-  EXPECT_TRUE(hits());
 }
 
 TEST_F(Packed, AreNotKeptWhenTheModelHasChangedMeanwhile) {

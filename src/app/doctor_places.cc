@@ -12,6 +12,7 @@
 #include "base/disk_space.h"
 #include "base/printable.h"
 #include "device/device.h"
+#include "model/packed_files.h"
 #include "model/packed_folder.h"
 
 namespace aira {
@@ -122,7 +123,14 @@ Finding look_at_packed_weights(const CommonOptions&, Examined& examined) {
                       {"writable", space.has_value()},
                       {"free_bytes", space.value_or(0)}},
                      ""};
-  if (!space || *space < examined.bytes) {
+  std::error_code ignored;
+  const bool exists = fs::exists(folder, ignored);
+  const std::string problem =
+      exists ? PackedFolder(folder, PackedFolder::Missing::kIsProblem).problem() : "";
+  if (!problem.empty()) {
+    finding.mark = Mark::kNote;
+    finding.advice = message("It is not used, so each start converts the weights: {}.", {problem});
+  } else if (!space || *space < examined.bytes) {
     finding.mark = Mark::kNote;
     finding.advice = message(
         "There is no room for them, so each start converts the weights; {} names another folder.",

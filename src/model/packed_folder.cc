@@ -70,7 +70,7 @@ PackedFolder::PackedFolder(std::string path, Missing missing) {
     problem_ = message("that folder belongs to another user");
   } else if (path != default_folder() || ::fchmod(get(), S_IRWXU) != 0) {
     problem_ =
-        message("others can write to that folder, until {}", {"chmod go-w " + printable(path)});
+        message("others can write to that folder; {} ends that", {"chmod go-w " + printable(path)});
   }  // else a umask of 002 had made it, and nobody has asked for that
 }
 

@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 
-from harness import CliTest, environment, main, model, run, scratch
+from harness import CliTest, environment, main, model, run, scratch, start
 
 
 class Cache(CliTest):
@@ -73,6 +73,76 @@ class Cache(CliTest):
         code, _, err = run("-m", model(), "--raw", "a", env=env)
         self.assertEqual((code, err), (0, ""))
 
+    def test_folder_and_files_are_the_users_alone(self):
+        folder = scratch("cache-modes")
+        self.ask(folder)
+        place = os.path.join(folder, "aira")
+        modes = {oct(os.stat(os.path.join(place, name)).st_mode & 0o7777) for name in self.files(folder)}
+        self.assertEqual((oct(os.stat(place).st_mode & 0o7777), modes), ("0o700", {"0o600"}))
+
+    def test_what_others_can_write_to_is_not_used(self):
+        place = scratch("cache-open")
+        variables = {"AIRA_CACHE": place}
+        expected, _ = self.ask(scratch("unused"), **variables)
+        os.chmod(place, 0o777)
+        for _ in range(2):
+            answer, err = self.ask(scratch("unused"), **variables)
+            self.assertEqual(answer, expected)
+            self.assertIn("converted", err)
+            self.assertEqual(err.count(f"others can write to that folder; chmod go-w {place} ends that."), 1)
+        report = json.loads(self.succeed("doctor", "--json", "-m", model(), env=environment(**variables)))
+        row = next(row for group in report.values() if isinstance(group, dict)
+                   for name, row in group.items() if name == "packed_weights")
+        self.assertIn("others can write to that folder", row["advice"])
+        os.chmod(place, 0o700)
+        self.assertNotIn("converted", self.ask(scratch("unused"), **variables)[1])
+        [path] = [os.path.join(place, name) for name in os.listdir(place)]
+        os.chmod(path, 0o666)  # who knows what is in it now
+        self.assertIn("converted", self.ask(scratch("unused"), **variables)[1])
+        self.assertEqual(os.stat(path).st_mode & 0o7777, 0o600)
+        self.assertNotIn("converted", self.ask(scratch("unused"), **variables)[1])
+
+    def running(self, *args, **variables):
+        """A process that has answered a line and waits for more, and its answer."""
+        process = start("-m", model(), "--raw", "--seed", "1", "--max-new-tokens", "4", *args,
+                        env=environment(**variables))
+        process.stdin.write(b"a\n")
+        process.stdin.flush()
+        return process, process.stdout.readline()
+
+    def test_a_file_cut_short_under_a_running_program_is_one_sentence(self):
+        place = scratch("cache-cut")
+        self.ask(scratch("unused"), AIRA_CACHE=place)
+        process, _ = self.running(AIRA_CACHE=place)
+        [path] = [os.path.join(place, name) for name in os.listdir(place)]
+        os.truncate(path, 4096)
+        out, err = process.communicate(b"a\n" * 9)
+        self.assertEqual((process.returncode, out), (1, b""))
+        self.assertRegex(err.decode(), r"\Aaira-cli: error: \[E545\] [^\n]*\.packed was cut short [^\n]*\.\n\Z")
+        answer, err = self.ask(scratch("unused"), AIRA_CACHE=place)
+        self.assertIn("converted", err)
+
+    def test_the_model_may_be_cut_short_or_replaced_once_it_is_loaded(self):
+        copy = shutil.copytree(model(), scratch("model-cut"))
+        path = os.path.join(copy, "model.safetensors")
+        with open(path, "rb") as file:
+            content = file.read()
+        for change in ("truncate", "overwrite", "replace"):
+            with open(path, "wb") as file:
+                file.write(content)
+            process, first = self.running("-m", copy, AIRA_CACHE="off")
+            if change == "truncate":
+                os.truncate(path, 4096)
+            elif change == "overwrite":
+                with open(path, "r+b") as file:
+                    file.write(os.urandom(len(content)))
+            else:
+                with open(path + ".new", "wb") as file:
+                    file.write(b"something else")
+                os.rename(path + ".new", path)
+            out, err = process.communicate(b"a\n" * 3)
+            self.assertEqual((process.returncode, out, err), (0, first * 3, b""), change)
+
     def test_damage_and_changes_are_repaired(self):
         folder = scratch("cache-damaged")
         copy = shutil.copytree(model(), scratch("cache-model"))
@@ -80,7 +150,9 @@ class Cache(CliTest):
         [name] = [name for name in self.files(folder) if "f16" in name]
         path = os.path.join(folder, "aira", name)
         size = os.path.getsize(path)
-        for content in (b"", b"x" * size):
+        with open(path, "rb") as file:
+            good = file.read()
+        for content in (b"", b"x" * size, good[:size // 2] + bytes(size - size // 2)):
             with open(path, "wb") as file:
                 file.write(content)
             again, err = self.ask(folder, "-m", copy)
