@@ -146,6 +146,15 @@ TEST(ModelFiles, AFingerprintMindsNothingThatLiesBesideTheModel) {
                                  HasSubstr("link.json is no file")));
 }
 
+TEST(ModelFiles, TheFingerprintSeesAnotherFile) {
+  const TemporaryFolder folder;
+  folder.write("x.bin", "x");
+  struct stat info = {};
+  ASSERT_EQ(::stat(folder.path("x.bin").c_str(), &info), 0);
+  EXPECT_THAT(ModelFiles::from_folder(folder.path()).fingerprint({".bin"}),
+              HasSubstr(" " + std::to_string(info.st_ino) + " " + std::to_string(info.st_dev)));
+}
+
 class OpenedFile : public ::testing::Test {
  protected:
   OpenedFile() {
@@ -172,8 +181,10 @@ TEST_F(OpenedFile, WrittenToIsAnError) {
 }
 
 TEST_F(OpenedFile, ReplacedGoesOn) {
+  const std::string before = files_.fingerprint({"f"});
   folder_.write("new", "new bytes");
   std::filesystem::rename(folder_.path("new"), folder_.path("f"));
+  EXPECT_EQ(files_.fingerprint({"f"}), before);  // of what was opened, not of its name
   EXPECT_EQ(problem(files_), "");
   EXPECT_EQ(file_->text(), "old bytes");
   std::filesystem::remove(folder_.path("f"));

@@ -187,7 +187,7 @@ PartialFile::PartialFile(const HubCache& cache, const std::string& etag, bool ta
         return mine;
       }()),
       blob_(cache.blob(etag)),
-      file_(::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666)) {
+      file_(::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666)) {
   struct stat status {};
   if (file_.get() < 0 || ::fstat(file_.get(), &status) != 0) fail(path_, errno);
   size_ = status.st_size;
