@@ -52,7 +52,8 @@ PackedFolder::PackedFolder(std::string path, Missing missing) {
   while (path.size() > 1 && path.ends_with('/')) path.pop_back();
   if (missing == Missing::kIsMade) {
     std::error_code problem;
-    fs::create_directories(fs::path(path).parent_path(), problem);
+    const fs::path parent = fs::path(path).parent_path();
+    if (!parent.empty()) fs::create_directories(parent, problem);
     const bool made = ::mkdir(path.c_str(), S_IRWXU) == 0 || errno == EEXIST;
     if (problem || !made) {
       problem_ = system_message(problem ? problem.value() : errno);

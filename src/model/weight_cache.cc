@@ -179,6 +179,14 @@ std::optional<std::size_t> WeightCache::size_of_current(int fd) const {
   return static_cast<std::size_t>(info.st_size);
 }
 
+std::string WeightCache::heading_of_files_now() const {
+  ModelFiles now = ModelFiles::from_folder(files_.place());
+  if (const ModelFiles* adapter = files_.adapter()) {
+    now = now.with_adapter(ModelFiles::from_folder(adapter->place()));
+  }
+  return PackedSource::of(now, name_of(dtype_)).heading(backend_.packing()->name);
+}
+
 bool WeightCache::is_current() const {
   const Descriptor fd = open();
   return size_of_current(fd.get()).has_value();
@@ -267,11 +275,7 @@ std::string WeightCache::keep(const Model& model, const std::function<bool()>& g
   if (path_.empty() || hit_) return {};
   try {
     // Whatever has happened to the files while they were read, what is kept is of one version.
-    ModelFiles now = ModelFiles::from_folder(files_.place());
-    if (const ModelFiles* adapter = files_.adapter()) {
-      now = now.with_adapter(ModelFiles::from_folder(adapter->place()));
-    }
-    if (PackedSource::of(now, name_of(dtype_)).heading(backend_.packing()->name) != heading_) {
+    if (heading_of_files_now() != heading_) {
       return message("the model's files have changed meanwhile");
     }
     std::string trailer;

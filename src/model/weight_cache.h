@@ -47,6 +47,7 @@ class WeightCache {
 
  private:
   std::optional<Model> take() const;
+  std::string heading_of_files_now() const;
   /// The packed file, opened; -1 when there is none that can be trusted.
   Descriptor open() const;
   /// The size of the open packed file, if its heading is right.

@@ -58,6 +58,13 @@ class Cache(CliTest):
         self.ask(scratch("cache-not-this"), AIRA_CACHE=folder)
         self.assertTrue(os.listdir(folder))
         self.assertEqual(self.files(scratch("cache-not-this")), [])
+        for place in ("kept", "./kept/", "deep/er/kept"):
+            at = scratch("cache-relative-" + place.replace("/", ""))
+            os.mkdir(at)
+            env = environment(AIRA_CACHE=place)
+            for word in ("converted", "packed"):
+                code, _, err = run("-m", model(), "--raw", "--stats", "a", env=env, cwd=at)
+                self.assertEqual((code, word in err, "not kept" in err), (0, True, False), err)
 
     def test_an_impossible_place_is_one_line_of_stats(self):
         blocked = scratch("cache-blocked")
