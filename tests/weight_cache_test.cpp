@@ -298,6 +298,32 @@ TEST_F(Packed, BreakingOffLeavesNothing) {
   EXPECT_TRUE(std::filesystem::is_empty(folder_.path("cache")));
 }
 
+TEST_F(Packed, WhatTookTooLongIsRemembered) {
+  EXPECT_FALSE(cache().was_given_up());
+  cache().remember_given_up();
+  EXPECT_TRUE(cache().was_given_up());
+  EXPECT_FALSE(hits());
+  // Another model's writer clears away what killed ones have left, and no more.
+  const std::string killed = folder_.path("cache/other-f16.packed.unfinished");
+  std::ofstream(killed) << "half of one";
+  WeightCache other = cache(AIRA_TEST_DATA "/models/a");
+  EXPECT_EQ(other.keep(other.load(), always), "");
+  EXPECT_FALSE(std::filesystem::exists(killed));
+  EXPECT_TRUE(cache().was_given_up());
+  EXPECT_EQ(write(), "");
+  EXPECT_FALSE(cache().was_given_up());
+  EXPECT_TRUE(hits());
+}
+
+TEST_F(Packed, WhatTookTooLongOfAnotherVersionDoesNotCount) {
+  const std::string copy = folder_.path("copy");
+  std::filesystem::copy(AIRA_TEST_DATA "/models/e", copy);
+  cache(copy).remember_given_up();
+  EXPECT_TRUE(cache(copy).was_given_up());
+  std::ofstream(copy + "/config.json", std::ios::app) << " ";
+  EXPECT_FALSE(cache(copy).was_given_up());
+}
+
 TEST_F(Packed, AWriterAtWorkIsLeftAlone) {
   std::filesystem::create_directory(folder_.path("cache"));
   const std::string unfinished = path_ + ".unfinished";

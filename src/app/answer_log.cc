@@ -44,9 +44,8 @@ void AnswerLog::add(const ordered_json& record) {
   ordered_json line = {{"time", time_now()}};
   line.update(record);
   const std::string text = line.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
-  const ssize_t written = ::write(file_.get(), text.data(), text.size());
-  if (written == static_cast<ssize_t>(text.size()) || problem_ != 0) return;
-  problem_ = written < 0 ? errno : ENOSPC;
+  const int problem = write_all(file_.get(), text);
+  if (problem_ == 0) problem_ = problem;
 }
 
 void add_log(CLI::App& app, std::optional<std::string>& file) {

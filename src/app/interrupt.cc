@@ -108,6 +108,20 @@ bool wait_readable(int fd, void (*redraw)()) {
   return false;
 }
 
+bool wait_writable(int fd) {
+  constexpr int kPatience = 1000;  // milliseconds
+  std::array<pollfd, 2> both{pollfd{fd, POLLOUT, 0}, pollfd{wake, POLLIN, 0}};
+  for (;;) {
+    const bool last = flag;
+    const int ready = ::poll(both.data(), last ? 1 : both.size(), last ? kPatience : -1);
+    // What is the matter with a descriptor, the write itself says.
+    if (ready < 0 && errno != EINTR) return true;
+    if (ready > 0 && both[0].revents != 0) return true;
+    if (ready == 0) return false;
+    if (ready > 0) reset_wake();
+  }
+}
+
 OnInterrupt::OnInterrupt(std::function<void()> act,
                          std::optional<std::chrono::milliseconds> patience)
     : end_(new_event()) {

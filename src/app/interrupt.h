@@ -28,6 +28,9 @@ void end_by_signal();
 /// Waits until `fd` can be read without blocking; false when interrupted. Calls `redraw` when the
 /// terminal needs it: the window has changed its size, or the program continues after Ctrl-Z.
 bool wait_readable(int fd, void (*redraw)() = nullptr);
+/// Waits until a little can be written to `fd` without blocking. After an interrupt it waits for a
+/// second at most: false when nobody has read by then.
+bool wait_writable(int fd);
 
 /// While this lives, the first interrupt() also calls `act`, on a thread of its own.
 class OnInterrupt {

@@ -6,6 +6,7 @@
 
 #include <clocale>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <utility>
 
@@ -65,6 +66,7 @@ LineEditor::LineEditor(Complete complete) : complete_(std::move(complete)), scre
 #ifndef AIRA_STATIC
   std::setlocale(LC_CTYPE, "");  // letters outside ASCII need a locale that knows UTF-8
   if (std::strcmp(::nl_langinfo(CODESET), "UTF-8") != 0) std::setlocale(LC_CTYPE, "C.UTF-8");
+  if (std::mblen("é", 2) != 2) return;  // rather no editing than letters that cannot be typed
 #endif
   editor_ = ::el_init("aira-cli", stdin, screen_, screen_);
   if (editor_ == nullptr) return;

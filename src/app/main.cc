@@ -1,10 +1,15 @@
 // The program, and the one place where errors become an exit code.
 #include <fcntl.h>
+#include <termios.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
+#include <cstdlib>
 #include <exception>
 #include <new>
+#include <optional>
+#include <string>
 
 #include "aira/error.h"
 #include "app/command_line.h"
@@ -24,7 +29,7 @@ void occupy_standard_streams() {
   }
 }
 
-/// The exit code.
+/// The exit code. Throws std::bad_alloc when there is not even memory to say what has failed.
 int run(int argc, char** argv) {
   try {
     return aira::parse_command_line(argc, argv)();
@@ -36,6 +41,7 @@ int run(int argc, char** argv) {
     aira::report_error(error);
   } catch (const aira::WriteFailed& error) {
     if (error.code() == std::errc::broken_pipe) return aira::kDone;
+    if (error.code() == std::errc::interrupted) return aira::kInterrupted;
     const std::string reason = aira::system_message(error.code().value());
     aira::report_error(
         error.file().empty()
@@ -43,9 +49,59 @@ int run(int argc, char** argv) {
             : aira::Error("[E168] Writing to {} failed: {}. Once that is mended, --resume goes on.",
                           {aira::quote(error.file(), 4096), reason}));
   } catch (const std::bad_alloc&) {
-    aira::report_error(aira::Error("[E002] There is not enough memory."));
+    throw;
   } catch (const std::exception& error) {
     aira::report_error(aira::Error("[E003] Something unexpected failed: {}.", {error.what()}));
+  }
+  return aira::kFailed;
+}
+
+/// What is said when there is no memory, written before.
+const char* no_memory = "aira-cli: error: [E002] There is not enough memory.\n";
+
+/// Once, whoever finds it out first.
+void report_no_memory() {
+  static std::atomic_flag reported;
+  if (!reported.test_and_set()) aira::print_aside(no_memory);
+}
+
+/// How the terminal was when the program began, if stdin is one.
+std::optional<termios> terminal;
+
+/// Set where operator new finds no memory.
+std::atomic<bool> memory_was_short{false};
+
+[[noreturn]] void end_allocation() {
+  memory_was_short = true;
+  throw std::bad_alloc();
+}
+
+/// Some functions of libraries that are declared not to throw need memory all the same. Not all
+/// compilers' code for that catches the exception before it comes here.
+[[noreturn]] void end_without_memory() {
+  if (!memory_was_short || (!std::current_exception() && std::uncaught_exceptions() == 0)) {
+    std::abort();  // a mistake in the program
+  }
+  if (terminal) ::tcsetattr(STDIN_FILENO, TCSANOW, &*terminal);
+  report_no_memory();
+  ::_exit(aira::kFailed);
+}
+
+/// run() in the user's language.
+int run_with_sentence_at_hand(int argc, char** argv) {
+  std::string sentence;
+  if (termios modes{}; ::tcgetattr(STDIN_FILENO, &modes) == 0) terminal = modes;
+  std::set_new_handler(end_allocation);
+  std::set_terminate(end_without_memory);
+  try {
+    aira::choose_language();
+    aira::catch_lost_files();
+    const aira::Error error("[E002] There is not enough memory.");
+    sentence = "aira-cli: " + aira::message("error: ") + error.tag() + error.what() + "\n";
+    no_memory = sentence.c_str();
+    return run(argc, argv);
+  } catch (const std::bad_alloc&) {
+    report_no_memory();
   }
   return aira::kFailed;
 }
@@ -56,9 +112,7 @@ int main(int argc, char** argv) {
   occupy_standard_streams();
   std::signal(SIGPIPE, SIG_IGN);  // a closed reader is an error of write() instead
   std::signal(SIGXFSZ, SIG_IGN);  // and so is ulimit -f
-  aira::choose_language();
-  aira::catch_lost_files();
-  const int code = run(argc, argv);
+  const int code = run_with_sentence_at_hand(argc, argv);
   aira::end_by_signal();
   return code;
 }

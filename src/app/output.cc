@@ -1,15 +1,18 @@
 // Direct writes without a buffer: every answer's piece or line goes out as soon as it is complete.
 #include "app/output.h"
 
-#include <poll.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <cstdlib>
+#include <limits>
 #include <nlohmann/json.hpp>
 
+#include "app/interrupt.h"
 #include "base/printable.h"
 #include "base/user_path.h"
 #include "base/utf8.h"
@@ -17,23 +20,26 @@
 namespace aira {
 namespace {
 
-/// 0, or the errno that stopped the writing.
-int write_all(int fd, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t written = ::write(fd, text.data(), text.size());
-    if (written >= 0) {
-      text.remove_prefix(static_cast<std::size_t>(written));
-    } else if (errno == EAGAIN) {
-      pollfd wait{fd, POLLOUT, 0};
-      ::poll(&wait, 1, -1);
-    } else if (errno != EINTR) {
-      return errno;
-    }
-  }
-  return 0;
+/// What may be written at once where wait_writable() says that there is room: of a pipe that means
+/// so much, and files have no such limit.
+std::size_t most_at_once(int fd) {
+  struct stat status {};
+  const bool file = ::fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+  return file ? std::numeric_limits<std::size_t>::max() : PIPE_BUF;
 }
 
 }  // namespace
+
+int write_all(int fd, std::string_view text) {
+  const std::size_t most = most_at_once(fd);
+  while (!text.empty()) {
+    if (!wait_writable(fd)) return EINTR;
+    const ssize_t written = ::write(fd, text.data(), std::min(text.size(), most));
+    if (written < 0 && errno != EAGAIN && errno != EINTR) return errno;
+    if (written > 0) text.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return 0;
+}
 
 void write_file(int fd, std::string_view text, const std::string& file) {
   const int problem = write_all(fd, text);

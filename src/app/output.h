@@ -18,8 +18,9 @@
 
 namespace aira {
 
-/// stdout or a file cannot be written to: EPIPE when its reader has gone (`| head -1`), else a full
-/// disk or the like. Not an Error: it ends the program, not one line.
+/// stdout or a file cannot be written to: EPIPE when its reader has gone (`| head -1`), EINTR when
+/// an interrupt came and its reader does not read, else a full disk or the like. Not an Error: it
+/// ends the program, not one line.
 class WriteFailed : public std::system_error {
  public:
   /// `file` is empty for stdout.
@@ -33,7 +34,9 @@ class WriteFailed : public std::system_error {
 
 /// Writes all of `text` to stdout, unbuffered. Throws WriteFailed.
 void print(std::string_view text);
-/// The same to the file `fd`, of that name in messages.
+/// Writes all of `text` to `fd`. Returns 0, or the errno that stopped it.
+int write_all(int fd, std::string_view text);
+/// print() to the file `fd`, of that name in messages.
 void write_file(int fd, std::string_view text, const std::string& file);
 /// `value` without line breaks, also for readers that break lines where Unicode does, and without
 /// control characters.

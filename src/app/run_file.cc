@@ -47,6 +47,13 @@ void cut(const Descriptor& file, std::int64_t end, const std::string& path) {
   }
 }
 
+/// To the disk, where a file is on one.
+void sync(const Descriptor& file, const std::string& path) {
+  if (::fsync(file.get()) != 0 && errno != EINVAL && errno != EROFS) {
+    throw WriteFailed(errno, path);
+  }
+}
+
 void rename_file(const std::string& from, const std::string& to) {
   if (::rename(from.c_str(), to.c_str()) != 0) throw WriteFailed(errno, to);
 }
@@ -199,13 +206,13 @@ void RunWriter::append(RunEntry entry, const std::string& text) {
 void RunWriter::finish(std::int64_t lines) {
   write_file(journal_->get(), std::string(kEnd).append(std::to_string(lines)).append("\n"), path_);
   // Once, so that a run that was reported as done also survives a power cut.
-  ::fsync(file_->get());
-  ::fsync(journal_->get());
+  sync(*file_, path_);
+  sync(*journal_, path_);
 }
 
 void RunWriter::replace(const std::string& path) {
-  ::fsync(file_->get());
-  ::fsync(journal_->get());
+  sync(*file_, path_);
+  sync(*journal_, path_);
   rename_file(path_, path);
   rename_file(journal_path(path_), journal_path(path));
   path_ = path;

@@ -20,6 +20,7 @@
 #include "base/digest.h"
 #include "base/mapped_file.h"
 #include "base/printable.h"
+#include "base/thread_pool.h"
 #include "base/user_path.h"
 #include "server/endpoints.h"
 
@@ -97,7 +98,7 @@ class Server {
       note(message("listening on {}; Ctrl-C ends.", {http_.address()}));
     }
     keep_alive();
-    std::jthread loading([this] { load(); });
+    std::jthread loading = new_thread([this] { load(); });
     http_.run();
     loading.join();
     endpoints_.close();

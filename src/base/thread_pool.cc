@@ -78,10 +78,11 @@ ThreadPool::ThreadPool(int threads)
     : parts_(static_cast<std::size_t>(std::clamp(threads, 1, kMostThreads))),
       size_(static_cast<int>(parts_.size())) {
   try {
+    workers_.reserve(parts_.size());
     for (int member = 1; member < size_; ++member) {
       workers_.emplace_back([this, member] { work(member); });
     }
-  } catch (const std::system_error&) {
+  } catch (const std::exception&) {  // no memory for a stack, or for a thread's bookkeeping
     // Others need threads too: whoever steps, prints, waits for Ctrl-C or writes the cache.
     constexpr int kOthers = 4;
     resize(std::max(1, static_cast<int>(workers_.size()) + 1 - kOthers));

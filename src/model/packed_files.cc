@@ -30,13 +30,18 @@ std::string take_until(std::string_view& text, char end) {
   return part;
 }
 
-/// Nothing in it when the file does not begin with a heading of this version.
-PackedSource read_heading(const fs::path& path) {
+struct Heading {
+  PackedSource source;  // nothing in it when the file does not begin with one of this version
+  std::size_t bytes = 0;
+};
+
+Heading read_heading(const fs::path& path) {
   std::string bytes(kLongestHeading, '\0');
   std::ifstream file(path, std::ios::binary);
   file.read(bytes.data(), std::ssize(bytes));
   std::string_view rest(bytes.data(), static_cast<std::size_t>(file.gcount()));
   if (!rest.starts_with(kFormat)) return {};
+  const std::size_t all = rest.size();
   rest.remove_prefix(kFormat.size());
   take_until(rest, '\n');  // the packing
   PackedSource source;
@@ -44,7 +49,7 @@ PackedSource read_heading(const fs::path& path) {
   source.model = take_until(rest, '\0');
   source.adapter = take_until(rest, '\0');
   source.fingerprint = take_until(rest, '\0');
-  return source;
+  return {source, round_up_packed(all - rest.size())};
 }
 
 }  // namespace
@@ -123,9 +128,12 @@ std::vector<PackedFile> packed_files(const std::string& folder) {
     PackedFile file = {.path = entry->path(),
                        .bytes = static_cast<std::int64_t>(entry->file_size(gone)),
                        .unfinished = unfinished,
+                       .given_up = false,
                        .source = {}};
     if (gone) continue;
-    if (!unfinished) file.source = read_heading(entry->path());
+    const Heading heading = read_heading(entry->path());
+    file.given_up = unfinished && heading.bytes == static_cast<std::size_t>(file.bytes);
+    if (!unfinished) file.source = heading.source;
     files.push_back(std::move(file));
   }
   std::sort(files.begin(), files.end(),

@@ -41,6 +41,7 @@ struct PackedFile {
   std::filesystem::path path;
   std::int64_t bytes = 0;
   bool unfinished = false;  // being written, or left by a writer that was killed
+  bool given_up = false;    // left by one that took too long: of an unfinished file the heading
   PackedSource source;
 
   /// Whether the model and the adapter that it was made of are still there.

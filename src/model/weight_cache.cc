@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <memory>
+#include <new>
 #include <span>
 #include <string_view>
 #include <system_error>
@@ -108,13 +109,15 @@ bool write_pieces(int fd, std::span<const std::string_view> pieces,
   return flush() && ::fdatasync(fd) == 0;
 }
 
-/// Replaces the file `path`, whose folder is made when it is not there. Returns what went wrong.
+/// Replaces the file `path`, whose folder is made when it is not there; unless `whole`, it keeps
+/// the name of an unfinished one. Returns what went wrong.
 std::string write_file(const fs::path& path, std::span<const std::string_view> pieces,
-                       const std::function<bool()>& go_on) {
+                       const std::function<bool()>& go_on, bool whole = true) {
   const PackedFolder folder(path.parent_path(), PackedFolder::Missing::kIsMade);
   if (!folder.problem().empty()) return folder.problem();
+  const std::string own = path.string() + kUnfinishedEnding;
   for (const PackedFile& file : packed_files(path.parent_path())) {
-    if (file.unfinished) remove_abandoned(file.path);
+    if (file.unfinished && (!file.given_up || file.path == own)) remove_abandoned(file.path);
   }
   // One name for all writers, so that killed ones leave no pile of files. The lock ends with them.
   const std::string name = path.filename();
@@ -123,12 +126,11 @@ std::string write_file(const fs::path& path, std::span<const std::string_view> p
   const Descriptor fd(::openat(folder.get(), unfinished.c_str(),
                                O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR));
   if (fd.get() < 0 && errno != EEXIST) return system_message(errno);
-  if (fd.get() < 0 || ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0 ||
-      !is_named(fd.get(), path.string() + kUnfinishedEnding)) {
+  if (fd.get() < 0 || ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0 || !is_named(fd.get(), own)) {
     return message("another process is writing it");
   }
   if (write_pieces(fd.get(), pieces, go_on) &&
-      ::renameat(folder.get(), unfinished.c_str(), folder.get(), name.c_str()) == 0) {
+      (!whole || ::renameat(folder.get(), unfinished.c_str(), folder.get(), name.c_str()) == 0)) {
     return {};
   }
   const int error = errno;
@@ -265,6 +267,18 @@ bool WeightCache::holds(const Model& model) const {
   return rest.empty();
 }
 
+bool WeightCache::was_given_up() const {
+  const PackedFolder folder(folder_, PackedFolder::Missing::kIsProblem);
+  const Descriptor fd(folder.open(name_ + kUnfinishedEnding));
+  return size_of_current(fd.get()) == heading_.size();
+}
+
+void WeightCache::remember_given_up() const {
+  const std::string_view heading = heading_;
+  write_file(
+      path_, std::span(&heading, 1), [] { return true; }, false);
+}
+
 Model WeightCache::load(const Notice& notice) {
   std::optional<Model> model = take();
   hit_ = model.has_value();
@@ -280,7 +294,9 @@ std::string WeightCache::keep(const Model& model, const std::function<bool()>& g
     }
     std::string trailer;
     return write_file(path_, pieces_of(model, trailer), go_on);
-  } catch (const std::exception& problem) {  // no memory for a name, say
+  } catch (const std::bad_alloc&) {  // for a name, say
+    return system_message(ENOMEM);
+  } catch (const std::exception& problem) {
     return problem.what();
   }
 }

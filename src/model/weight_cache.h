@@ -37,6 +37,10 @@ class WeightCache {
   /// MB; when it says false, nothing is left behind. Only reads, so another thread may call it
   /// after load() while the model is in use; backend and files must stay.
   std::string keep(const Model& model, const std::function<bool()>& go_on) const;
+  /// Leaves behind, for was_given_up(), that keep() took too long and was not let finish.
+  void remember_given_up() const;
+  /// Whether an earlier process did, of these files, and no keep() has ended since.
+  bool was_given_up() const;
   /// Whether the packed file is there and was made of these files.
   bool is_current() const;
   /// Whether it has the very bytes that keep() would write for `model`. Throws Error when it cannot

@@ -9,6 +9,7 @@
 #include <future>
 #include <limits>
 #include <mutex>
+#include <new>
 #include <system_error>
 #include <thread>
 
@@ -23,8 +24,10 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// How long leaving the engine may wait for the cache to be written.
+/// How long leaving the engine may wait for the cache to be written. Where that was too short once,
+/// it does not wait again: only a process that lives so long tries once more.
 constexpr std::chrono::seconds kCachePatience{5};
+constexpr std::chrono::seconds kSecondTry{20};
 
 template <typename Work>
 auto timed(double& seconds, const Work& work) {
@@ -50,10 +53,12 @@ bool Ticket::poll() const { return task_->run_events(false); }
 struct Engine::Impl {
   explicit Impl(EngineOptions given);
   ~Impl();
+  void stop();
 
   std::optional<Ticket> submit(Request request, Listener listener, bool waits);
   void run();
   bool collect();
+  void start_cache_writer();
   void write_cache();
   void tell_not_kept(const std::string& problem) const;
 
@@ -80,6 +85,7 @@ struct Engine::Impl {
   bool stopping = false;
   /// 0: the cache is given up, without a word.
   std::atomic<Clock::rep> cache_deadline{std::numeric_limits<Clock::rep>::max()};
+  bool cache_is_slow = false;  // it was given up by an earlier process
 
   std::jthread cache_writer;
   std::jthread thread;
@@ -115,7 +121,28 @@ Engine::Impl::Impl(EngineOptions given)
                            {std::to_string(threads.size()), std::to_string(options.threads)}));
   }
   thread = new_thread([this] { run(); });
-  if (cache.path().empty() || cache.hit()) return;
+  try {
+    if (!cache.path().empty() && !cache.hit()) start_cache_writer();
+  } catch (...) {
+    stop();
+    throw;
+  }
+}
+
+Engine::Impl::~Impl() { stop(); }
+
+/// The threads end soon, and are waited for when they are destroyed.
+void Engine::Impl::stop() {
+  const auto patience = cache_is_slow ? std::chrono::seconds(0) : kCachePatience;
+  const auto deadline = (Clock::now() + patience).time_since_epoch().count();
+  cache_deadline = std::min(cache_deadline.load(), deadline);
+  const std::lock_guard lock(mutex);
+  cancels_all = stopping = true;
+  work.notify_all();
+}
+
+void Engine::Impl::start_cache_writer() {
+  cache_is_slow = cache.was_given_up();
   try {
     cache_writer = std::jthread([this] { write_cache(); });
   } catch (const std::system_error& error) {
@@ -123,18 +150,22 @@ Engine::Impl::Impl(EngineOptions given)
   }
 }
 
-Engine::Impl::~Impl() {
-  const auto deadline = (Clock::now() + kCachePatience).time_since_epoch().count();
-  cache_deadline = std::min(cache_deadline.load(), deadline);
-  const std::lock_guard lock(mutex);
-  cancels_all = stopping = true;
-  work.notify_all();
-}
-
 void Engine::Impl::write_cache() {
+  if (cache_is_slow) {
+    std::unique_lock lock(mutex);
+    if (work.wait_for(lock, kSecondTry, [this] { return stopping; })) return;
+  }
+  bool in_time = true;
   const std::string problem = cache.keep(
-      model, [this] { return Clock::now().time_since_epoch().count() < cache_deadline; });
-  if (!problem.empty() && cache_deadline != 0) tell_not_kept(problem);
+      model, [&] { return in_time = Clock::now().time_since_epoch().count() < cache_deadline; });
+  const bool given_up = !in_time && cache_deadline != 0;
+  if (given_up || (!in_time && cache_is_slow)) cache.remember_given_up();
+  if (given_up && !cache_is_slow) {
+    tell_not_kept(message("that takes too long; only a run of more than {} seconds tries it again",
+                          {std::to_string(kSecondTry.count())}));
+  } else if (in_time && !problem.empty()) {
+    tell_not_kept(problem);
+  }
 }
 
 void Engine::Impl::tell_not_kept(const std::string& problem) const {
@@ -183,10 +214,15 @@ bool Engine::Impl::collect() {
 }
 
 void Engine::Impl::run() {
-  while (collect()) {
+  for (bool goes_on = true; goes_on;) {
     try {
-      scheduler.step();
-    } catch (const std::exception& problem) {  // no memory for the bookkeeping, say
+      goes_on = collect();
+      if (goes_on) scheduler.step();
+    } catch (const Error& problem) {
+      scheduler.fail_all(problem);
+    } catch (const std::bad_alloc&) {  // for the bookkeeping
+      scheduler.fail_all_for_memory();
+    } catch (const std::exception& problem) {
       scheduler.fail_all(Error("[E033] The engine failed: {}.", {problem.what()}));
     }
   }

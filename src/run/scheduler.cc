@@ -9,20 +9,20 @@ namespace {
 /// Rows of a scored text whose logits are held at once, at least.
 constexpr std::int64_t kOutputRows = 64;
 
+}  // namespace
+
 /// Calls work(); what it throws as an Error.
 template <typename Work>
-std::optional<Error> error_of(const Work& work) {
+std::optional<Error> Scheduler::error_of(const Work& work) const {
   try {
     work();
   } catch (const Error& error) {
     return error;
   } catch (const std::bad_alloc&) {
-    return Error("[E002] There is not enough memory.");
+    return no_memory_;
   }
   return std::nullopt;
 }
-
-}  // namespace
 
 Scheduler::Scheduler(const Model& model, const Tokenizer& tokenizer, Backend& backend,
                      ThreadPool& threads, std::vector<std::int32_t> end_ids, std::int64_t slots)
@@ -219,6 +219,11 @@ void Scheduler::remove_done() {
   std::erase_if(running_, [](const auto& task) { return task->done(); });
 }
 
+void Scheduler::submit(std::shared_ptr<Task> task) {
+  const std::optional<Error> problem = error_of([&] { waiting_.push_back(task); });
+  if (problem) task->fail(*problem);
+}
+
 void Scheduler::cancel(Task& task) {
   task.cancel();
   std::erase_if(waiting_, [&](const auto& other) { return other->done(); });
@@ -237,8 +242,10 @@ void Scheduler::cancel_all() {
   end_all([](const auto& task) { task->cancel(); });
 }
 
-void Scheduler::fail_all(const Error& error) {
+void Scheduler::fail_all(const Error& error) noexcept {
   end_all([&](const auto& task) { task->fail(error); });
 }
+
+void Scheduler::fail_all_for_memory() noexcept { fail_all(no_memory_); }
 
 }  // namespace aira

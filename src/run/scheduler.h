@@ -24,7 +24,7 @@ class Scheduler {
   /// The task that a request becomes. Throws Error or UsageError for one that can never be done.
   /// May be called from any thread.
   std::shared_ptr<Task> make_task(Request request, Listener listener) const;
-  void submit(std::shared_ptr<Task> task) { waiting_.push_back(std::move(task)); }
+  void submit(std::shared_ptr<Task> task);
 
   /// Computes one step for everything that runs and lets waiting requests begin where there is
   /// room. False when there was nothing to do.
@@ -36,7 +36,8 @@ class Scheduler {
   void cancel(Task& task);
   void cancel_all();
   /// Fails every request for a reason common to all.
-  void fail_all(const Error& error);
+  void fail_all(const Error& error) noexcept;
+  void fail_all_for_memory() noexcept;
 
  private:
   /// A row whose logits are wanted.
@@ -54,6 +55,8 @@ class Scheduler {
     std::vector<Output> outputs;
   };
 
+  template <typename Work>
+  std::optional<Error> error_of(const Work& work) const;
   void begin_waiting();
   void plan();
   void add_rows(const std::shared_ptr<Sequence>& sequence);
@@ -68,6 +71,7 @@ class Scheduler {
   void end_all(const End& end);
   void remove_done();
 
+  const Error no_memory_{"[E002] There is not enough memory."};  // made while there is some
   const Model& model_;
   ThreadPool& threads_;
   TaskContext context_;

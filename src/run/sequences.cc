@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <new>
 
 #include "run/task.h"
 
@@ -58,7 +59,13 @@ void PagePool::release(std::int32_t page) {
     free_.push_back(page);
     return;
   }
-  at(page).unused = unused_.insert(unused_.end(), page);
+  try {
+    at(page).unused = unused_.insert(unused_.end(), page);
+  } catch (const std::bad_alloc&) {  // then it is not kept
+    known_.erase(at(page).known);
+    at(page).number = 0;
+    return free_.push_back(page);
+  }
   if (static_cast<std::int64_t>(unused_.size()) > kept_) free_.push_back(evict());
 }
 
@@ -102,6 +109,7 @@ Sequence& Sequences::open(Task& owner) {
   const auto slot = std::find(slots_.begin(), slots_.end(), nullptr);
   assert(slot != slots_.end());
   *slot = std::make_shared<Sequence>();
+  (*slot)->pages.reserve(static_cast<std::size_t>(width_));
   (*slot)->owner = &owner;
   (*slot)->slot = static_cast<std::int32_t>(slot - slots_.begin());
   return **slot;

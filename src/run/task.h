@@ -3,9 +3,11 @@
 // (want) and hands over what came of it (accept).
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <new>
 
 #include "aira/engine.h"
 #include "base/seconds.h"
@@ -65,17 +67,26 @@ class Task {
   }
   /// Ends with what there is.
   virtual void cancel() = 0;
-  void fail(const Error& error) {
-    if (done_) return;
-    if (listener_.failed) post([this, error] { listener_.failed(error); });
-    finish();
+  /// Whoever waits is told, come what may.
+  void fail(const Error& error) noexcept {
+    try {
+      if (!done_ && listener_.failed) post([this, error] { listener_.failed(error); });
+    } catch (const std::exception&) {
+      lost_ = true;
+    }
+    try {
+      finish();
+    } catch (const std::exception&) {  // of due(), which the events before have called, too
+    }
   }
 
   /// Runs the events, with `waits` until there will be no more. True when there will be none.
+  /// Throws std::bad_alloc when there was no memory for one.
   bool run_events(bool waits) {
     std::unique_lock lock(mutex_);
     for (;;) {
       if (waits) posted_.wait(lock, [&] { return done_ || !events_.empty(); });
+      if (events_.empty() && done_ && lost_.exchange(false)) throw std::bad_alloc();
       if (events_.empty()) return done_;
       const std::function<void()> event = std::move(events_.front());
       events_.pop_front();
@@ -114,6 +125,7 @@ class Task {
   std::mutex mutex_;  // for what follows
   std::condition_variable posted_;
   std::deque<std::function<void()>> events_;
+  std::atomic<bool> lost_ = false;
   bool done_ = false;  // written by the engine's thread, which reads it without the lock
 };
 

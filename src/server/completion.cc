@@ -1,6 +1,7 @@
 #include "server/completion.h"
 
 #include <ctime>
+#include <new>
 #include <random>
 #include <utility>
 
@@ -43,13 +44,19 @@ Completion::Completion(CompletionRequest request, ServedModel& model, Metrics& m
 
 void Completion::start(std::function<void()> wake, std::function<void(int status)> over) {
   wake_ = std::move(wake);
+  over_ = std::move(over);
   try {
     for (std::size_t i = 0; i < request_.prompts.size(); ++i) submit_prompt(i);
+    begin_reply();
   } catch (...) {
+    reply_->on_gone = reply_->on_idle = nullptr;
     for (const Ticket& ticket : tickets_) model_.engine.cancel(ticket);
+    if (reply_->begun()) reply_->end();
     throw;
   }
-  over_ = std::move(over);
+}
+
+void Completion::begin_reply() {
   reply_->on_gone = [this] { cancel(); };
   reply_->on_idle = [this] { advance(); };
   if (request_.stream) {
@@ -60,8 +67,18 @@ void Completion::start(std::function<void()> wake, std::function<void(int status
       }
     }
   }
-  // Nothing to compute, or all of it is done already.
-  if (!due_.exchange(true)) wake_();
+  wake();  // perhaps there is nothing to compute, or all of it is done already
+}
+
+/// Has advance() called soon, unless that is on its way.
+void Completion::wake() {
+  if (due_.exchange(true)) return;
+  try {
+    wake_();
+  } catch (...) {
+    due_ = false;
+    throw;
+  }
 }
 
 void Completion::submit_prompt(std::size_t number) {
@@ -106,7 +123,7 @@ Listener Completion::new_listener() {
   // The engine may call this after the client has gone and this has ended.
   listener.due = [weak = weak_from_this()] {
     const auto self = weak.lock();
-    if (self && !self->due_.exchange(true)) self->wake_();
+    if (self) self->wake();
   };
   return listener;
 }
@@ -117,6 +134,9 @@ void Completion::advance() {
   const auto self = shared_from_this();  // the callbacks may end this
   try {
     take();
+  } catch (const std::bad_alloc&) {
+    fail(Error("[E002] There is not enough memory."));
+    complete();
   } catch (const std::exception& error) {  // a bug, which is to cost this request alone
     fail(Error("[E003] Something unexpected failed: {}.", {error.what()}));
     complete();
@@ -143,7 +163,7 @@ void Completion::cancel() {
                                    [](const Choice& choice) { return choice.generated > 0; });
   metrics_.cancelled(begun_ ? decodes ? "decode" : "prompt" : "queue");
   for (const Ticket& ticket : tickets_) model_.engine.cancel(ticket);
-  if (!due_.exchange(true)) wake_();
+  wake();
 }
 
 ordered_json Completion::head(const char* object) const {

@@ -46,6 +46,8 @@ class Completion : public std::enable_shared_from_this<Completion> {
   };
 
   void take();
+  void begin_reply();
+  void wake();
   void submit_prompt(std::size_t number);
   Listener new_listener();
   nlohmann::ordered_json head(const char* object) const;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <ctime>
+#include <new>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -102,6 +103,9 @@ void Endpoints::handle(const std::shared_ptr<HttpRequest>& request,
     send_error(exchange, error);
   } catch (const Error& error) {
     send_error(exchange, bad_request(error));
+  } catch (const std::bad_alloc&) {
+    const Error problem("[E002] There is not enough memory.");
+    send_error(exchange, {500, problem.with_fields(), "", problem.id()});
   } catch (const std::exception& error) {
     const Error problem("[E003] Something unexpected failed: {}.", {error.what()});
     send_error(exchange, {500, problem.with_fields(), "", problem.id()});
@@ -222,19 +226,27 @@ void Endpoints::complete(Exchange& exchange, bool chat) {
                                                        exchange.reply, std::move(headers));
   const std::weak_ptr<Completion> weak = completion;
   HttpServer* const server = server_;
-  completion->start(
-      [server, weak] {
-        server->post([weak] {
-          if (const auto there = weak.lock()) there->advance();
-        });
-      },
-      [this, weak, exchange](int status) {
-        metrics_.answered(exchange.endpoint, status);
-        log(exchange, status);
-        running_.erase(weak.lock());
-        if (drained_ && running_.empty()) drained_();
-      });
   running_.insert(completion);
+  const auto start = [&] {
+    completion->start(
+        [server, weak] {
+          server->post([weak] {
+            if (const auto there = weak.lock()) there->advance();
+          });
+        },
+        [this, weak, exchange](int status) {
+          metrics_.answered(exchange.endpoint, status);
+          log(exchange, status);
+          running_.erase(weak.lock());
+          if (drained_ && running_.empty()) drained_();
+        });
+  };
+  try {
+    start();
+  } catch (...) {
+    running_.erase(completion);
+    throw;
+  }
 }
 
 /// Fields that mean nothing here, in the log when they come for the first time.

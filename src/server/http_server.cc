@@ -9,6 +9,7 @@
 #include <cctype>
 #include <cstdlib>
 #include <deque>
+#include <exception>
 #include <utility>
 
 // Boost 1.74 uses std::exchange without its header, and its concepts are those of a draft.
@@ -57,15 +58,16 @@ class Reply : public HttpReply {
 
   void send(int status, const Headers& headers, std::string body) override {
     if (begun_ || gone_) return;
-    put_head(status, headers, "Content-Length: " + std::to_string(body.size()));
-    if (!head_only_) out_ += body;
+    std::string whole = head(status, headers, "Content-Length: " + std::to_string(body.size()));
+    if (!head_only_) whole += body;
+    set_begun(std::move(whole));
     end();
   }
 
   void begin(int status, const Headers& headers) override {
     if (begun_ || gone_) return;
     if (!chunks_) keeps_alive_ = false;
-    put_head(status, headers, chunks_ ? "Transfer-Encoding: chunked" : "");
+    set_begun(head(status, headers, chunks_ ? "Transfer-Encoding: chunked" : ""));
     streams_ = true;
     wake();
   }
@@ -74,9 +76,8 @@ class Reply : public HttpReply {
     if (gone_ || ended_ || piece.empty() || head_only_) return;
     if (chunks_) {
       char size[24];
-      out_.append(size, static_cast<std::size_t>(
-                            std::snprintf(size, sizeof size, "%zx\r\n", piece.size())));
-      piece += "\r\n";
+      const int length = std::snprintf(size, sizeof size, "%zx\r\n", piece.size());
+      piece.insert(0, size, static_cast<std::size_t>(length)).append("\r\n");
     }
     out_ += piece;
     wake();
@@ -126,14 +127,19 @@ class Reply : public HttpReply {
  private:
   void wake() { wake_.cancel(); }
 
-  void put_head(int status, const Headers& headers, const std::string& framing) {
-    begun_ = true;
+  std::string head(int status, const Headers& headers, const std::string& framing) const {
     const std::string_view reason = http::obsolete_reason(static_cast<http::status>(status)).data();
-    out_ = "HTTP/1.1 " + std::to_string(status) + " ";
-    out_.append(reason).append("\r\n");
-    for (const auto& [name, value] : headers) out_ += name + ": " + value + "\r\n";
-    if (!framing.empty()) out_ += framing + "\r\n";
-    out_ += keeps_alive_ ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n";
+    std::string text = "HTTP/1.1 " + std::to_string(status) + " ";
+    text.append(reason).append("\r\n");
+    for (const auto& [name, value] : headers) text += name + ": " + value + "\r\n";
+    if (!framing.empty()) text += framing + "\r\n";
+    text += keeps_alive_ ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n";
+    return text;
+  }
+  /// Where memory is short, a reply begins whole or not at all.
+  void set_begun(std::string text) {
+    begun_ = true;
+    out_ = std::move(text);
   }
 
   asio::steady_timer wake_;
@@ -146,6 +152,19 @@ class Reply : public HttpReply {
   bool ended_ = false;
   bool writing_ = false;
   bool gone_ = false;
+};
+
+/// Does something when a scope is left or a coroutine's frame is destroyed.
+template <typename Work>
+class AtEnd {
+ public:
+  explicit AtEnd(Work work) : work_(std::move(work)) {}
+  AtEnd(const AtEnd&) = delete;
+  AtEnd& operator=(const AtEnd&) = delete;
+  ~AtEnd() { work_(); }
+
+ private:
+  Work work_;
 };
 
 std::string peer_of(Stream& stream) {
@@ -175,6 +194,9 @@ struct HttpServer::Impl {
   explicit Impl(HttpServerOptions given);
   ~Impl();
 
+  void run();
+  template <typename Acceptor>
+  void begin_to_accept(Acceptor& acceptor);
   template <typename Acceptor>
   awaitable<void> accept(Acceptor& acceptor);
   awaitable<void> serve(Stream stream);
@@ -191,6 +213,8 @@ struct HttpServer::Impl {
   void wait_for_signal();
 
   HttpServerOptions options;
+  std::exception_ptr problem;  // why nobody is accepted any more
+  bool over = false;
   asio::io_context io{1};
   std::deque<asio::ip::tcp::acceptor> tcp;
   std::deque<asio::local::stream_protocol::acceptor> local;
@@ -317,7 +341,20 @@ void HttpServer::Impl::wait_for_signal() {
 }
 
 template <typename Acceptor>
+void HttpServer::Impl::begin_to_accept(Acceptor& acceptor) {
+  if (over || !acceptor.is_open()) return;
+  try {
+    asio::co_spawn(io, accept(acceptor), asio::detached);
+  } catch (const std::exception&) {
+    problem = std::current_exception();
+    io.stop();
+  }
+}
+
+template <typename Acceptor>
 awaitable<void> HttpServer::Impl::accept(Acceptor& acceptor) {
+  // Where memory is short, this ends or is destroyed without a word.
+  const AtEnd again([this, &acceptor] { begin_to_accept(acceptor); });
   for (;;) {
     error_code problem;
     auto socket = co_await acceptor.async_accept(into(problem));
@@ -336,6 +373,7 @@ awaitable<void> HttpServer::Impl::accept(Acceptor& acceptor) {
 
 awaitable<void> HttpServer::Impl::serve(Stream stream) {
   ++connections;
+  const AtEnd left([this] { --connections; });
   try {
     beast::flat_buffer buffer;
     for (bool keeps_alive = true; keeps_alive;) {
@@ -351,7 +389,6 @@ awaitable<void> HttpServer::Impl::serve(Stream stream) {
     while (!ignored) co_await stream.async_read_some(asio::buffer(rest), into(ignored));
   } catch (const std::exception&) {  // no memory for this one
   }
-  --connections;
 }
 
 awaitable<bool> HttpServer::Impl::read(Stream& stream, beast::flat_buffer& buffer,
@@ -439,7 +476,7 @@ awaitable<bool> HttpServer::Impl::answer(Stream& stream, http::request<http::str
     if (problem) reply->leave();
     reply->written();
   }
-  const bool alive = !reply->gone();
+  const bool alive = !reply->gone() && reply->begun();
   reply->forget();
   error_code ignored;
   stream.socket().cancel(ignored);  // the watch
@@ -454,15 +491,15 @@ HttpServer::~HttpServer() = default;
 std::string HttpServer::address() const { return impl_->address; }
 std::int64_t HttpServer::connections() const { return impl_->connections; }
 
-void HttpServer::run() {
-  for (auto& acceptor : impl_->tcp) {
-    asio::co_spawn(impl_->io, impl_->accept(acceptor), asio::detached);
-  }
-  for (auto& acceptor : impl_->local) {
-    asio::co_spawn(impl_->io, impl_->accept(acceptor), asio::detached);
-  }
-  impl_->io.run();
+void HttpServer::Impl::run() {
+  const AtEnd ended([this] { over = true; });
+  for (auto& acceptor : tcp) begin_to_accept(acceptor);
+  for (auto& acceptor : local) begin_to_accept(acceptor);
+  io.run();
+  if (problem) std::rethrow_exception(problem);
 }
+
+void HttpServer::run() { impl_->run(); }
 
 void HttpServer::stop() { impl_->io.stop(); }
 

@@ -2,9 +2,11 @@
 
 import json
 import os
+import random
 import shutil
+import time
 
-from harness import CliTest, environment, main, model, run, scratch, start
+from harness import CliTest, environment, main, model, run, scratch, slow_model, start
 
 
 class Cache(CliTest):
@@ -73,6 +75,32 @@ class Cache(CliTest):
         answer, err = self.ask(blocked)
         self.assertIn("not kept", err)
         self.assertEqual(answer, self.ask(scratch("cache-good"))[0])
+
+    def killed(self, times, seed):
+        """kill -9 at random moments; then the right answer, and nothing is left unfinished."""
+        ask = ("-m", slow_model(), "--raw", "--seed", "1", "--max-new-tokens", "2", "olá")
+        folder = scratch("cache-killed")
+        env = environment(AIRA_CACHE=folder)
+        begun = time.monotonic()
+        expected = self.succeed(*ask, env=env)
+        longest = 1.2 * (time.monotonic() - begun)
+        dice = random.Random(seed)
+        for _ in range(times):
+            shutil.rmtree(folder, ignore_errors=True)
+            process = start(*ask, env=env)
+            time.sleep(dice.uniform(0, longest))
+            process.kill()
+            process.communicate()
+            self.assertEqual(self.succeed(*ask, env=env), expected)
+            [name] = os.listdir(folder)
+            self.assertTrue(name.endswith(".packed"))
+            self.assertEqual(self.succeed(*ask, env=env), expected)
+
+    def test_killed_while_it_is_written(self):
+        self.killed(6, 1)
+
+    def test_killed_while_it_is_written_slow(self):
+        self.killed(250, 2)
 
     def test_no_home(self):
         env = environment()

@@ -1,6 +1,9 @@
 """The questions that the arrow keys bring back."""
 
 import os
+import random
+import re
+import time
 
 from chat_terminal import SHORT, ChatTest
 from harness import environment, main, scratch
@@ -36,6 +39,32 @@ class History(ChatTest):
         self.asked(again, "")
         self.assertEqual(self.questions(again), ["duas\nlinhas de ção", "uma pergunta"])
         self.leave(again)
+
+    def killed(self, times, seed):
+        """kill -9 at random moments: the file can be read, and the next session goes on with it."""
+        dice = random.Random(seed)
+        for number in range(times):
+            terminal = self.start(*SHORT, env=self.env)
+            terminal.type(f"um {number}\rdois {number}\rtrês {number}\r")
+            terminal.wait_for("> ")
+            time.sleep(dice.uniform(0, 0.1))
+            before = len(self.lines()) if os.path.exists(self.path) else 0
+            terminal.process.kill()
+            terminal.end()
+            lines = self.lines() if os.path.exists(self.path) else []
+            self.assertGreaterEqual(len(lines), before)
+            self.assertTrue(all(re.fullmatch(r"(um|dois|três)\\040\d+", line) for line in lines), lines)
+        terminal = self.start(*SHORT, env=self.env)
+        self.asked(terminal, "quatro")
+        self.leave(terminal)
+        self.assertEqual(self.lines(), [*lines, "quatro", "/exit"])
+        self.assertEqual(os.listdir(os.path.dirname(self.path)), ["history"])
+
+    def test_killed_while_it_is_written(self):
+        self.killed(5, 1)
+
+    def test_killed_while_it_is_written_slow(self):
+        self.killed(100, 2)
 
     def test_two_chats_lose_nothing(self):
         one, two = (self.start(*SHORT, env=self.env) for _ in range(2))

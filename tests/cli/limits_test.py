@@ -7,8 +7,10 @@ import shutil
 import signal
 import stat
 import subprocess
+import time
 import unittest
 
+import faults
 from harness import BINARY, CliTest, environment, main, model, run, scratch, start
 
 QUESTION = "Qual é a capital de Portugal?"
@@ -21,7 +23,7 @@ def limit(what, most):
 class Threads(CliTest):
     """RLIMIT_NPROC counts the threads of a user and does not bind root: a user of our own."""
 
-    def asked(self, threads, *args, stdin=None, allowed=None, path=None):
+    def asked(self, threads, *args, stdin=None, allowed=None, path=None, command=("--greedy",)):
         if os.geteuid() != 0:
             self.skipTest("only root can become another user")
         user = 1_000_000_000 + os.getpid()
@@ -33,7 +35,7 @@ class Threads(CliTest):
 
         # That user may be unable to reach the binary by its name.
         with open(BINARY, "rb") as binary:
-            process = start("-t", str(threads), "--greedy", *args, prepare=prepare,
+            process = start(*command, "-t", str(threads), *args, prepare=prepare,
                             env=environment(AIRA_CACHE=path or "off", HOME="/nonexistent"),
                             executable=f"/proc/self/fd/{binary.fileno()}",
                             pass_fds=(binary.fileno(),))
@@ -68,6 +70,12 @@ class Threads(CliTest):
         self.assertEqual(self.asked(4, "-q", QUESTION, allowed=1)[0], 1)
 
 
+    def test_a_server_without_threads(self):
+        code, out, err = self.asked(1, "-q", "--port", "0", allowed=1, command=("serve",))
+        self.assertEqual((code, out), (1, ""), err)
+        self.assertRegex(err, r"\Aaira-cli: error: \[E232\] [^\n]*ulimit -u[^\n]*\.\n\Z")
+
+
 class Files(CliTest):
     def test_the_cache_does_not_fit(self):
         folder = scratch("cache-limit")
@@ -88,6 +96,21 @@ class Files(CliTest):
         self.assertEqual(err, "aira-cli: error: [E001] Writing to stdout failed: File too large.\n")
         self.assertEqual(os.path.getsize(scratch("limited")), 1000)
 
+    def test_a_file_of_answers_hits_the_limit(self):
+        questions, path, whole = scratch("questions"), scratch("limited-o"), scratch("whole-o")
+        with open(questions, "w", encoding="utf-8") as file:
+            file.writelines(f"{i}?\n" for i in range(300))
+        ask = ("-q", "-m", model(), "--seed", "1", "--max-new-tokens", "9", "-f", questions)
+        self.succeed(*ask, "-o", whole)
+        code, out, err = run(*ask, "-o", path, prepare=limit(resource.RLIMIT_FSIZE, 2000))
+        self.assertEqual((code, out), (1, b""))
+        self.assertRegex(err, r'\Aaira-cli: error: \[E168\] Writing to "[^\n]*limited-o" failed: File too '
+                              r"large\. [^\n]*--resume goes on\.\n\Z")
+        self.succeed(*ask, "-o", path, "--resume")
+        for ending in ("", ".aira-run"):
+            with open(path + ending, "rb") as one, open(whole + ending, "rb") as other:
+                self.assertEqual(one.read(), other.read())
+
     def test_what_a_killed_run_left_goes(self):
         folder = scratch("cache-stale-files")
         os.makedirs(folder)
@@ -101,6 +124,54 @@ class Files(CliTest):
                          [])
         for path in others:
             self.assertTrue(os.path.exists(path))
+
+
+@faults.WITH_SHIM
+class SlowDisk(CliTest):
+    """Reserving room for the packed file takes longer than anybody waits."""
+
+    def ask(self, folder, stdin=None, **more):
+        """The file system's calls of a run, and stderr."""
+        counts = scratch("counts")
+        env = environment(AIRA_CACHE=folder, LD_PRELOAD=faults.SHIM, FAULT_COUNTS=counts, **more)
+        process = start("-m", model(), "--greedy", "--max-new-tokens", "3", env=env)
+        process.stdin.write("olá\n".encode())
+        process.stdin.flush()
+        process.stdout.readline()
+        if stdin is not None:
+            stdin()
+        err = process.communicate(timeout=60)[1].decode()
+        self.assertEqual(process.returncode, 0, err)
+        with open(counts) as file:
+            counted = dict(line.split() for line in file)
+        os.remove(counts)
+        return int(counted["fallocate"]), err
+
+    def give_up(self, name):
+        folder = scratch(name)
+        late = {"FAULT": "fallocate:1:late", "FAULT_DELAY": "5500000"}
+        calls, err = self.ask(folder, **late)
+        self.assertGreater(calls, 0)
+        self.assertRegex(err, r"\Aaira-cli: Converted weights were not kept in [^\n]*: that takes too long; "
+                              r"only a run of more than 20 seconds tries it again\.\n\Z")
+        for _ in range(2):
+            self.assertEqual(self.ask(folder, **late), (0, ""))
+        return folder
+
+    def test_it_costs_a_wait_once(self):
+        self.give_up("slow-disk")
+
+    def test_a_long_run_tries_again_slow(self):
+        folder = self.give_up("slow-disk-again")
+
+        def wait():
+            end = time.monotonic() + 60
+            while not any(name.endswith(".packed") for name in os.listdir(folder)):
+                self.assertLess(time.monotonic(), end)
+                time.sleep(0.1)
+
+        self.assertEqual(self.ask(folder, wait), (1, ""))
+        self.assertEqual([name for name in os.listdir(folder) if "unfinished" in name], [])
 
 
 class CacheVariable(CliTest):

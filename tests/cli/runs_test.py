@@ -72,9 +72,9 @@ def undisturbed(questions, *args, code=0):
     return both(path)
 
 
-def killed_often(args, path, kills, longest):
+def killed_often(args, path, kills, longest, seed=11):
     """Kills runs after random times and lets the last one come to its end; its exit code."""
-    chance = random.Random(11)
+    chance = random.Random(seed)
     for _ in range(kills):
         process = start(*args, "-o", path, "--resume")
         time.sleep(chance.uniform(0, longest))
@@ -91,15 +91,22 @@ class Resume(CliTest):
                 code, out, _ = run(*command(questions, "--seed", "7", *kind))
                 self.assertEqual((code, out), (1, undisturbed(questions, *kind, code=1)[0]))
 
-    def test_killed_at_any_moment_it_goes_on(self):
+    def killed(self, kills, longest, seed=11):
         for kind in KINDS:
             with self.subTest(kind):
                 questions = questions_of(300, kind, bad=(100,))
                 expected = undisturbed(questions, *kind, code=1)
                 path = forget(scratch("killed"))
                 args = command(questions, "--seed", "7", *kind)
-                self.assertEqual(killed_often(args, path, 6, 0.4), 1)
+                self.assertEqual(killed_often(args, path, kills, longest, seed), 1)
                 self.assertTrue(both(path) == expected)
+
+    def test_killed_at_any_moment_it_goes_on(self):
+        self.killed(6, 0.4)
+
+    def test_killed_at_any_moment_it_goes_on_slow(self):
+        for seed in range(13):
+            self.killed(6, 0.3, seed)
 
     def test_ten_thousand_questions_killed_fifty_times_slow(self):
         questions = write(scratch("many"), "".join(f"Quanto é {i} vezes 3?\n" for i in range(10_000)))

@@ -1,6 +1,9 @@
 """Signals end the program as shells expect: whole lines first, then death by the signal itself."""
 
+import array
+import fcntl
 import os
+import resource
 import shutil
 import signal
 import termios
@@ -9,6 +12,7 @@ import unittest
 
 from harness import BINARY, PATIENCE, CliTest, Terminal, main, model, slow_model, start
 
+PAGE = resource.getpagesize()
 LONG = ("--max-new-tokens", "100000")
 
 
@@ -34,6 +38,28 @@ class Signals(CliTest):
                 rest, err = process.communicate()
                 self.assertEqual((err, process.returncode), (b"", -number))
                 self.assertTrue((out + rest).endswith(b"\n"))
+
+    def test_nobody_reads_the_answers(self):
+        for number in self.ENDING:
+            for args in ((), ("Olá",)):
+                with self.subTest(number, args=args):
+                    reading, writing = os.pipe()
+                    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 2 * PAGE)
+                    os.write(writing, b"x" * PAGE)
+                    process = start("-m", slow_model(), *LONG, *args, stdout=writing)
+                    os.close(writing)
+                    if not args:
+                        process.stdin.write("\numa\nduas\n".encode())
+                        process.stdin.flush()
+                    # The first letters fill the pipe, which has room for a page of them.
+                    waiting = array.array("i", [0])
+                    while waiting[0] <= PAGE:
+                        self.assertIsNone(process.poll())
+                        fcntl.ioctl(reading, termios.FIONREAD, waiting)
+                    process.send_signal(number)
+                    err = process.communicate(timeout=PATIENCE)[1]
+                    self.assertEqual((err, process.returncode), (b"", -number))
+                    os.close(reading)
 
     def test_ignored_signals_stay_ignored(self):
         def ignore():
