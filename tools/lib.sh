@@ -18,6 +18,9 @@ have() { command -v "$1" >/dev/null 2>&1; }
 present() {
   case $1 in
     chromium | cmake | pkg-config | python3 | clang-format-14 | clang-tidy-14) have "$1" ;;
+    clang-14) have clang++-14 ;;
+    libclang-rt-14-dev) [[ -e /usr/lib/llvm-14/lib/clang/14.0.6/lib/linux/libclang_rt.fuzzer-$(uname -m).a ]] ;;
+    llvm-14) have llvm-cov-14 && have llvm-profdata-14 ;;
     dpkg-dev) have dpkg-source ;;
     g++-*-linux-gnu) have aarch64-linux-gnu-g++ ;;
     qemu-user-static) have qemu-aarch64-static ;;

@@ -32,6 +32,8 @@ class Scheduler {
   /// Requests that have not begun.
   std::size_t waiting() const { return waiting_.size(); }
   bool idle() const { return waiting_.empty() && running_.empty() && flights_.empty(); }
+  /// What requests hold, and what is free.
+  const Sequences& sequences() const { return sequences_; }
   /// Ends a request with what there is.
   void cancel(Task& task);
   void cancel_all();

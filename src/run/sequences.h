@@ -88,6 +88,8 @@ class Sequences {
   std::int64_t slots() const { return static_cast<std::int64_t>(slots_.size()); }
   /// Slots that are neither open nor, by Task::slots(), for a task that has opened others.
   std::int64_t free() const;
+  /// Pages that no sequence holds.
+  std::int64_t free_pages() const { return pool_.available(); }
 
   /// A new sequence that begins with `ids`. Leading pages found in the prefix cache are shared, but
   /// positions from `output_from` on are always computed. There must be a free slot, or one for

@@ -126,8 +126,9 @@ class Reader {
                         row.field);
     }
     for (const auto& [key, value] : body_.items()) {
-      const bool refused = std::any_of(std::begin(kRefused), std::end(kRefused),
-                                       [&](const Refused& row) { return key == row.field; });
+      const bool refused =
+          std::any_of(std::begin(kRefused), std::end(kRefused),
+                      [&name = key](const Refused& row) { return name == row.field; });
       if (refused || kUnused.contains(key) || kOwn.contains(key)) continue;
       if (option_of(key) != nullptr) {
         if (!value.is_null()) options_[key] = value;

@@ -165,7 +165,7 @@ class Lexer {
         continue;
       }
       constexpr std::u32string_view kEscaped = U"ntrbfva0\\'\"";
-      constexpr std::u32string_view kMeant = U"\n\t\r\b\f\v\a\0\\'\"";
+      constexpr char32_t kMeant[] = U"\n\t\r\b\f\v\a\0\\'\"";
       const char32_t escaped = text_[++at_];
       if (escaped == U'\n') continue;
       if (const auto found = kEscaped.find(escaped); found != Text::npos) {
