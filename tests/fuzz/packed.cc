@@ -1,5 +1,6 @@
-// The file of packed weights that lies in a cache: any bytes, or a true file that is changed in
-// places, cut off or longer. A model comes of it in any case, and computes.
+// The file of packed weights that lies in a cache: any bytes, a true file that is changed in
+// places, cut off or longer, or one of any numbers with right digests. A model comes of it in any
+// case, and computes.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -45,24 +46,49 @@ std::string changed(std::string file, fuzz::Choices& choices) {
   return file;
 }
 
+/// Writes numbers out of `choices` into the parameters of `model`, which are its own.
+void spoil(const Model& model, const Packing& packing, fuzz::Choices& choices) {
+  Model copy = model;  // shares the parameters
+  for (const Parameter& one : list_parameters(copy, false)) {
+    const void* data = one.matrix != nullptr ? one.matrix->data.get() : one.vector->data.get();
+    const std::size_t at = choices.byte() % packed_bytes(one, packing, DType::kI8);
+    auto* to = static_cast<char*>(const_cast<void*>(data)) + at;
+    choices.text(packed_bytes(one, packing, DType::kI8) - at).copy(to, 255);
+  }
+}
+
+/// Takes what is in the cache, if it can be used, and computes.
+void use(Cache& world, bool is_whole) {
+  WeightCache cache(world.folder.path(), world.files, *world.backend, DType::kI8);
+  const Model model = cache.load();
+  if (is_whole) FUZZ_CHECK(cache.hit() && cache.holds(model));
+  Session session(model, *world.backend, {.slots = 1, .rows = 4, .output_rows = 1});
+  const std::vector<Row> rows = {{.token = 3, .slot = 0, .position = 0, .prompt = true},
+                                 {.token = 4, .slot = 0, .position = 1, .prompt = true}};
+  const std::vector<std::int32_t> last = {1};
+  FUZZ_CHECK(std::ssize(session.forward(rows, last)) == fuzz::kTinyVocab);
+}
+
+void write_to(const std::string& path, const std::string& content) {
+  const Descriptor fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  FUZZ_CHECK(::write(fd.get(), content.data(), content.size()) == std::ssize(content));
+}
+
 }  // namespace
 
 FUZZ_TARGET(packed) {
   static Cache world;
   fuzz::Choices choices(input);
-  const std::string file =
-      choices.flag() ? changed(world.whole, choices) : std::string(choices.rest());
-  const Descriptor fd(::open(world.path.c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC));
-  FUZZ_CHECK(::write(fd.get(), file.data(), file.size()) == std::ssize(file));
-  FUZZ_CHECK(packed_files(world.folder.path()).size() == 1);
-  fuzz::accepts([&] {
+  const int kind = choices.byte() % 3;
+  if (kind == 2) {
+    ::unlink(world.path.c_str());
     WeightCache cache(world.folder.path(), world.files, *world.backend, DType::kI8);
     const Model model = cache.load();
-    if (file == world.whole) FUZZ_CHECK(cache.hit() && cache.holds(model));
-    Session session(model, *world.backend, {.slots = 1, .rows = 4, .output_rows = 1});
-    const std::vector<Row> rows = {{.token = 3, .slot = 0, .position = 0, .prompt = true},
-                                   {.token = 4, .slot = 0, .position = 1, .prompt = true}};
-    const std::vector<std::int32_t> last = {1};
-    FUZZ_CHECK(std::ssize(session.forward(rows, last)) == fuzz::kTinyVocab);
-  });
+    spoil(model, *world.backend->packing(), choices);
+    FUZZ_CHECK(cache.keep(model, [] { return true; }).empty() && cache.is_current());
+  } else {
+    write_to(world.path, kind == 1 ? changed(world.whole, choices) : std::string(choices.rest()));
+  }
+  FUZZ_CHECK(packed_files(world.folder.path()).size() == 1);
+  fuzz::accepts([&] { use(world, kind == 2); });
 }

@@ -90,10 +90,10 @@ std::optional<GenerateOptions> random_options(Choices& choices, std::int64_t slo
   });
   if (!options) return std::nullopt;
   // Not what is legal, but what takes long.
-  options->max_new_tokens = std::min<std::int64_t>(options->max_new_tokens, 12);
-  options->max_length = std::min(options->max_length, kTinyContext);
-  options->answers = std::min<std::int64_t>(options->answers, 6);
-  options->best_of = std::min<std::int64_t>(options->best_of, 7);
+  options->max_new_tokens = std::min<std::int64_t>(options->max_new_tokens, 8);
+  options->answers = std::min<std::int64_t>(options->answers, 3);
+  options->best_of = std::min<std::int64_t>(options->best_of, 4);
+  if (choices.rarely(8)) options->max_new_tokens = kTinyContext;  // over pages
   options->num_beams = std::min(options->num_beams, slots + 1);
   options->logprob = choices.flag();
   return options;

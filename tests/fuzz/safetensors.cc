@@ -14,7 +14,8 @@ FUZZ_TARGET(safetensors) {
     const File whole = memory_file("model.safetensors", file);
     const char* const end = whole.text().data() + whole.size;
     for (const HostTensor& tensor : read_safetensors(whole, [](const auto&) { return false; })) {
-      FUZZ_CHECK(tensor.size() >= 0 && tensor.bytes == tensor.size() * size_of(tensor.dtype));
+      const auto size = static_cast<std::int64_t>(tensor.bytes);
+      FUZZ_CHECK(size >= 0 && size == tensor.size() * size_of(tensor.dtype));
       FUZZ_CHECK(reinterpret_cast<const char*>(tensor.data.get()) + tensor.bytes <= end);
       FUZZ_CHECK(tensor.data.get() >= whole.data.get());
       bytes += tensor.bytes;
