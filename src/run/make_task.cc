@@ -101,8 +101,9 @@ std::shared_ptr<Task> Scheduler::make_task(Request request, Listener listener) c
   // A word's ids at the beginning of a text and after a space are not the same.
   for (const std::string& word : options.bad_words) {
     for (const std::string& form : {word, " " + word}) {
-      options.sampling.bad_words.push_back(
-          context_.tokenizer.encode(form, Tokenizer::Added::kPlainText));
+      auto ids = context_.tokenizer.encode(form, Tokenizer::Added::kPlainText);
+      // None where the vocabulary lacks its letters, and then it cannot come up.
+      if (!ids.empty()) options.sampling.bad_words.push_back(std::move(ids));
     }
   }
   // A model whose vocabulary lacks the end marker spells it out.
