@@ -95,29 +95,53 @@ const Curl& curl() {
 
 using namespace aira;
 
+namespace {
+
+/// What a hub says of a model's files must be fit to be a path below its folder.
+void check_name(const RemoteFile& file) {
+  const std::string name = "/" + file.name + "/";
+  FUZZ_CHECK(name.find("/../") == std::string::npos && !file.name.starts_with('/'));
+  FUZZ_CHECK(!file.name.empty() && file.size >= 0);
+}
+
+void plan(Http& http) {
+  Pull pull(http, "a/b", "main", HubCache("/nowhere", true),
+            {[] { return true; }, [](const auto&) {}, [](auto) {}, [](const auto&) {}});
+  pull.plan(false);
+  Repository repository(http, "a/b");
+  for (const Pull::File& file : pull.files()) {
+    FUZZ_CHECK(!file.whole);
+    check_name(file.remote);
+    const std::string etag = repository.etag(pull.commit(), file.remote);
+    FUZZ_CHECK(!etag.empty() && etag.find('/') == std::string::npos && etag.front() != '.');
+  }
+  FUZZ_CHECK(pull.missing() == pull.bytes() && is_commit(pull.commit()));
+}
+
+/// All that are listed, needed or not.
+void list(Http& http) {
+  script.next = 1;  // behind the answer that names the commit
+  for (const RemoteFile& file : Repository(http, "a/b").files(std::string(40, 'a'))) {
+    check_name(file);
+  }
+}
+
+}  // namespace
+
 FUZZ_TARGET(hub) {
   script = {};
   script.answers = fuzz::parts_of(input, 12);
   HubSettings settings;
   settings.endpoint = "https://hub";
-  bool waited = false;
+  // Asked before a request is repeated only, which would take time.
   Http http(
-      settings, [&] { return !std::exchange(waited, true); }, [](const auto&) {});
-  fuzz::accepts([&] {
-    try {
-      Pull pull(http, "a/b", "main", HubCache("/nowhere", true),
-                {[] { return true; }, [](const auto&) {}, [](auto) {}, [](const auto&) {}});
-      pull.plan(false);
-      for (const Pull::File& file : pull.files()) {
-        FUZZ_CHECK(!file.remote.name.empty() && file.remote.size >= 0 && !file.whole);
-        const std::string name = "/" + file.remote.name + "/";
-        FUZZ_CHECK(name.find("/../") == std::string::npos && file.remote.name.front() != '/');
-        Repository repository(http, "a/b");
-        const std::string etag = repository.etag(pull.commit(), file.remote);
-        FUZZ_CHECK(!etag.empty() && etag.find('/') == std::string::npos && etag.front() != '.');
+      settings, [] { return false; }, [](const auto&) {});
+  for (const auto& step : {plan, list}) {
+    fuzz::accepts([&] {
+      try {
+        step(http);
+      } catch (const Stopped&) {
       }
-      FUZZ_CHECK(pull.missing() == pull.bytes() && is_commit(pull.commit()));
-    } catch (const Stopped&) {
-    }
-  });
+    });
+  }
 }

@@ -26,17 +26,17 @@ endfunction()
 planted_source(shape-overflows SOURCE model/safetensors.cc TARGET safetensors
   REPLACE "if (__builtin_mul_overflow(bytes, static_cast<std::uint64_t>(dimension), &bytes)) {"
   BY "bytes *= static_cast<std::uint64_t>(dimension);\n    if (false) {")
-planted_source(offset-off-by-one SOURCE model/safetensors.cc TARGET safetensors
-  REPLACE "file.data.get() + data + begin}" BY "file.data.get() + data + begin + (begin > 0)}")
+planted_source(bytes-of-nobody SOURCE model/safetensors.cc TARGET safetensors
+  REPLACE "if (covered != file.data.get() + file.size) {"
+  BY "if (covered > file.data.get() + file.size) {")
 planted_source(file-cut-off SOURCE model/weight_cache.cc TARGET packed
   REPLACE "return total == *size;" BY "return total >= *size;")
 planted_source(archive-off-by-one SOURCE model/zip_archive.cc TARGET torch
   REPLACE "bytes > text_.size() - at)" BY "bytes > text_.size() - at + 1)")
 planted_source(negative-strides SOURCE model/pickle.cc TARGET torch
   REPLACE "item.kind != Value::kNumber || item.number < 0" BY "item.kind != Value::kNumber")
-planted_source(any-shape SOURCE model/adapter.cc TARGET adapter
-  REPLACE "!a || !b || a->shape != a_shape || b->shape != b_shape"
-  BY "!a || !b || a->shape != a_shape")
+planted_source(half-a-pair SOURCE model/adapter.cc TARGET adapter
+  REPLACE "!a || !b || a->shape != a_shape" BY "!a || a->shape != a_shape")
 
 # -- texts --
 planted_source(escape-past-end SOURCE text/json_lists.cc TARGET tokenizer_json
