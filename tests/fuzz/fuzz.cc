@@ -52,7 +52,8 @@ std::uint8_t Choices::byte() {
 }
 
 std::string Choices::text(std::size_t most) {
-  const std::size_t length = std::min(byte() % (most + 1), rest_.size());
+  const std::size_t wanted = byte() % (most + 1);
+  const std::size_t length = std::min(wanted, rest_.size());
   std::string text(rest_.substr(0, length));
   rest_.remove_prefix(length);
   return text;

@@ -18,7 +18,8 @@ std::int64_t any_whole(Choices& choices) {
 
 double any_number(Choices& choices) {
   if (choices.rarely(16)) return choices.any<double>();
-  return static_cast<double>(choices.byte()) / (choices.flag() ? 255 : 32);
+  const double number = choices.byte();
+  return number / (choices.flag() ? 255 : 32);
 }
 
 std::int64_t any_id(Choices& choices) {
