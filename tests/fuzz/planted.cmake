@@ -24,8 +24,8 @@ endfunction()
 
 # -- files of weights --
 planted_source(shape-overflows SOURCE model/safetensors.cc TARGET safetensors
-  REPLACE "if (__builtin_mul_overflow(bytes, static_cast<std::uint64_t>(dimension), &bytes)) {"
-  BY "bytes *= static_cast<std::uint64_t>(dimension);\n    if (false) {")
+  REPLACE "if (__builtin_mul_overflow(count, dimension, &count)) return {};"
+  BY "count = static_cast<std::int64_t>(static_cast<std::uint64_t>(count) * dimension);")
 planted_source(bytes-of-nobody SOURCE model/safetensors.cc TARGET safetensors
   REPLACE "if (covered != file.data.get() + file.size) {"
   BY "if (covered > file.data.get() + file.size) {")
