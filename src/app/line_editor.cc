@@ -83,10 +83,12 @@ LineEditor::LineEditor(Complete complete) : complete_(std::move(complete)), scre
 }
 
 LineEditor::~LineEditor() {
-  if (editor_ == nullptr) return;
-  prepare(false);
-  ::el_end(editor_);
-  shown = nullptr;
+  if (editor_ != nullptr) {
+    prepare(false);
+    ::el_end(editor_);
+    shown = nullptr;
+  }
+  if (screen_ != nullptr && screen_ != stderr) std::fclose(screen_);
 }
 
 LineEditor& LineEditor::of(EditLine* editor) {
