@@ -6,16 +6,15 @@
 #include <errno.h>
 #include <stddef.h>
 
-// operator new is a malloc, too.
-// clang-format off: each run of it indents the list further
-#define CALLS(X)                                                                                \
-  X(accept)                                                                                     \
-  X(bind) X(calloc) X(clock_gettime) X(close) X(connect) X(dup) X(epoll_ctl) X(epoll_wait)      \
-      X(eventfd) X(fallocate) X(fdatasync) X(flock) X(fopen) X(fstat) X(fsync) X(ftruncate)     \
-          X(getrandom) X(listen) X(lseek) X(lstat) X(malloc) X(memalign) X(mkdir) X(mmap)       \
-              X(mremap) X(open) X(opendir) X(poll) X(pread) X(pthread_create) X(pwrite) X(read) \
-                  X(realloc) X(recv) X(recvmsg) X(rename) X(send) X(sendmsg) X(socket) X(stat)  \
-                      X(symlink) X(unlink) X(write)
+// operator new is a malloc, too. (clang-format would indent the list further each time.)
+// clang-format off
+#define CALLS(X) \
+  X(accept) X(bind) X(calloc) X(clock_gettime) X(close) X(connect) X(dup) X(epoll_ctl) \
+  X(epoll_wait) X(eventfd) X(fallocate) X(fdatasync) X(flock) X(fopen) X(fstat) X(fsync) \
+  X(ftruncate) X(getrandom) X(listen) X(lseek) X(lstat) X(malloc) X(memalign) X(mkdir) X(mmap) \
+  X(mremap) X(open) X(opendir) X(poll) X(pread) X(pthread_create) X(pwrite) X(read) X(realloc) \
+  X(recv) X(recvmsg) X(rename) X(send) X(sendmsg) X(socket) X(stat) X(symlink) X(unlink) \
+  X(write)
 // clang-format on
 
 enum Call {
