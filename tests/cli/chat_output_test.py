@@ -36,8 +36,7 @@ class Output(ChatTest):
 
     def shown(self, columns, *args, before=lambda terminal: None):
         """What a one-shot run prints on a terminal of that width."""
-        terminal = ChatTerminal(*args)
-        terminal.resize(24, columns)
+        terminal = ChatTerminal(*args, size=(24, columns))
         before(terminal)
         self.assertEqual(terminal.end(), 0, terminal.screen)
         return terminal.screen

@@ -10,6 +10,7 @@ import pty
 import re
 import select
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -123,16 +124,20 @@ class Terminal:
     """aira-cli (or another program) in a pseudo-terminal; `screen` is all that it wrote, less colours
     and cursor moves."""
 
-    def __init__(self, *args, env=None, program=(BINARY,), **how):
+    def __init__(self, *args, env=None, program=(BINARY,), size=None, **how):
+        """`size`: rows and columns from the beginning."""
+        import fcntl
+        import termios
         master, slave = pty.openpty()
         self.master = master
+        self.modes = termios.tcgetattr(master)[3]  # before the program changes them
+        if size:
+            fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
         streams = {name: how.get(name, slave) for name in ("stdin", "stdout", "stderr")}
 
         def session():
             _own_signals()
             os.setsid()
-            import fcntl
-            import termios
             fcntl.ioctl(slave, termios.TIOCSCTTY, 0)  # Ctrl-C reaches who has this terminal
 
         self.process = subprocess.Popen([*program, *args], env=env or environment(),

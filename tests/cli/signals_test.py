@@ -91,7 +91,7 @@ class Signals(CliTest):
             for answering in (False, True):
                 with self.subTest(number, answering=answering):
                     terminal = Terminal("-m", slow_model(), *LONG)
-                    before = termios.tcgetattr(terminal.master)[3]
+                    before = terminal.modes
                     self.assertTrue(before & termios.ECHO)
                     terminal.wait_for("> ")
                     self.assertFalse(termios.tcgetattr(terminal.master)[3] & termios.ECHO)
