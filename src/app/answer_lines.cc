@@ -49,9 +49,11 @@ PrintAnswer submit(Answering& answering, LineLoop& loop, ordered_json asked,
     answering.print_stats(answer, seed);
   };
   listener.failed = [](const Error& error) { throw Error(error); };
-  const std::int64_t tokens = std::min(options.max_new_tokens, answering.engine().info().context);
-  loop.expect(std::max(options.answers, options.best_of) * tokens, options.logprobs);
   const Ticket ticket = answering.engine().submit(std::move(request), std::move(listener));
+  // Behind submit(), which refuses what is beyond all bounds.
+  const std::int64_t tokens = std::min(std::max(options.max_new_tokens, options.max_length),
+                                       answering.engine().info().context);
+  loop.expect(std::max(options.answers, options.best_of) * tokens, options.logprobs);
   return [&answering, ticket, asked = std::move(asked), options, answers] {
     ticket.wait();
     answering.log(asked, options, *answers);

@@ -25,10 +25,10 @@ void check_text(std::span<const std::int32_t> ids, std::int64_t vocab) {
 }
 
 /// All that comes of a request is in memory at once.
-void check_amount(const GenerateOptions& options, std::int64_t longest) {
+void check_amount(const GenerateOptions& options) {
   constexpr std::int64_t kMost = 2'000'000;
   const std::int64_t answers = std::max(options.answers, options.best_of);
-  const std::int64_t tokens = std::min(options.max_new_tokens, longest);
+  const std::int64_t tokens = options.max_new_tokens;
   const std::int64_t logprobs = std::max<std::int64_t>(options.logprobs, 1);
   if (answers <= kMost / (tokens * logprobs)) return;
   const char* several = options.best_of > options.answers ? "best_of" : "num_return_sequences";
@@ -61,7 +61,6 @@ void check_question(const GenerateRequest& request, const ModelConfig& model, st
         "context holds {} including at least one of the answer.",
         {std::to_string(prompt), std::to_string(model.context)});
   }
-  check_amount(options, model.context - prompt);
   if (options.max_length > 0 && prompt >= options.max_length) {
     throw Error(
         "[E024] The prompt takes {} tokens, but {} allows {} with the answer; raise it, or use {}.",
@@ -122,6 +121,7 @@ std::shared_ptr<Task> Scheduler::make_task(Request request, Listener listener) c
   const auto prompt = static_cast<std::int64_t>(question.prompt.size());
   if (options.max_length > 0) options.max_new_tokens = options.max_length - prompt;
   options.max_new_tokens = std::min(options.max_new_tokens, model.context - prompt);
+  check_amount(options);
   std::int64_t& least = options.sampling.min_new_tokens;
   least = std::max(least, options.min_length - prompt);
   const auto make = options.num_beams > 1 ? make_beam_task : make_answer_task;
